@@ -1,0 +1,1 @@
+//! The HTTP door: the only folder that names actix_web.

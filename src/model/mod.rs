@@ -1,0 +1,30 @@
+//! The words of the project: ids, paths, rows, changes, time and chance.
+//!
+//! Owns the plain data that every other layer speaks. Does no I/O, knows no SQL, no HTTP and no JSON-RPC.
+
+pub mod change;
+pub mod hash;
+pub mod path;
+pub mod random;
+pub mod time;
+
+pub use change::{
+    AgentRow, Change, Delta, EntityRow, KeyRow, MountRow, NamespaceRow, NodeKind, NodeRow, SandboxRow, TupleRow,
+    WorkspaceRow,
+};
+pub use hash::ContentHash;
+pub use path::{PathError, VirtualPath};
+pub use random::{OsRandom, RandomSource};
+pub use time::{Clock, ManualClock, SystemClock};
+
+/// A revision: the gap-free number of a committed change. 0 = the empty store.
+pub type Rev = u64;
+/// The id of an entity (`entities.id`), dense, never reused.
+pub type EntityId = u32;
+/// The id of a node of the file tree (`nodes.id`), never reused.
+pub type NodeId = u64;
+
+/// The node id of `/`.
+pub const ROOT_NODE: NodeId = 1;
+/// The tenant of everything that names none.
+pub const DEFAULT_TENANT: &str = "default";

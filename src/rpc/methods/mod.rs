@@ -1,0 +1,1 @@
+//! One folder per noun, one file per verb. `rpc/registry.rs` lists them.

@@ -1,0 +1,87 @@
+//! One call: who asks, with which deadline, on which store, and the newest revision the answer has seen.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::auth::Caller;
+use crate::model::Rev;
+use crate::rebac::Caches;
+use crate::store::{Origin, ReadTx, Sql, Store, StoreError, WriteOp};
+
+/// What every service function needs to know about the request it serves.
+#[derive(Clone)]
+pub struct Call {
+    /// Who is calling, as of the beginning of the request.
+    pub caller: Caller,
+    /// The id in log, header and error.
+    pub request_id: String,
+    /// Work is not begun after this moment.
+    pub deadline: Option<Instant>,
+    /// The store.
+    pub store: Store,
+    /// The shared closures of the permission engine.
+    pub caches: Arc<Caches>,
+    seen: Arc<AtomicU64>,
+}
+
+impl Call {
+    /// A call that has seen nothing yet.
+    #[must_use]
+    pub fn new(caller: Caller, request_id: String, deadline: Option<Instant>, store: Store, caches: Arc<Caches>) -> Self {
+        Self { caller, request_id, deadline, store, caches, seen: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// `store.read`, remembering the revision for the reply's header.
+    pub async fn read<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>
+    where
+        R: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let seen = Arc::clone(&self.seen);
+        let noted = move |tx: &ReadTx<'_>| {
+            seen.fetch_max(tx.rev(), Ordering::Relaxed);
+            f(tx)
+        };
+        self.store.read(noted).await
+    }
+
+    /// `store.read_slow`, remembering the revision for the reply's header.
+    pub async fn read_slow<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>
+    where
+        R: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let seen = Arc::clone(&self.seen);
+        let noted = move |tx: &ReadTx<'_>| {
+            seen.fetch_max(tx.rev(), Ordering::Relaxed);
+            f(tx)
+        };
+        self.store.read_slow(noted).await
+    }
+
+    /// `store.submit`, remembering the revision for the reply's header.
+    pub async fn submit<O: WriteOp>(&self, op: O) -> Result<O::Output, O::Error> {
+        let origin = Origin {
+            actor: self.caller.actor(),
+            tenant: self.caller.tenant.clone(),
+            request_id: self.request_id.clone(),
+            deadline: self.deadline,
+        };
+        let (output, rev) = self.store.submit(origin, op).await?;
+        self.seen.fetch_max(rev, Ordering::Relaxed);
+        Ok(output)
+    }
+
+    /// The newest revision that the answer depends on; 0 if it read nothing.
+    #[must_use]
+    pub fn revision(&self) -> Rev {
+        self.seen.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("caller", &self.caller).field("request_id", &self.request_id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! What a rule of the product refuses, in words for people. `rpc` gives each its code.
+
+use crate::model::PathError;
+use crate::store::StoreError;
+
+/// A refusal of the service layer. `Clone` is not needed: it answers one caller.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The caller may know that it is not there (may read the directory).
+    #[error("File not found: {0}")]
+    NotFound(String),
+    /// Something is there already. The text is whole, e.g. `Directory already exists: /a`.
+    #[error("{0}")]
+    Exists(String),
+    /// A path that the validator refuses.
+    #[error("{reason}: {path}")]
+    InvalidPath {
+        /// The path as it was sent.
+        path: String,
+        /// The rule.
+        #[source]
+        reason: PathError,
+    },
+    /// The caller lacks a right. Told alike for what exists and what does not.
+    #[error("{message}")]
+    PermissionDenied {
+        /// `Access denied: User 'u' does not have READ permission for '/a'`.
+        message: String,
+        /// Which permission on what is missing.
+        hint: String,
+    },
+    /// The key was revoked, or expired, or the agent deleted, since the request began.
+    #[error("the API key is not known, revoked or expired")]
+    Unauthenticated,
+    /// A parameter that makes no sense.
+    #[error("{0}")]
+    InvalidParams(String),
+    /// Content that breaks a rule of its kind (a skill, an archive).
+    #[error("{0}")]
+    Validation(String),
+    /// The file changed: `if_match` does not hold.
+    #[error("Conflict detected - file was modified by another agent. Expected etag '{}...', but current etag is '{}...': {path}", expected.get(..16).unwrap_or(expected), current.get(..16).unwrap_or(current))]
+    Conflict {
+        /// The file.
+        path: String,
+        /// What the caller had.
+        expected: String,
+        /// What is there; `(file does not exist)` if nothing is.
+        current: String,
+    },
+    /// The state forbids it, e.g. a directory that is not empty. The text is whole.
+    #[error("{0}")]
+    Precondition(String),
+    /// Not built, not configured or not supported; says which, and what to do.
+    #[error("{message}")]
+    NotSupported {
+        /// What is missing.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The whole answer would pass the size limit.
+    #[error("the result is larger than {limit_bytes} bytes; ask for pages with `limit` and `cursor`")]
+    ResultTooLarge {
+        /// The limit, bytes.
+        limit_bytes: usize,
+    },
+    /// A permission could not be decided within its budget, or for lack of context. It is a no that says so.
+    #[error("permission on '{path}' could not be decided: {reason}")]
+    Indeterminate {
+        /// The object.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ServiceError {
+    /// The refusal of a path.
+    #[must_use]
+    pub fn path(path: &str, reason: PathError) -> Self {
+        Self::InvalidPath { path: path.to_owned(), reason }
+    }
+}

@@ -1,0 +1,11 @@
+//! The rules of the product: what a file, a skill, an agent, a workspace is and who may do what with it.
+//!
+//! `<noun>.rs` reads, `<noun>_ops.rs` holds the writer messages of the noun (rules, check, calls of store functions).
+//! No HTTP, no JSON-RPC, no SQL text. `ops.rs` lists every writer message.
+
+pub mod access;
+pub mod call;
+pub mod error;
+
+pub use call::Call;
+pub use error::ServiceError;

@@ -1,0 +1,3 @@
+//! The engines. SQLite is the only one built.
+
+pub(super) mod sqlite;

@@ -1,0 +1,124 @@
+//! What can go wrong in the store, each variant naming the step that failed.
+//!
+//! `Clone`, because one failed COMMIT answers every message of its batch.
+
+use std::sync::Arc;
+
+use crate::model::Rev;
+
+/// An error of the store. The text says what happened and what to do; it never holds a secret or a parameter.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Admission refused: the queue named is full. Nothing was done; try again.
+    #[error("the store is busy: {queue} is full; try again")]
+    Busy {
+        /// Which bound was hit.
+        queue: &'static str,
+    },
+    /// The deadline passed before the work began (nothing was done) or while a read ran.
+    #[error("the deadline passed before {step}")]
+    DeadlineExceeded {
+        /// What was about to be done.
+        step: &'static str,
+    },
+    /// The store is shutting down. Nothing was done.
+    #[error("the server is shutting down")]
+    Closed,
+    /// The writer is gone; the outcome of what was in flight is not known.
+    #[error("the writer is gone; whether the write happened is not known. Restart the server")]
+    WriterGone,
+    /// COMMIT failed in a way that leaves its outcome unknown until a restart has recovered the database.
+    #[error("the outcome of the write is not known: {reason}. Restart the server, then look before retrying")]
+    Indeterminate {
+        /// What the engine said.
+        reason: String,
+    },
+    /// The store takes no writes after an input/output error.
+    #[error("the store is read-only since an input/output error: {reason}. Restart the server")]
+    ReadOnly {
+        /// What the engine said.
+        reason: String,
+    },
+    /// No space left. Nothing was done.
+    #[error("storage full: free some space or delete files; nothing was written")]
+    Full,
+    /// A statement failed.
+    #[error("{step} failed: {source}")]
+    Sql {
+        /// The step, as a verb phrase.
+        step: &'static str,
+        /// What the engine said.
+        #[source]
+        source: Arc<rusqlite::Error>,
+    },
+    /// An operation on a file of the data directory failed.
+    #[error("{step} {path} failed: {source}")]
+    Io {
+        /// The step, as a verb.
+        step: &'static str,
+        /// The path, as given.
+        path: String,
+        /// What the operating system said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// What is stored is not what was stored.
+    #[error("integrity error: {what}")]
+    Corrupt {
+        /// What does not agree, and where.
+        what: String,
+    },
+    /// The directory is in use by another process.
+    #[error("{dir} is in use by pid {pid}. Use --data-dir or stop it")]
+    Locked {
+        /// The data directory.
+        dir: String,
+        /// The process that holds it, as it wrote it down.
+        pid: String,
+    },
+    /// The database file is not ours, or newer than this program.
+    #[error("{path}: {what}. {remedy}")]
+    Unusable {
+        /// The database file.
+        path: String,
+        /// What is wrong with it.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The operation panicked; it was rolled back, its neighbours were not.
+    #[error("the operation {op} failed unexpectedly and was rolled back; see the log")]
+    Panicked {
+        /// The operation.
+        op: &'static str,
+    },
+    /// A read was asked for a revision that is not held.
+    #[error("revision {asked} is not available (current: {current})")]
+    RevisionUnavailable {
+        /// The revision asked for.
+        asked: Rev,
+        /// The current one.
+        current: Rev,
+    },
+}
+
+impl StoreError {
+    /// Wraps an engine error with the step that failed, and tells a full disk from the rest.
+    #[must_use]
+    pub fn sql(step: &'static str, source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
+            Some(rusqlite::ErrorCode::OperationInterrupted) => Self::DeadlineExceeded { step },
+            _ => Self::Sql { step, source: Arc::new(source) },
+        }
+    }
+
+    /// Wraps an input/output error with the step and the path.
+    #[must_use]
+    pub fn io(step: &'static str, path: &std::path::Path, source: std::io::Error) -> Self {
+        if source.kind() == std::io::ErrorKind::StorageFull {
+            return Self::Full;
+        }
+        Self::Io { step, path: path.display().to_string(), source: Arc::new(source) }
+    }
+}
