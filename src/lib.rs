@@ -1,15 +1,15 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 // In order of dependency: a module imports only from those above it here.
-pub mod model;
-pub mod config;
-pub mod telemetry;
-pub mod store;
+pub mod app;
 pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod model;
 pub mod rebac;
+pub mod rpc;
 pub mod sandbox;
 pub mod service;
-pub mod rpc;
-pub mod http;
-pub mod app;
-pub mod cli;
+pub mod store;
+pub mod telemetry;

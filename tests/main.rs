@@ -1,2 +1,8 @@
-//! The one integration binary.
+//! The one integration binary: each further one would cost a link of the whole server.
+//!
+//! A module per area; the line above each says what belongs there.
 
+// Rules about the text of the project.
+mod tidy;
+// What we depend on.
+mod dependencies;

@@ -2,4 +2,4 @@
 
 /// The providers of sandboxes and the directory they live in.
 #[derive(Debug)]
-pub struct Sandboxes { /* sandbox helper */ }
+pub struct Sandboxes {/* sandbox helper */}

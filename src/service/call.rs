@@ -28,7 +28,13 @@ pub struct Call {
 impl Call {
     /// A call that has seen nothing yet.
     #[must_use]
-    pub fn new(caller: Caller, request_id: String, deadline: Option<Instant>, store: Store, caches: Arc<Caches>) -> Self {
+    pub fn new(
+        caller: Caller,
+        request_id: String,
+        deadline: Option<Instant>,
+        store: Store,
+        caches: Arc<Caches>,
+    ) -> Self {
         Self { caller, request_id, deadline, store, caches, seen: Arc::new(AtomicU64::new(0)) }
     }
 
@@ -82,6 +88,9 @@ impl Call {
 
 impl std::fmt::Debug for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Call").field("caller", &self.caller).field("request_id", &self.request_id).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("caller", &self.caller)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
     }
 }
