@@ -8,10 +8,13 @@
 //! COMMIT and after its revision is published; a reader sees data and projections of one revision.
 
 pub mod backend;
+pub mod entities;
 pub mod error;
 pub mod fault;
+pub mod namespaces;
 pub mod op;
 pub mod projection;
+pub mod tuples;
 pub mod tx;
 
 pub use error::StoreError;
