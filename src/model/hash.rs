@@ -13,6 +13,18 @@ impl ContentHash {
         Self(*blake3::hash(body).as_bytes())
     }
 
+    /// From its 32 bytes, as the database holds them.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its 32 bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Reads 64 hex digits, of either case.
     #[must_use]
     pub fn from_hex(hex: &str) -> Option<Self> {

@@ -8,14 +8,18 @@
 //! COMMIT and after its revision is published; a reader sees data and projections of one revision.
 
 pub mod backend;
+pub mod contents;
 pub mod entities;
 pub mod error;
 pub mod fault;
 pub mod namespaces;
+pub mod nodes;
 pub mod op;
 pub mod projection;
+pub mod skills;
 pub mod tuples;
 pub mod tx;
+pub mod versions;
 
 pub use error::StoreError;
 pub use fault::{FaultPoint, Faults};

@@ -1,0 +1,37 @@
+//! Bodies by content address.
+//!
+//! Owns the table `contents`. Up to [`INLINE_BYTES_MAX`](super::INLINE_BYTES_MAX) a body lies in its row; a larger one
+//! is a blob file that the request has stored before its row is written. A row is never changed.
+
+use super::{Row, Sql, StoreError, WriteTx};
+use crate::model::ContentHash;
+use crate::params;
+
+/// A body that may be there already.
+const PUT_CONTENT: &str = "INSERT INTO contents (hash, size, body, created_at_us) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT (hash) DO NOTHING";
+/// A body.
+const GET_CONTENT: &str = "SELECT size, body FROM contents WHERE hash = ?1";
+
+/// A stored body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Bytes.
+    pub size: u64,
+    /// The body; `None` = it is the blob file of this hash.
+    pub body: Option<Vec<u8>>,
+}
+
+/// Names a body of `size` bytes: `body`, or, where that is `None`, the blob file of `hash`.
+///
+/// Records nothing: the node that names the content is the change.
+pub fn put(tx: &mut WriteTx<'_>, hash: ContentHash, size: u64, body: Option<&[u8]>) -> Result<(), StoreError> {
+    let now = tx.now_us();
+    tx.exec(PUT_CONTENT, params![&hash.as_bytes()[..], size, body, now])
+}
+
+/// The body of this hash.
+pub fn get(tx: &impl Sql, hash: ContentHash) -> Result<Option<Content>, StoreError> {
+    let from_row = |row: &Row<'_>| Ok(Content { size: row.id(0)?, body: row.opt_blob(1)?.map(<[u8]>::to_vec) });
+    tx.query_one(GET_CONTENT, params![&hash.as_bytes()[..]], from_row)
+}

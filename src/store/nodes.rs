@@ -1,0 +1,344 @@
+//! The tree of files and directories.
+//!
+//! Owns the table `nodes`, and with it the row of `versions` that each change of a node opens and closes. Knows the
+//! tree by id, by path and by directory; knows nothing of who may see it, of bodies, or of what a skill is. Every
+//! change is recorded here.
+
+use std::ops::ControlFlow;
+
+use super::{Row, Sql, StoreError, WriteTx, versions};
+use crate::model::{Change, ContentHash, Delta, EntityId, NodeId, NodeKind, NodeRow, ROOT_NODE, VirtualPath};
+use crate::params;
+
+/// The id under which detached directories lie: no node has it.
+const NOWHERE: NodeId = 0;
+/// Deepest tree that a walk upwards follows; more is a cycle, which would be corruption.
+const DEPTH_MAX: usize = 4096;
+
+/// One by its directory and name.
+const NODE_BY_NAME: &str = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+     mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 AND name = ?2";
+/// One by its id.
+const NODE_BY_ID: &str = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+     mime, created_at_us, modified_at_us, created_by FROM nodes WHERE id = ?1";
+/// What lies in a directory, by name.
+const CHILDREN: &str = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+     mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 ORDER BY name";
+/// What lies in a directory and may show a tenant something: its own nodes, and directories with foreign nodes.
+const CHILDREN_TOWARDS_TENANT: &str = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, \
+     version, mime, created_at_us, modified_at_us, created_by FROM nodes \
+     WHERE parent = ?1 AND (tenant = ?2 OR mixed = 1)";
+/// Whether anything lies in a directory.
+const ANY_CHILD: &str = "SELECT 1 FROM nodes WHERE parent = ?1 LIMIT 1";
+/// The next directory, by id, in which an owner has a file of a tenant.
+const OWNED_NEXT_PARENT: &str = "SELECT parent FROM nodes \
+     WHERE owner = ?1 AND parent > ?2 AND tenant = ?3 AND type = 0 ORDER BY parent LIMIT 1";
+/// Where a node lies.
+const PLACE_BY_ID: &str = "SELECT parent, name FROM nodes WHERE id = ?1";
+/// A new one.
+const INSERT_NODE: &str = "INSERT INTO nodes (parent, name, id, tenant, type, owner, implicit, mixed, detached, \
+     content, size, version, mime, created_at_us, modified_at_us, created_by) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+/// Everything but its place and its beginning.
+const UPDATE_NODE: &str = "UPDATE nodes SET tenant = ?3, owner = ?4, implicit = ?5, mixed = ?6, content = ?7, \
+     size = ?8, version = ?9, mime = ?10, modified_at_us = ?11, created_by = ?12 WHERE parent = ?1 AND name = ?2";
+/// Another place.
+const MOVE_NODE: &str = "UPDATE nodes SET parent = ?3, name = ?4 WHERE parent = ?1 AND name = ?2";
+/// Its end.
+const DELETE_NODE: &str = "DELETE FROM nodes WHERE parent = ?1 AND name = ?2";
+/// Out of the tree, with everything below it.
+const DETACH_NODE: &str = "UPDATE nodes SET parent = 0, name = ?3, detached = 1 WHERE parent = ?1 AND name = ?2";
+/// Detached directories.
+const DETACHED: &str = "SELECT id FROM nodes WHERE parent = 0 AND detached = 1 LIMIT ?1";
+/// What lies directly in a detached directory.
+const DETACHED_CHILDREN: &str = "SELECT name, id, type FROM nodes WHERE parent = ?1 LIMIT ?2";
+
+/// The directory that holds all others.
+pub fn root(tx: &impl Sql) -> Result<NodeRow, StoreError> {
+    get(tx, ROOT_NODE)?.ok_or_else(|| StoreError::Corrupt { what: "the root node is missing".into() })
+}
+
+/// The node of this id, detached ones too.
+pub fn get(tx: &impl Sql, id: NodeId) -> Result<Option<NodeRow>, StoreError> {
+    tx.query_one(NODE_BY_ID, params![id], from_row)
+}
+
+/// The node `name` in the directory `parent`.
+pub fn child(tx: &impl Sql, parent: NodeId, name: &str) -> Result<Option<NodeRow>, StoreError> {
+    tx.query_one(NODE_BY_NAME, params![parent, name], from_row)
+}
+
+/// The nodes on the way to `path` that exist, from the root down. All components exist if there is one row more than
+/// `path` has components.
+pub fn chain(tx: &impl Sql, path: &VirtualPath) -> Result<Vec<NodeRow>, StoreError> {
+    let mut chain = vec![root(tx)?];
+    let mut parent = ROOT_NODE;
+    for name in path.components() {
+        let Some(row) = child(tx, parent, name)? else { break };
+        parent = row.id;
+        chain.push(row);
+    }
+    Ok(chain)
+}
+
+/// The node at `path`.
+pub fn find(tx: &impl Sql, path: &VirtualPath) -> Result<Option<NodeRow>, StoreError> {
+    let (node, exact) = nearest(tx, path)?;
+    Ok(exact.then_some(node))
+}
+
+/// The deepest node on the way to `path` that exists, and whether it is the one at `path`.
+pub fn nearest(tx: &impl Sql, path: &VirtualPath) -> Result<(NodeRow, bool), StoreError> {
+    let mut nearest = root(tx)?;
+    for name in path.components() {
+        match child(tx, nearest.id, name)? {
+            Some(row) => nearest = row,
+            None => return Ok((nearest, false)),
+        }
+    }
+    Ok((nearest, true))
+}
+
+/// The path of a node; `None` if there is none of this id, or if it lies in a detached directory.
+pub fn path_of(tx: &impl Sql, id: NodeId) -> Result<Option<VirtualPath>, StoreError> {
+    let (mut names, mut at) = (Vec::new(), id);
+    while at != ROOT_NODE {
+        let Some((parent, name)) = place(tx, at)? else { return Ok(None) };
+        if parent == NOWHERE {
+            return Ok(None);
+        }
+        names.push(name);
+        if names.len() > DEPTH_MAX {
+            return Err(StoreError::Corrupt { what: format!("node {id} lies deeper than {DEPTH_MAX} directories") });
+        }
+        at = parent;
+    }
+    Ok(Some(names.iter().rev().fold(VirtualPath::root(), |path, name| path.child(name))))
+}
+
+/// The directory a node lies in; 0 for the root and for detached directories.
+pub fn parent_of(tx: &impl Sql, id: NodeId) -> Result<Option<NodeId>, StoreError> {
+    Ok(place(tx, id)?.map(|(parent, _)| parent))
+}
+
+fn place(tx: &impl Sql, id: NodeId) -> Result<Option<(NodeId, String)>, StoreError> {
+    tx.query_one(PLACE_BY_ID, params![id], |row| Ok((row.id(0)?, row.string(1)?)))
+}
+
+/// Gives what lies in a directory to `each`, by name, until it breaks.
+pub fn children(
+    tx: &impl Sql,
+    directory: NodeId,
+    mut each: impl FnMut(NodeRow) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<(), StoreError> {
+    tx.each(CHILDREN, params![directory], |row| each(from_row(row)?))
+}
+
+/// What lies directly in a directory and is of `tenant`, or is a directory with nodes of several tenants below it.
+pub fn children_towards_tenant(tx: &impl Sql, directory: NodeId, tenant: &str) -> Result<Vec<NodeRow>, StoreError> {
+    tx.query(CHILDREN_TOWARDS_TENANT, params![directory, tenant], from_row)
+}
+
+/// Whether anything lies in a directory.
+pub fn has_children(tx: &impl Sql, directory: NodeId) -> Result<bool, StoreError> {
+    Ok(tx.query_one(ANY_CHILD, params![directory], |_| Ok(()))?.is_some())
+}
+
+/// The directory with the lowest id above `after` in which `owner` has a file of `tenant`: walks over all of them by
+/// asking again, one index probe each.
+pub fn next_owned_parent(
+    tx: &impl Sql,
+    owner: EntityId,
+    tenant: &str,
+    after: NodeId,
+) -> Result<Option<NodeId>, StoreError> {
+    tx.query_one(OWNED_NEXT_PARENT, params![owner, after, tenant], |row| row.id(0))
+}
+
+/// A new node; opens its first version row.
+pub fn insert(tx: &mut WriteTx<'_>, row: NodeRow) -> Result<NodeRow, StoreError> {
+    let content = content_bytes(&row)?;
+    tx.exec(
+        INSERT_NODE,
+        params![
+            row.parent,
+            &row.name,
+            row.id,
+            &row.tenant,
+            kind_code(row.kind),
+            row.owner,
+            row.implicit,
+            row.mixed,
+            content.as_ref().map(|c| &c[..]),
+            row.size,
+            row.version,
+            &row.mime,
+            row.created_at_us,
+            row.modified_at_us,
+            &row.created_by,
+        ],
+    )?;
+    versions::open(tx, &row, "original", None)?;
+    tx.record(Change::Node(Delta::insert(row.clone())));
+    Ok(row)
+}
+
+/// Another state of a node in its place. A new content or version opens a version row of the kind `source`
+/// (`original`, `rollback`, `restore`) with a free `reason`.
+pub fn update(
+    tx: &mut WriteTx<'_>,
+    before: &NodeRow,
+    after: NodeRow,
+    source: &str,
+    reason: Option<&str>,
+) -> Result<NodeRow, StoreError> {
+    let content = content_bytes(&after)?;
+    tx.exec(
+        UPDATE_NODE,
+        params![
+            before.parent,
+            &before.name,
+            &after.tenant,
+            after.owner,
+            after.implicit,
+            after.mixed,
+            content.as_ref().map(|c| &c[..]),
+            after.size,
+            after.version,
+            &after.mime,
+            after.modified_at_us,
+            &after.created_by,
+        ],
+    )?;
+    if before.version != after.version || before.content != after.content {
+        versions::close(tx, after.id)?;
+        versions::open(tx, &after, source, reason)?;
+    }
+    tx.record(Change::Node(Delta::update(before.clone(), after.clone())));
+    Ok(after)
+}
+
+/// Moves a node with everything below it: one row, and one version row.
+pub fn relocate(tx: &mut WriteTx<'_>, before: &NodeRow, parent: NodeId, name: &str) -> Result<NodeRow, StoreError> {
+    let after = NodeRow { parent, name: name.to_owned(), ..before.clone() };
+    tx.exec(MOVE_NODE, params![before.parent, &before.name, parent, name])?;
+    versions::close(tx, after.id)?;
+    versions::open(tx, &after, "move", None)?;
+    tx.record(Change::Node(Delta::update(before.clone(), after.clone())));
+    Ok(after)
+}
+
+/// Ends a file or an empty directory.
+pub fn remove(tx: &mut WriteTx<'_>, row: &NodeRow) -> Result<(), StoreError> {
+    tx.exec(DELETE_NODE, params![row.parent, &row.name])?;
+    versions::end(tx, row.id)?;
+    tx.record(Change::Node(Delta::delete(row.clone())));
+    Ok(())
+}
+
+/// Takes a directory out of the tree with everything below it, in one row. [`free_detached`] frees the rows later.
+pub fn detach(tx: &mut WriteTx<'_>, row: &NodeRow) -> Result<(), StoreError> {
+    tx.exec(DETACH_NODE, params![row.parent, &row.name, &row.id.to_string()])?;
+    versions::end(tx, row.id)?;
+    tx.record(Change::Node(Delta::delete(row.clone())));
+    Ok(())
+}
+
+/// Frees up to `limit` rows of detached directories; returns how many it met. Less than `limit` = there are none left.
+///
+/// The log already says that they are gone (the removal of a directory removes its subtree), so nothing is recorded;
+/// a directory found in a detached one is detached itself, so that no run has to go deep.
+pub fn free_detached(tx: &mut WriteTx<'_>, limit: u64) -> Result<u64, StoreError> {
+    let mut met = 0;
+    for directory in tx.query(DETACHED, params![limit], |row| row.id(0))? {
+        if met >= limit {
+            break;
+        }
+        let found = tx.query(DETACHED_CHILDREN, params![directory, limit - met], |row| {
+            Ok((row.string(0)?, row.id(1)?, row.int(2)?))
+        })?;
+        for (name, id, kind) in &found {
+            if *kind == kind_code(NodeKind::Directory) {
+                tx.exec(DETACH_NODE, params![directory, name, &id.to_string()])?;
+            } else {
+                tx.exec(DELETE_NODE, params![directory, name])?;
+            }
+            versions::end(tx, *id)?;
+            met += 1;
+        }
+        if met < limit {
+            tx.exec(DELETE_NODE, params![NOWHERE, &directory.to_string()])?;
+            met += 1;
+        }
+    }
+    Ok(met)
+}
+
+/// Makes the directory at `path` explicit, if it is an implicit one: it no longer vanishes with its last child.
+/// Whoever grants something on a path calls this.
+pub fn make_explicit(tx: &mut WriteTx<'_>, path: &VirtualPath) -> Result<(), StoreError> {
+    let Some(before) = find(tx, path)? else { return Ok(()) };
+    if before.implicit {
+        let after = NodeRow { implicit: false, ..before.clone() };
+        update(tx, &before, after, "original", None)?;
+    }
+    Ok(())
+}
+
+/// Marks those of `ancestors` that a node of `tenant` makes mixed: those of another tenant. `all` marks every one,
+/// for a moved directory that is mixed itself.
+pub fn mark_mixed(tx: &mut WriteTx<'_>, ancestors: &[NodeRow], tenant: &str, all: bool) -> Result<(), StoreError> {
+    for before in ancestors.iter().filter(|a| !a.mixed && (all || a.tenant != tenant)) {
+        let after = NodeRow { mixed: true, ..before.clone() };
+        update(tx, before, after, "original", None)?;
+    }
+    Ok(())
+}
+
+fn kind_code(kind: NodeKind) -> i64 {
+    match kind {
+        NodeKind::File => 0,
+        NodeKind::Directory => 1,
+    }
+}
+
+/// The 32 bytes of the content that a row names in hex.
+pub(super) fn content_bytes(row: &NodeRow) -> Result<Option<[u8; 32]>, StoreError> {
+    let Some(hex) = &row.content else { return Ok(None) };
+    let hash = ContentHash::from_hex(hex)
+        .ok_or_else(|| StoreError::Corrupt { what: format!("node {} names no content hash", row.id) })?;
+    Ok(Some(*hash.as_bytes()))
+}
+
+/// The content hash in a column, in hex.
+pub(super) fn content_hex(row: &Row<'_>, at: usize) -> Result<Option<String>, StoreError> {
+    let Some(bytes) = row.opt_blob(at)? else { return Ok(None) };
+    let bytes = <[u8; 32]>::try_from(bytes)
+        .map_err(|_| StoreError::Corrupt { what: format!("a content hash has {} bytes", bytes.len()) })?;
+    Ok(Some(ContentHash::from_bytes(bytes).to_hex()))
+}
+
+fn from_row(row: &Row<'_>) -> Result<NodeRow, StoreError> {
+    node_at(row, 0)
+}
+
+/// The node in the fifteen columns from `at` on, in the order of this module's statements.
+pub(super) fn node_at(row: &Row<'_>, at: usize) -> Result<NodeRow, StoreError> {
+    Ok(NodeRow {
+        parent: row.id(at)?,
+        name: row.string(at + 1)?,
+        id: row.id(at + 2)?,
+        tenant: row.string(at + 3)?,
+        kind: if row.int(at + 4)? == 0 { NodeKind::File } else { NodeKind::Directory },
+        owner: row.opt_entity(at + 5)?,
+        implicit: row.bool(at + 6)?,
+        mixed: row.bool(at + 7)?,
+        content: content_hex(row, at + 8)?,
+        size: row.id(at + 9)?,
+        version: row.id(at + 10)?,
+        mime: row.opt_string(at + 11)?,
+        created_at_us: row.int(at + 12)?,
+        modified_at_us: row.int(at + 13)?,
+        created_by: row.string(at + 14)?,
+    })
+}

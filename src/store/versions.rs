@@ -1,0 +1,105 @@
+//! Where each node was and what it held, over revisions.
+//!
+//! Owns the table `versions`: intervals `[from_rev, to_rev)` of one node that neither overlap nor are empty. A file
+//! gets one per version and one per move, a directory one per move. Written by `nodes` only.
+
+use super::{Row, Sql, StoreError, WriteTx, nodes};
+use crate::model::{NodeId, NodeRow, Rev};
+use crate::params;
+
+/// Opens an interval. Two states of one node in one revision leave the last one.
+const OPEN_VERSION: &str = "INSERT INTO versions (node, from_rev, to_rev, parent, name, version, content, size, mime, \
+     created_at_us, created_by, source, reason) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+     ON CONFLICT (node, from_rev) DO UPDATE SET to_rev = NULL, parent = excluded.parent, name = excluded.name, \
+     version = excluded.version, content = excluded.content, size = excluded.size, mime = excluded.mime, \
+     created_at_us = excluded.created_at_us, created_by = excluded.created_by, source = excluded.source, \
+     reason = excluded.reason";
+/// Ends the open interval of a node, if it began earlier.
+const CLOSE_VERSION: &str = "UPDATE versions SET to_rev = ?2 WHERE node = ?1 AND to_rev IS NULL AND from_rev < ?2";
+/// A state that did not outlive its own revision never was.
+const DROP_VERSION: &str = "DELETE FROM versions WHERE node = ?1 AND from_rev = ?2 AND to_rev IS NULL";
+/// The versions of a file, newest first; moves are left out.
+const VERSIONS_OF: &str = "SELECT from_rev, to_rev, version, content, size, mime, created_at_us, created_by, source, \
+     reason FROM versions WHERE node = ?1 AND source <> 'move' ORDER BY from_rev DESC";
+
+/// A version of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRow {
+    /// The revision that made it.
+    pub from_rev: Rev,
+    /// The revision that ended this state; `None` = still so.
+    pub to_rev: Option<Rev>,
+    /// The number of the version, from 1.
+    pub version: u64,
+    /// BLAKE3 of the body, hex.
+    pub content: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// MIME type, if known.
+    pub mime: Option<String>,
+    /// Unix time, µs.
+    pub created_at_us: i64,
+    /// `user:<u>` or `user:<u>,agent:<a>`.
+    pub created_by: String,
+    /// `original`, `rollback` or `restore`.
+    pub source: String,
+    /// Free text.
+    pub reason: Option<String>,
+}
+
+/// Opens the interval of a node's new state, from the revision of this transaction.
+pub(super) fn open(tx: &mut WriteTx<'_>, node: &NodeRow, source: &str, reason: Option<&str>) -> Result<(), StoreError> {
+    let content = nodes::content_bytes(node)?;
+    let (rev, now) = (tx.rev(), tx.now_us());
+    tx.exec(
+        OPEN_VERSION,
+        params![
+            node.id,
+            rev,
+            node.parent,
+            &node.name,
+            node.version,
+            content.as_ref().map(|c| &c[..]),
+            node.size,
+            &node.mime,
+            now,
+            &node.created_by,
+            source,
+            reason,
+        ],
+    )
+}
+
+/// Ends the open interval of a node at the revision of this transaction; another state follows.
+pub(super) fn close(tx: &mut WriteTx<'_>, node: NodeId) -> Result<(), StoreError> {
+    let rev = tx.rev();
+    tx.exec(CLOSE_VERSION, params![node, rev])
+}
+
+/// Ends the open interval of a node that is gone.
+pub(super) fn end(tx: &mut WriteTx<'_>, node: NodeId) -> Result<(), StoreError> {
+    close(tx, node)?;
+    let rev = tx.rev();
+    tx.exec(DROP_VERSION, params![node, rev])
+}
+
+/// The versions of a file, newest first.
+pub fn of_node(tx: &impl Sql, node: NodeId) -> Result<Vec<VersionRow>, StoreError> {
+    tx.query(VERSIONS_OF, params![node], |row| from_row(row))
+}
+
+fn from_row(row: &Row<'_>) -> Result<VersionRow, StoreError> {
+    let to_rev = if row.opt_int(1)?.is_none() { None } else { Some(row.id(1)?) };
+    Ok(VersionRow {
+        from_rev: row.id(0)?,
+        to_rev,
+        version: row.id(2)?,
+        content: nodes::content_hex(row, 3)?,
+        size: row.id(4)?,
+        mime: row.opt_string(5)?,
+        created_at_us: row.int(6)?,
+        created_by: row.string(7)?,
+        source: row.string(8)?,
+        reason: row.opt_string(9)?,
+    })
+}
