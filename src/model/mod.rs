@@ -4,6 +4,7 @@
 
 pub mod change;
 pub mod hash;
+pub mod nearest;
 pub mod path;
 pub mod random;
 pub mod time;
@@ -13,6 +14,7 @@ pub use change::{
     WorkspaceRow,
 };
 pub use hash::ContentHash;
+pub use nearest::nearest;
 pub use path::{PathError, VirtualPath};
 pub use random::{OsRandom, RandomSource};
 pub use time::{Clock, ManualClock, SystemClock};

@@ -27,9 +27,33 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
+    /// A request without conditions.
+    #[must_use]
+    pub fn new(call: Call, services: Arc<Services>) -> Self {
+        Self { call, services, if_none_match: None, etag: Mutex::new(None) }
+    }
+
+    /// Whether the client already has the reply that was made (the `ETag` it named).
+    #[must_use]
+    pub fn not_modified(&self) -> bool {
+        self.if_none_match.is_some() && *self.etag.lock() == self.if_none_match
+    }
+
     /// Sets the reply's `ETag`. Returns whether the client already has it (the door then answers 304).
     pub fn set_etag(&self, etag: &str) -> bool {
         *self.etag.lock() = Some(etag.to_owned());
         self.if_none_match.as_deref() == Some(etag)
+    }
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for RequestContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestContext").field("call", &self.call).finish_non_exhaustive()
     }
 }

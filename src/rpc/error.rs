@@ -1,7 +1,10 @@
 //! The table of error codes, and the one place where errors of the inside become errors of the wire.
+//!
+//! Owns codes, wording and the `data` object. Must never know HTTP beyond a status number. Invariant: no text of the
+//! inside (a panic, a statement, a path of the machine) reaches a caller; it is logged under the request id.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::service::ServiceError;
 use crate::store::StoreError;
@@ -64,6 +67,10 @@ error_codes! {
     Unauthenticated = -32019, 401, "unauthenticated";
     /// Stored data that is not what was stored.
     Integrity = -32020, 200, "integrity";
+    /// The state forbids it, e.g. a directory that is not empty.
+    Precondition = -32021, 200, "precondition";
+    /// The store takes no writes until it is mended and restarted.
+    ReadOnly = -32022, 503, "read_only";
     /// Not JSON.
     Parse = -32700, 200, "parse_error";
     /// JSON, but no JSON-RPC request.
@@ -86,7 +93,7 @@ pub struct RpcError {
     /// What to do next.
     pub hint: Option<String>,
     /// Further fields of `data`, e.g. `path`, `expected_etag`, `current_etag`.
-    pub data: Option<serde_json::Map<String, Value>>,
+    pub data: Option<Map<String, Value>>,
 }
 
 impl RpcError {
@@ -108,14 +115,182 @@ impl RpcError {
     }
 }
 
+impl RpcError {
+    /// `Parse error: <what>`: the body is not JSON.
+    #[must_use]
+    pub fn parse(what: impl std::fmt::Display) -> Self {
+        Self::new(ErrorCode::Parse, format!("Parse error: {what}"))
+    }
+    /// Ours to mend. The cause is for the log; the caller gets the request id to ask about it.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(ErrorCode::Internal, "Internal error: the server failed on this request; nothing else is affected")
+            .hint("the server's log has the cause under this request_id")
+    }
+    /// Adds a field of `data`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.data.get_or_insert_default().insert(key.to_owned(), value.into());
+        self
+    }
+    /// The `error` object: code, message and `data` with the stable name, the hint and the request id.
+    #[must_use]
+    pub fn to_wire(&self, request_id: &str) -> Value {
+        let mut data = Map::new();
+        data.insert("code".into(), self.code.name().into());
+        if let Some(hint) = &self.hint {
+            data.insert("hint".into(), hint.as_str().into());
+        }
+        data.insert("request_id".into(), request_id.into());
+        data.extend(self.data.iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        json!({"code": self.code.number(), "message": self.message, "data": data})
+    }
+}
+
+impl std::fmt::Display for RpcError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.message, self.code.name())
+    }
+}
+
 impl From<ServiceError> for RpcError {
     fn from(error: ServiceError) -> Self {
-        todo!("rpc helper")
+        let text = error.to_string();
+        match error {
+            ServiceError::NotFound(what) => Self::new(ErrorCode::FileNotFound, text).with("path", what),
+            ServiceError::Exists(_) => Self::new(ErrorCode::FileExists, text),
+            ServiceError::InvalidPath { path, reason } => {
+                let text = if path.trim().is_empty() { reason.to_string() } else { text };
+                Self::new(ErrorCode::InvalidPath, text).with("path", path)
+            }
+            ServiceError::PermissionDenied { message, hint } => {
+                Self::new(ErrorCode::PermissionDenied, message).hint(hint)
+            }
+            ServiceError::Unauthenticated => Self::new(ErrorCode::Unauthenticated, UNAUTHENTICATED).hint(KEY_HINT),
+            ServiceError::InvalidParams(what) => Self::invalid_params(what),
+            ServiceError::Validation(_) => Self::new(ErrorCode::Validation, text),
+            ServiceError::Conflict { path, expected, current } => Self::new(ErrorCode::Conflict, text)
+                .hint("read the file again and repeat the write with its etag")
+                .with("path", path)
+                .with("expected_etag", expected)
+                .with("current_etag", current),
+            ServiceError::Precondition(_) => Self::new(ErrorCode::Precondition, text),
+            ServiceError::NotSupported { message, hint } => Self::new(ErrorCode::NotSupported, message).hint(hint),
+            ServiceError::ResultTooLarge { limit_bytes } => Self::result_too_large(limit_bytes),
+            ServiceError::Indeterminate { path, .. } => Self::new(ErrorCode::Indeterminate, text)
+                .hint("ask again with the context that the condition needs, or ask who manages the object")
+                .with("path", path),
+            ServiceError::Store(error) => from_store(&error),
+        }
+    }
+}
+
+/// The message of a refused identity, the one that clients know.
+pub const UNAUTHENTICATED: &str = "Invalid or missing API key";
+/// What to do about it.
+pub const KEY_HINT: &str = "key not known or revoked; `nexus-lite key list` shows the live ones";
+
+impl RpcError {
+    /// The whole answer would pass `limit_bytes`.
+    #[must_use]
+    pub fn result_too_large(limit_bytes: usize) -> Self {
+        let text = format!("the result is larger than {limit_bytes} bytes");
+        Self::new(ErrorCode::ResultTooLarge, text).hint("ask for pages with `limit` and `cursor`")
+    }
+}
+
+fn from_store(error: &StoreError) -> RpcError {
+    let text = error.to_string();
+    match error {
+        StoreError::Busy { .. } => RpcError::new(ErrorCode::Busy, text).hint("nothing was done; try again"),
+        StoreError::Closed => {
+            RpcError::new(ErrorCode::Busy, text).hint("nothing was done; try again after the restart")
+        }
+        StoreError::DeadlineExceeded { .. } => RpcError::new(ErrorCode::DeadlineExceeded, text)
+            .hint("nothing was done; ask for less at once, or try again"),
+        StoreError::WriterGone | StoreError::Indeterminate { .. } => {
+            tracing::error!(error = %text, "a write has no known outcome");
+            RpcError::new(ErrorCode::OutcomeUnknown, "the outcome of this write is not known")
+                .hint("restart the server, then read before repeating the write")
+        }
+        StoreError::ReadOnly { .. } => {
+            tracing::error!(error = %text, "a write was refused: the store is read-only");
+            RpcError::new(
+                ErrorCode::ReadOnly,
+                "the store takes no writes since an input/output error; nothing was done",
+            )
+            .hint("see the server's log, mend the disk and restart the server")
+        }
+        StoreError::Full => RpcError::new(ErrorCode::StorageFull, text).hint("free some space on the server's disk"),
+        StoreError::RevisionUnavailable { .. } => RpcError::new(ErrorCode::RevisionTooOld, text),
+        StoreError::Corrupt { .. } => {
+            tracing::error!(error = %text, "stored data is damaged");
+            RpcError::new(ErrorCode::Integrity, "stored data is damaged; it was not handed out")
+                .hint("run `nexus-lite check`, and restore from a backup")
+        }
+        // Whatever else a store says is about statements, files and panics: for the log, not for a caller.
+        _ => {
+            tracing::error!(error = %text, "the store failed");
+            RpcError::internal()
+        }
     }
 }
 
 impl From<StoreError> for RpcError {
     fn from(error: StoreError) -> Self {
         Self::from(ServiceError::from(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique() {
+        let mut numbers: Vec<_> = ErrorCode::ALL.iter().map(|c| c.number()).collect();
+        let mut names: Vec<_> = ErrorCode::ALL.iter().map(|c| c.name()).collect();
+        numbers.sort_unstable();
+        names.sort_unstable();
+        numbers.dedup();
+        names.dedup();
+        assert_eq!((numbers.len(), names.len()), (ErrorCode::ALL.len(), ErrorCode::ALL.len()));
+    }
+
+    #[test]
+    fn keeps_the_wording_that_clients_know() {
+        let wire = |e: ServiceError| RpcError::from(e).to_wire("r1");
+        let found = wire(ServiceError::NotFound("/a".into()));
+        assert_eq!(
+            found,
+            json!({"code": -32000, "message": "File not found: /a",
+                   "data": {"code": "file_not_found", "request_id": "r1", "path": "/a"}})
+        );
+        let found = wire(ServiceError::InvalidParams("bad regex".into()));
+        assert_eq!((&found["code"], &found["message"]), (&json!(-32602), &json!("Invalid parameters: bad regex")));
+        let found = wire(ServiceError::path("/a/../b", crate::model::PathError::ParentSegment));
+        assert_eq!(
+            (&found["code"], &found["message"]),
+            (&json!(-32002), &json!("Path contains '..' segments: /a/../b"))
+        );
+        let found = wire(ServiceError::path("", crate::model::PathError::Empty));
+        assert_eq!(found["message"], json!("Path cannot be empty or whitespace-only"));
+        let found =
+            wire(ServiceError::Conflict { path: "/a".into(), expected: "e".repeat(64), current: "c".repeat(64) });
+        let text = "Conflict detected - file was modified by another agent. Expected etag 'eeeeeeeeeeeeeeee...', but current etag is 'cccccccccccccccc...': /a";
+        assert_eq!((&found["code"], &found["message"]), (&json!(-32006), &json!(text)));
+        assert_eq!(found["data"]["expected_etag"], json!("e".repeat(64)));
+        assert_eq!(found["data"]["current_etag"], json!("c".repeat(64)));
+    }
+
+    #[test]
+    fn the_inside_stays_inside() {
+        let io = StoreError::io("opening", std::path::Path::new("/srv/secret"), std::io::Error::other("boom"));
+        let text = RpcError::from(io).to_wire("r1").to_string();
+        assert!(!text.contains("secret") && !text.contains("boom"), "{text}");
+        let full = RpcError::from(StoreError::Full);
+        assert_eq!((full.code, full.code.http_status()), (ErrorCode::StorageFull, 507));
+        let busy = RpcError::from(StoreError::Busy { queue: "writer" });
+        assert_eq!((busy.code, busy.code.http_status()), (ErrorCode::Busy, 503));
     }
 }

@@ -10,11 +10,17 @@ use serde::de::DeserializeOwned;
 
 pub mod codec;
 pub mod context;
+pub mod decode;
+pub mod dispatch;
+pub mod envelope;
 pub mod error;
 pub mod methods;
+pub mod registry;
 
 pub use context::RequestContext;
+pub use dispatch::dispatch;
 pub use error::{ErrorCode, RpcError};
+pub use registry::{Entry, Params, entry};
 
 /// What a method does to the data: shown in the documents, checked by tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,6 +55,8 @@ pub trait Method: DeserializeOwned + JsonSchema + Send + 'static {
     const ERRORS: &'static [ErrorCode];
     /// How a reply may be cached.
     const CACHE: CachePolicy = CachePolicy::NoCache;
+    /// Whether it may outlast the ordinary deadline (running a command in a sandbox); then it has none.
+    const LONG: bool = false;
     /// The result.
     type Output: Serialize + JsonSchema + Send;
     /// Does it.

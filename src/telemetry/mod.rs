@@ -1,1 +1,9 @@
 //! Logs and metrics.
+//!
+//! Owns the format of the log, the list of metrics and the one recorder of the process. Must never know what is
+//! logged or measured. Invariant: no key and no token leaves through a log line.
+
+pub mod log;
+pub mod metric;
+
+pub use log::LogFormat;

@@ -1,0 +1,146 @@
+//! THE LIST of methods, and the table that is derived from it.
+//!
+//! Dispatch, documents, metric labels and tests all come from [`METHODS`]. Must never know what a method does.
+
+use std::sync::OnceLock;
+
+use futures_util::future::BoxFuture;
+use rustc_hash::FxHashMap;
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::decode::{Arguments, decode, write_result};
+use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
+
+/// Every method, by name. One line each.
+pub static METHODS: &[Entry] = &[];
+
+/// Parameters as a door has them.
+#[derive(Debug)]
+pub enum Params<'a> {
+    /// The text of an object, from a request body.
+    Raw(&'a RawValue),
+    /// An object in memory.
+    Value(Map<String, Value>),
+}
+
+impl Params<'_> {
+    /// No parameters.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::Value(Map::new())
+    }
+}
+
+/// Runs a method: decodes the arguments, calls, appends the result as JSON.
+pub type Invoke = for<'a> fn(&'a RequestContext, Arguments<'a>, &'a mut Vec<u8>) -> BoxFuture<'a, Result<(), RpcError>>;
+
+/// One method, without its type.
+#[derive(Debug)]
+pub struct Entry {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// What it does to the data.
+    pub access: Access,
+    /// The errors to expect beside the general ones.
+    pub errors: &'static [ErrorCode],
+    /// How a reply may be cached.
+    pub cache: CachePolicy,
+    /// Whether it has no deadline.
+    pub long: bool,
+    /// Runs it. Called by `dispatch` only, which checks the names of the arguments first.
+    pub invoke: Invoke,
+    /// The schema of its parameters: an object with their descriptions; the method's own description is its docs.
+    pub params: fn(&mut SchemaGenerator) -> Schema,
+    /// The schema of its result.
+    pub output: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// The entry of method `M`.
+#[must_use]
+pub const fn entry<M: Method>() -> Entry {
+    Entry {
+        name: M::NAME,
+        access: M::ACCESS,
+        errors: M::ERRORS,
+        cache: M::CACHE,
+        long: M::LONG,
+        invoke: |cx, arguments, out| {
+            Box::pin(async move {
+                let params: M = decode(M::NAME, arguments)?;
+                let output = params.call(cx).await?;
+                write_result(out, &output)
+            })
+        },
+        params: |generator| M::json_schema(generator),
+        output: |generator| generator.subschema_for::<M::Output>(),
+    }
+}
+
+/// A parameter, as the schema has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Whether a request must have it.
+    pub required: bool,
+}
+
+/// An entry and the names of its parameters.
+#[derive(Debug)]
+pub struct Spec {
+    /// The entry.
+    pub entry: &'static Entry,
+    /// Its parameters, in order of declaration.
+    pub parameters: Vec<Parameter>,
+}
+
+impl Spec {
+    /// Derives the parameters from the schema.
+    #[must_use]
+    pub fn of(entry: &'static Entry) -> Self {
+        let mut generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
+        let schema = (entry.params)(&mut generator);
+        let required: Vec<&str> = match schema.get("required") {
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        };
+        let parameters = match schema.get("properties") {
+            Some(Value::Object(properties)) => properties
+                .keys()
+                .map(|name| Parameter { name: name.clone(), required: required.contains(&name.as_str()) })
+                .collect(),
+            _ => Vec::new(),
+        };
+        Self { entry, parameters }
+    }
+}
+
+/// The method called `name`.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Spec> {
+    static TABLE: OnceLock<FxHashMap<&'static str, Spec>> = OnceLock::new();
+    TABLE.get_or_init(|| METHODS.iter().map(|entry| (entry.name, Spec::of(entry))).collect()).get(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_alphabetical_and_without_doubles() {
+        for pair in METHODS.windows(2) {
+            assert!(pair[0].name < pair[1].name, "{} must stand after {}", pair[0].name, pair[1].name);
+        }
+    }
+
+    #[test]
+    fn every_method_is_found_by_its_name() {
+        for entry in METHODS {
+            assert_eq!(find(entry.name).expect(entry.name).entry.name, entry.name);
+        }
+        assert!(find("no_such_method").is_none());
+    }
+}
