@@ -3,8 +3,15 @@
 //! Owns the index of identities (a projection), the keyed hash and the key format. Decides who somebody is, never
 //! what they may do.
 
-use crate::model::{AgentRow, Change, KeyRow, Rev};
-use crate::store::{Projection, Sql, StoreError};
+mod hasher;
+mod index;
+mod key;
+mod names;
+
+pub use hasher::{KeyHasher, NEXUS_SCHEME, SECRET_FILE, SERVER_SCHEME, SecretError};
+pub use index::{AuthIndex, OpenIdentity};
+pub use key::{ApiKey, KEY_CHARS_MAX, KEY_CHARS_MIN};
+pub use names::{NAME_BYTES_MAX, NameError, check_name};
 
 /// Who is calling, as of one revision. Made by [`AuthIndex::identify`], made again inside a transaction by
 /// [`AuthIndex::refresh`].
@@ -18,11 +25,11 @@ pub struct Caller {
     pub subject_type: String,
     /// The subject; the agent where one acts.
     pub subject_id: String,
-    /// The user behind it: the subject itself, or the agent's owner.
+    /// The user behind it: the subject itself, or the owner of the agent or the service.
     pub user: String,
     /// The agent that acts, by its own key or by `X-Agent-ID`.
     pub agent: Option<String>,
-    /// For an agent: whether it may do what its owner may. True for users.
+    /// For an agent: whether it may do what its owner may. True for users; for a service what its key says.
     pub inherits: bool,
     /// Whether the admin bypass applies (a user with `is_admin`, or an agent of one that inherits).
     pub is_admin: bool,
@@ -31,6 +38,22 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The server itself, as instance admin of the default tenant: first start, demo, maintenance. It has no key, so
+    /// nothing can revoke it.
+    #[must_use]
+    pub fn system(user: &str) -> Self {
+        Self {
+            key_id: None,
+            tenant: crate::model::DEFAULT_TENANT.to_owned(),
+            subject_type: "user".to_owned(),
+            subject_id: user.to_owned(),
+            user: user.to_owned(),
+            agent: None,
+            inherits: true,
+            is_admin: true,
+            is_instance_admin: true,
+        }
+    }
     /// `type:id`, as the changelog and the log name it.
     #[must_use]
     pub fn actor(&self) -> String {
@@ -43,6 +66,11 @@ impl Caller {
             Some(agent) => format!("user:{},agent:{agent}", self.user),
             None => format!("user:{}", self.user),
         }
+    }
+    /// Whether it rules `tenant`: its own as admin, every one as instance admin.
+    #[must_use]
+    pub fn administers(&self, tenant: &str) -> bool {
+        self.is_instance_admin || (self.is_admin && self.tenant == tenant)
     }
 }
 
@@ -59,27 +87,3 @@ pub enum AuthError {
     #[error("X-Agent-ID names no agent of the calling user")]
     ForeignAgent,
 }
-
-/// All keys and agents of one revision.
-#[derive(Clone)]
-pub struct AuthIndex { /* auth helper: imbl maps: by hash, by key_id, agents by (tenant, agent_id) */ }
-
-impl Projection for AuthIndex {
-    const NAME: &'static str = "auth";
-    fn load(tx: &impl Sql) -> Result<Self, StoreError> { todo!() }
-    fn apply(&mut self, change: &Change, rev: Rev) { todo!() }
-    fn publish(&mut self, rev: Rev) { todo!() }
-}
-
-impl AuthIndex {
-    /// The identity as of this index: key still there, not revoked, not expired, agent still there and its owner's,
-    /// flags as they are now. Called in every transaction that decides.
-    pub fn refresh(&self, caller: &Caller, now_us: i64) -> Result<Caller, AuthError> { todo!() }
-    /// A key by its id.
-    pub fn key(&self, key_id: &str) -> Option<&KeyRow> { todo!() }
-    /// An agent.
-    pub fn agent(&self, tenant: &str, agent_id: &str) -> Option<&AgentRow> { todo!() }
-}
-
-/// Makes the keyed hash of an API key with the server's secret.
-pub struct KeyHasher { /* auth helper */ }

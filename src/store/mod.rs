@@ -7,11 +7,14 @@
 //! Invariants: at most one read-write connection to a store is open at any time; a write is acknowledged after its
 //! COMMIT and after its revision is published; a reader sees data and projections of one revision.
 
+pub mod agents;
 pub mod backend;
 pub mod contents;
 pub mod entities;
 pub mod error;
 pub mod fault;
+pub mod keys;
+pub mod mounts;
 pub mod namespaces;
 pub mod nodes;
 pub mod op;
@@ -20,6 +23,10 @@ pub mod skills;
 pub mod tuples;
 pub mod tx;
 pub mod versions;
+pub mod sandboxes;
+pub mod tuples;
+pub mod tx;
+pub mod workspaces;
 
 pub use error::StoreError;
 pub use fault::{FaultPoint, Faults};
