@@ -19,13 +19,11 @@ pub mod namespaces;
 pub mod nodes;
 pub mod op;
 pub mod projection;
+pub mod sandboxes;
 pub mod skills;
 pub mod tuples;
 pub mod tx;
 pub mod versions;
-pub mod sandboxes;
-pub mod tuples;
-pub mod tx;
 pub mod workspaces;
 
 pub use error::StoreError;
