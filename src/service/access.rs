@@ -1,12 +1,24 @@
 //! Effective rights: the bypass of admins, the caller's own relations, and what an agent inherits, in one function
 //! for reads, listings and the second check inside the write transaction.
+//!
+//! Decides, and words the refusals. Changes nothing; the engine it asks knows neither admins nor agents.
 
-use crate::auth::Caller;
-use crate::model::{EntityId, NodeRow, VirtualPath};
-use crate::rebac::{Budget, Caches, LeafFacts, Verdict};
-use crate::store::Sql;
+use std::cell::RefCell;
+
+use crate::auth::{AuthIndex, Caller};
+use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
+use crate::rebac::{Budget, Caches, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why};
+use crate::store::{DecisionNote, Note, Sql, Store, namespaces};
 
 use super::ServiceError;
+use super::located::Located;
+
+/// The type of files in the permission graph.
+pub const FILE: &str = "file";
+/// The type of users in the permission graph.
+pub const USER: &str = "user";
+/// First components below which nobody but the instance admin writes.
+const READ_ONLY: &[&str] = &["system", "archives"];
 
 /// The permissions of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +41,15 @@ impl Permission {
             Self::Execute => "execute",
         }
     }
+
+    /// The relation that gives it to one subject.
+    fn relation(self) -> &'static str {
+        match self {
+            Self::Read => "direct_viewer",
+            Self::Write => "direct_editor",
+            Self::Execute => "direct_owner",
+        }
+    }
 }
 
 /// What the caller may do, at the revision of one transaction.
@@ -36,6 +57,9 @@ pub struct Access<'t, T: Sql> {
     tx: &'t T,
     caller: Caller,
     caches: Option<&'t Caches>,
+    env: Env,
+    budget: RefCell<Budget>,
+    notes: Option<&'t Store>,
 }
 
 /// The file that is asked about, as far as the service has looked it up.
@@ -45,28 +69,305 @@ pub struct Target<'a> {
     pub path: &'a VirtualPath,
     /// Its node, or `None` if it does not exist.
     pub node: Option<&'a NodeRow>,
-    /// The tenant that decides: of the node, else of its nearest existing ancestor (`files::tenant_of`).
+    /// The tenant that decides: of the node, else the one the path names, else of its nearest existing ancestor.
     pub tenant: &'a str,
 }
 
 impl<'t, T: Sql> Access<'t, T> {
     /// Re-reads the caller's identity in `tx`. In a write transaction pass no caches.
-    pub fn new(tx: &'t T, caller: &Caller, caches: Option<&'t Caches>) -> Result<Self, ServiceError> { todo!("files helper") }
+    pub fn new(tx: &'t T, caller: &Caller, caches: Option<&'t Caches>) -> Result<Self, ServiceError> {
+        let now_us = tx.now_us();
+        let caller = tx.view::<AuthIndex>().refresh(caller, now_us).map_err(|_| ServiceError::Unauthenticated)?;
+        let env = Env { now_us, context: None };
+        Ok(Self { tx, caller, caches, env, budget: RefCell::new(Budget::request()), notes: None })
+    }
+
+    /// Leaves a record of each decision that is computed for one path. For requests; never in a write transaction.
+    #[must_use]
+    pub fn noting(mut self, store: &'t Store) -> Self {
+        self.notes = Some(store);
+        self
+    }
+
+    /// Spends from `budget` instead of that of an ordinary request.
+    #[must_use]
+    pub fn spending(self, budget: Budget) -> Self {
+        self.budget.replace(budget);
+        self
+    }
 
     /// The caller as of this transaction.
-    pub fn caller(&self) -> &Caller { &self.caller }
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The transaction.
+    pub fn tx(&self) -> &'t T {
+        self.tx
+    }
+
+    /// The user or agent as subject of the graph.
+    pub fn subject(&self) -> ObjectRef<'_> {
+        ObjectRef { tenant: &self.caller.tenant, kind: &self.caller.subject_type, id: &self.caller.subject_id }
+    }
+
+    /// The owner whose rights the caller inherits, if it is an agent that does.
+    pub fn inherited(&self) -> Option<ObjectRef<'_>> {
+        let caller = &self.caller;
+        let inherits = caller.agent.is_some() && caller.inherits;
+        let owner = ObjectRef { tenant: &caller.tenant, kind: USER, id: &caller.user };
+        (inherits && self.subject() != owner).then_some(owner)
+    }
+
+    /// The subjects whose relations count: the caller's own, then the inherited ones.
+    pub fn subjects(&self) -> impl Iterator<Item = ObjectRef<'_>> {
+        std::iter::once(self.subject()).chain(self.inherited())
+    }
+
+    /// Whether the caller rules `tenant`: its admin, or the instance admin.
+    pub fn rules(&self, tenant: &str) -> bool {
+        self.caller.is_admin && (self.caller.is_instance_admin || self.caller.tenant == tenant)
+    }
+
+    /// Whether the caller crosses tenants.
+    pub fn is_instance_admin(&self) -> bool {
+        self.caller.is_admin && self.caller.is_instance_admin
+    }
 
     /// Bypass of an admin (read and write, nodes of its own tenant; instance admin: every tenant), else the caller's
     /// relations, else those an agent inherits from its owner.
-    pub fn file(&self, target: Target<'_>, permission: Permission) -> Result<Verdict, ServiceError> { todo!() }
+    pub fn file(&self, target: Target<'_>, permission: Permission) -> Result<Verdict, ServiceError> {
+        if permission == Permission::Write && self.read_only_namespace(target.path).is_some() {
+            return Ok(Verdict::Deny);
+        }
+        if permission != Permission::Execute && self.rules(target.tenant) {
+            return Ok(Verdict::Allow);
+        }
+        let object = ObjectRef { tenant: target.tenant, kind: FILE, id: target.path.as_str() };
+        let leaf = leaf_of(target.node);
+        let mut verdict = Verdict::Deny;
+        for subject in self.subjects() {
+            match self.relation(subject, permission.as_str(), object, leaf) {
+                Verdict::Allow => return Ok(Verdict::Allow),
+                Verdict::Deny => {}
+                unknown @ Verdict::Unknown(_) => verdict = unknown,
+            }
+        }
+        Ok(verdict)
+    }
 
     /// [`file`](Self::file), or the refusal that is the same for existing and missing paths.
-    pub fn require_file(&self, target: Target<'_>, permission: Permission) -> Result<(), ServiceError> { todo!() }
+    pub fn require_file(&self, target: Target<'_>, permission: Permission) -> Result<(), ServiceError> {
+        self.require_for(target, permission, target.path, target.path)
+    }
 
-    /// READ on the path or on any existing descendant (D.2.12).
-    pub fn visible(&self, target: Target<'_>) -> Result<bool, ServiceError> { todo!() }
+    /// `permission` on `target`, refused in the words of `asked`, the path that the caller named; `lacking` is the
+    /// path where the permission would help.
+    pub fn require_for(
+        &self,
+        target: Target<'_>,
+        permission: Permission,
+        asked: &VirtualPath,
+        lacking: &VirtualPath,
+    ) -> Result<(), ServiceError> {
+        match self.file(target, permission)? {
+            Verdict::Allow => Ok(()),
+            Verdict::Deny => Err(self.denial(permission, asked, lacking)),
+            Verdict::Unknown(why) => Err(indeterminate(asked, &why)),
+        }
+    }
+
+    /// WRITE on the node, or, for a path without one, on the directory it would lie in. Refused in the same words.
+    pub fn require_write(&self, located: &Located) -> Result<(), ServiceError> {
+        let target = if located.exact { located.target() } else { located.creation_target() };
+        self.require_for(target, Permission::Write, &located.path, &located.parent_path)
+    }
+
+    /// WRITE on the directory in which `located` is to be made.
+    pub fn require_create(&self, located: &Located) -> Result<(), ServiceError> {
+        self.require_for(located.creation_target(), Permission::Write, &located.path, &located.parent_path)
+    }
+
+    /// The answer about a path that is not there, for a caller who has the right asked for: "not found" where it may
+    /// read the directory, else the refusal that an existing path would get.
+    pub fn missing(&self, located: &Located, permission: Permission) -> ServiceError {
+        match self.file(located.parent_target(), Permission::Read) {
+            Ok(verdict) if verdict.allowed() => ServiceError::NotFound(located.path.as_str().to_owned()),
+            Ok(_) => self.denial(permission, &located.path, &located.path),
+            Err(error) => error,
+        }
+    }
+
+    /// The refusal: which permission on which path is missing, and how one comes by it.
+    pub fn denial(&self, permission: Permission, asked: &VirtualPath, lacking: &VirtualPath) -> ServiceError {
+        if let (Permission::Write, Some(namespace)) = (permission, self.read_only_namespace(asked)) {
+            return ServiceError::PermissionDenied {
+                message: format!("Access denied: Namespace '{namespace}' is read-only"),
+                hint: "only the instance admin writes here".into(),
+            };
+        }
+        let (name, relation) = (permission.as_str(), permission.relation());
+        let wanted = match asked == lacking {
+            true => format!("'{name}' on '{asked}'"),
+            false => format!("'{name}' on '{asked}', or on '{lacking}' to create it,"),
+        };
+        ServiceError::PermissionDenied {
+            message: format!(
+                "Access denied: User '{}' does not have {} permission for '{asked}'",
+                self.caller.user,
+                name.to_uppercase()
+            ),
+            hint: format!("the permission {wanted} is missing; its owner can grant it (rebac_create, {relation})"),
+        }
+    }
 
     /// Whether the caller manages `object` of type `kind`: for files `execute` or admin of its tenant, for a type
     /// with a namespace `manage`/owner by its rules or admin, else the tenant's admin alone (D.2.1).
-    pub fn manages(&self, tenant: &str, kind: &str, id: &str) -> Result<bool, ServiceError> { todo!() }
+    pub fn manages(&self, tenant: &str, kind: &str, id: &str) -> Result<bool, ServiceError> {
+        if kind == FILE && id.starts_with('/') {
+            let path = VirtualPath::parse(id).map_err(|reason| ServiceError::path(id, reason))?;
+            let located = Located::find(self.tx, &path)?;
+            return Ok(self.rules(located.tenant()) || self.file(located.target(), Permission::Execute)?.allowed());
+        }
+        if self.rules(tenant) {
+            return Ok(true);
+        }
+        if namespaces::current(self.tx, kind)?.is_none() {
+            return Ok(false);
+        }
+        let object = ObjectRef { tenant, kind, id };
+        let names: &[&str] = if kind == FILE { &["execute"] } else { &["manage", "owner"] };
+        let mut holds = self.subjects().flat_map(|subject| names.iter().map(move |name| (subject, *name)));
+        Ok(holds.any(|(subject, name)| self.relation(subject, name, object, LeafFacts::default()).allowed()))
+    }
+
+    /// One decision of the engine for one subject, without any bypass.
+    fn relation(&self, subject: ObjectRef<'_>, permission: &str, object: ObjectRef<'_>, leaf: LeafFacts) -> Verdict {
+        let query = Query { subject, permission, object };
+        let budget = &mut *self.budget.borrow_mut();
+        let verdict = self.tx.view::<Graph>().check(&query, leaf, &self.env, self.caches, budget);
+        if let (Some(store), false) = (self.notes, matches!(verdict, Verdict::Unknown(_))) {
+            store.note(Note::Decision(DecisionNote {
+                tenant: object.tenant.to_owned(),
+                subject_type: subject.kind.to_owned(),
+                subject_id: subject.id.to_owned(),
+                permission: permission.to_owned(),
+                object_type: object.kind.to_owned(),
+                object_id: object.id.to_owned(),
+                allowed: verdict.allowed(),
+                rev: self.tx.rev(),
+                engine: ENGINE_VERSION,
+            }));
+        }
+        verdict
+    }
+
+    /// What the graph knows at or below `path` without looking at nodes: the granted paths of `tenant`; `None` if
+    /// its rules need a search.
+    pub(super) fn granted_below(&self, tenant: &str, path: &VirtualPath) -> Option<Vec<String>> {
+        let graph = self.tx.view::<Graph>();
+        let mut granted = Vec::new();
+        for subject in self.subjects() {
+            let budget = &mut *self.budget.borrow_mut();
+            let read = Permission::Read.as_str();
+            granted.extend(graph.grants_below(subject, read, tenant, path.as_str(), &self.env, self.caches, budget)?);
+        }
+        granted.sort_unstable();
+        granted.dedup();
+        Some(granted)
+    }
+
+    /// Whether owning a file at `path`, which the subject cannot read otherwise, is enough to read it.
+    pub(super) fn owner_may_read(&self, subject: ObjectRef<'_>, owner: EntityId, path: &VirtualPath) -> bool {
+        let object = ObjectRef { tenant: subject.tenant, kind: FILE, id: path.as_str() };
+        let query = Query { subject, permission: Permission::Read.as_str(), object };
+        let leaf = LeafFacts { owner: Some(owner) };
+        let budget = &mut *self.budget.borrow_mut();
+        self.tx.view::<Graph>().check(&query, leaf, &self.env, self.caches, budget).allowed()
+    }
+
+    /// Prepares READ on many files of one tenant.
+    pub fn reader<'a>(&'a self, tenant: &'a str) -> Reader<'a> {
+        let graph = self.tx.view::<Graph>();
+        let filter = |subject| graph.filter(subject, Permission::Read.as_str(), tenant, &self.env, self.caches);
+        Reader {
+            tenant,
+            bypass: self.rules(tenant),
+            filters: self.subjects().map(filter).collect(),
+            budget: &self.budget,
+        }
+    }
+
+    /// The first component of `path`, if nobody writes below it but the instance admin, who the caller is not.
+    fn read_only_namespace<'p>(&self, path: &'p VirtualPath) -> Option<&'p str> {
+        let first = path.components().next()?;
+        (READ_ONLY.contains(&first) && !self.is_instance_admin()).then_some(first)
+    }
+}
+
+/// READ on many files of one tenant: the effective rights of [`Access::file`], each directory decided once.
+pub struct Reader<'a> {
+    tenant: &'a str,
+    bypass: bool,
+    filters: Vec<Filter<'a>>,
+    budget: &'a RefCell<Budget>,
+}
+
+impl Reader<'_> {
+    /// The tenant whose files it decides.
+    pub fn tenant(&self) -> &str {
+        self.tenant
+    }
+
+    /// Whether the caller may read `node` at `path`. A decision that the budget did not suffice for is an error: a
+    /// listing is right, or it says that it is not.
+    pub fn may_read(&mut self, path: &str, node: &NodeRow) -> Result<bool, ServiceError> {
+        if self.bypass {
+            return Ok(true);
+        }
+        let leaf = leaf_of(Some(node));
+        let budget = &mut *self.budget.borrow_mut();
+        for filter in &mut self.filters {
+            match filter.check(path, leaf, budget) {
+                Verdict::Allow => return Ok(true),
+                Verdict::Unknown(why @ Why::Budget) => {
+                    return Err(ServiceError::Indeterminate { path: path.to_owned(), reason: reason(&why) });
+                }
+                Verdict::Deny | Verdict::Unknown(_) => {}
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What the node row adds to a decision: the owner of a file, never of a directory.
+fn leaf_of(node: Option<&NodeRow>) -> LeafFacts {
+    let owner = node.filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
+    LeafFacts { owner }
+}
+
+/// The refusal of a decision that is not known.
+pub(super) fn indeterminate(path: &VirtualPath, why: &Why) -> ServiceError {
+    ServiceError::Indeterminate { path: path.as_str().to_owned(), reason: reason(why) }
+}
+
+fn reason(why: &Why) -> String {
+    match why {
+        Why::MissingContext(keys) => format!("a condition needs the context {}", keys.join(", ")),
+        Why::CorruptCondition => "a stored condition cannot be read".into(),
+        Why::Budget => "the work budget of one request was spent".into(),
+        _ => "it depends on something unknown".into(),
+    }
+}
+
+impl<T: Sql> std::fmt::Debug for Access<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("tenant", &self.tenant).field("bypass", &self.bypass).finish_non_exhaustive()
+    }
 }

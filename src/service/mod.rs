@@ -6,6 +6,8 @@
 pub mod access;
 pub mod call;
 pub mod error;
+pub mod located;
+pub mod reach;
 
 pub use call::Call;
 pub use error::ServiceError;

@@ -1,0 +1,224 @@
+//! Visibility: READ on a path, or on something that exists below it.
+//!
+//! Owns the question "does anything below this directory show itself to the caller", asked per row of a listing.
+//! Answers it from the grants of the graph and from the owner column, and searches the tree only where the rules of
+//! the graph leave no other way; a search that does not end within its bound is an error, never a silent no.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+
+use crate::model::{NodeId, NodeKind, NodeRow, ROOT_NODE, VirtualPath};
+use crate::rebac::{Graph, Why};
+use crate::store::{Sql, nodes};
+
+use super::ServiceError;
+use super::access::{Access, Permission, Target, USER, indeterminate};
+
+/// Nodes that one request may look at in searches below directories it cannot read.
+const SEARCH_NODES_MAX: usize = 20_000;
+/// Directories with files of the caller that one request may walk up from.
+const OWNED_DIRECTORIES_MAX: usize = 20_000;
+
+/// What one caller can see at or below one directory, as far as it was asked for.
+pub struct Reach<'a, 't, T: Sql> {
+    access: &'a Access<'t, T>,
+    base: VirtualPath,
+    /// Per tenant the granted paths at or below the base, sorted; `None` = the graph needs a search.
+    granted: HashMap<String, Option<Vec<String>>>,
+    /// Whether a node of that tenant is at a granted path.
+    confirmed: HashMap<String, bool>,
+    /// The directories at or above a file that the caller owns.
+    owned: Option<HashSet<NodeId>>,
+    looks_left: usize,
+}
+
+impl<T: Sql> Access<'_, T> {
+    /// READ on the path or on any existing descendant (D.2.12). False for what does not exist.
+    pub fn visible(&self, target: Target<'_>) -> Result<bool, ServiceError> {
+        let Some(node) = target.node else { return Ok(false) };
+        if self.file(target, Permission::Read)?.allowed() {
+            return Ok(true);
+        }
+        if node.kind == NodeKind::File {
+            return Ok(false);
+        }
+        Reach::new(self, target.path.clone()).shows(target.path, node)
+    }
+}
+
+impl<'a, 't, T: Sql> Reach<'a, 't, T> {
+    /// Nothing asked yet; every question will be about `base` or below.
+    pub fn new(access: &'a Access<'t, T>, base: VirtualPath) -> Self {
+        let (granted, confirmed) = (HashMap::new(), HashMap::new());
+        Self { access, base, granted, confirmed, owned: None, looks_left: SEARCH_NODES_MAX }
+    }
+
+    /// Whether the caller may read anything that exists below the directory `node` at `path`, which it may not read
+    /// itself.
+    pub fn shows(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
+        let caller = self.access.caller();
+        if node.mixed && caller.is_admin && self.holds_tenant(node, &caller.tenant)? {
+            return Ok(true);
+        }
+        let mut tenants = vec![node.tenant.as_str()];
+        if node.mixed && caller.tenant != node.tenant {
+            tenants.push(&caller.tenant);
+        }
+        for tenant in tenants {
+            match self.granted_at_or_below(tenant, path)? {
+                Some(true) => return Ok(true),
+                Some(false) => {}
+                None => return self.search(path, node),
+            }
+        }
+        self.owns_below(path, node)
+    }
+
+    /// Whether a granted path of `tenant` at or below `path` exists; `None` if the graph needs a search.
+    fn granted_at_or_below(&mut self, tenant: &str, path: &VirtualPath) -> Result<Option<bool>, ServiceError> {
+        if !self.granted.contains_key(tenant) {
+            self.granted.insert(tenant.to_owned(), self.access.granted_below(tenant, &self.base));
+        }
+        let Some(Some(granted)) = self.granted.get(tenant) else { return Ok(None) };
+        for candidate in within(granted, path) {
+            let known = match self.confirmed.get(candidate) {
+                Some(known) => *known,
+                None => {
+                    let exists = exists_in(self.access.tx(), candidate, tenant)?;
+                    self.confirmed.insert(candidate.clone(), exists);
+                    exists
+                }
+            };
+            if known {
+                return Ok(Some(true));
+            }
+        }
+        Ok(Some(false))
+    }
+
+    /// Whether a file that the caller owns lies below: the owner column, found by owner and walked up once.
+    fn owns_below(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
+        if self.owned.is_none() {
+            self.owned = Some(self.owned_directories(path)?);
+        }
+        Ok(self.owned.as_ref().is_some_and(|owned| owned.contains(&node.id)))
+    }
+
+    fn owned_directories(&self, path: &VirtualPath) -> Result<HashSet<NodeId>, ServiceError> {
+        let (access, tx) = (self.access, self.access.tx());
+        let tenant = access.caller().tenant.as_str();
+        let mut above = HashSet::from([ROOT_NODE]);
+        let (mut reached_root, mut looked) = (false, 0);
+        for subject in access.subjects().filter(|s| s.kind == USER) {
+            let Some(owner) = tx.view::<Graph>().entity(subject) else { continue };
+            if !access.owner_may_read(subject, owner, path) {
+                continue;
+            }
+            let mut after = 0;
+            while let Some(parent) = nodes::next_owned_parent(tx, owner, tenant, after)? {
+                looked += 1;
+                if looked > OWNED_DIRECTORIES_MAX {
+                    return Err(indeterminate(path, &Why::Budget));
+                }
+                reached_root |= add_ancestors(tx, parent, &mut above)?;
+                after = parent;
+            }
+        }
+        if !reached_root {
+            above.clear();
+        }
+        Ok(above)
+    }
+
+    /// Whether a node of `tenant` lies below a directory of another one; only mixed directories are entered.
+    fn holds_tenant(&mut self, directory: &NodeRow, tenant: &str) -> Result<bool, ServiceError> {
+        let tx = self.access.tx();
+        if directory.id == ROOT_NODE && nodes::child(tx, ROOT_NODE, &format!("tenant:{tenant}"))?.is_some() {
+            return Ok(true);
+        }
+        let mut open = vec![directory.id];
+        while let Some(id) = open.pop() {
+            for row in nodes::children_towards_tenant(tx, id, tenant)? {
+                if row.tenant == tenant {
+                    return Ok(true);
+                }
+                self.look()?;
+                open.push(row.id);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Looks at everything below a directory until something may be read.
+    fn search(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
+        let access = self.access;
+        let mut open = vec![(path.clone(), node.id)];
+        while let Some((directory, id)) = open.pop() {
+            let mut rows = Vec::new();
+            let most = self.looks_left;
+            nodes::children(access.tx(), id, |row| {
+                rows.push(row);
+                Ok(if rows.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+            for row in rows {
+                self.look()?;
+                let path = directory.child(&row.name);
+                let target = Target { path: &path, node: Some(&row), tenant: &row.tenant };
+                if access.file(target, Permission::Read)?.allowed() {
+                    return Ok(true);
+                }
+                if row.kind == NodeKind::Directory {
+                    open.push((path, row.id));
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn look(&mut self) -> Result<(), ServiceError> {
+        match self.looks_left.checked_sub(1) {
+            Some(left) => self.looks_left = left,
+            None => return Err(indeterminate(&self.base, &Why::Budget)),
+        }
+        Ok(())
+    }
+}
+
+/// Adds a directory and those above it. Returns whether the way ends at the root, and not in a detached directory.
+fn add_ancestors(tx: &impl Sql, from: NodeId, above: &mut HashSet<NodeId>) -> Result<bool, ServiceError> {
+    let (mut way, mut at) = (Vec::new(), from);
+    while !above.contains(&at) {
+        way.push(at);
+        match nodes::parent_of(tx, at)? {
+            Some(parent) if parent != 0 => at = parent,
+            _ => return Ok(false),
+        }
+    }
+    above.extend(way);
+    Ok(true)
+}
+
+/// The paths of a sorted list that are `path` or lie below it, by component.
+fn within<'l>(sorted: &'l [String], path: &VirtualPath) -> impl Iterator<Item = &'l String> {
+    let base = path.as_str().to_owned();
+    let below = if path.is_root() { "/".to_owned() } else { format!("{base}/") };
+    let from = sorted.partition_point(|p| p.as_str() < base.as_str());
+    sorted[from..]
+        .iter()
+        .take_while({
+            let base = base.clone();
+            move |p| p.starts_with(base.as_str())
+        })
+        .filter(move |p| **p == base || p.starts_with(below.as_str()))
+}
+
+fn exists_in(tx: &impl Sql, path: &str, tenant: &str) -> Result<bool, ServiceError> {
+    let Ok(path) = VirtualPath::parse(path) else { return Ok(false) };
+    Ok(nodes::find(tx, &path)?.is_some_and(|node| node.tenant == tenant))
+}
+
+impl<T: Sql> std::fmt::Debug for Reach<'_, '_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reach").field("base", &self.base).field("looks_left", &self.looks_left).finish_non_exhaustive()
+    }
+}
