@@ -1,1 +1,13 @@
 //! Settings: each declared once, read from flags, environment, file and defaults, in this order.
+//!
+//! Owns names, defaults, environment variables and texts of all settings, and remembers where each value came from.
+//! The only module that reads the environment. Must never know what a setting does. Invariant: a value that was given
+//! is used or refused, never ignored: an unknown key is an error that names the nearest known one.
+
+mod layers;
+mod setting;
+mod value;
+
+pub use layers::{ConfigError, Origin, Sources, load};
+pub use setting::{Config, SETTINGS, Setting};
+pub use value::{ByteSize, Durability, Environment, List, LogStyle, Secret};

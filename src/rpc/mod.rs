@@ -15,6 +15,8 @@ pub mod dispatch;
 pub mod envelope;
 pub mod error;
 pub mod methods;
+pub mod openapi;
+pub mod openrpc;
 pub mod registry;
 
 pub use context::RequestContext;

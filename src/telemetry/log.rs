@@ -7,17 +7,7 @@ use std::io::{self, IsTerminal as _, Write};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// Pretty on a terminal, JSON elsewhere.
-    #[default]
-    Auto,
-    /// For people.
-    Pretty,
-    /// For machines.
-    Json,
-}
+use crate::config::LogStyle;
 
 /// A filter that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +18,14 @@ pub struct BadFilter {
 }
 
 /// Starts the log of the process. A second call (several servers in one test process) changes nothing.
-pub fn init(filter: &str, format: LogFormat) -> Result<(), BadFilter> {
+pub fn init(filter: &str, format: LogStyle) -> Result<(), BadFilter> {
     let parsed =
         EnvFilter::try_new(filter).map_err(|e| BadFilter { filter: filter.to_owned(), reason: e.to_string() })?;
     let terminal = io::stderr().is_terminal();
     let pretty = match format {
-        LogFormat::Auto => terminal,
-        LogFormat::Pretty => true,
-        LogFormat::Json => false,
+        LogStyle::Auto => terminal,
+        LogStyle::Pretty => true,
+        LogStyle::Json => false,
     };
     let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(Redacting);
     // Failing means that a log is there already: the first one stays.
@@ -139,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_bad_filter_is_told() {
-        let error = init("nexus_lite=loud", LogFormat::Json).expect_err("no such level").to_string();
+        let error = init("nexus_lite=loud", LogStyle::Json).expect_err("no such level").to_string();
         assert!(error.contains("nexus_lite=loud") && error.contains("Try"), "{error}");
     }
 }

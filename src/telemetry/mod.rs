@@ -5,5 +5,3 @@
 
 pub mod log;
 pub mod metric;
-
-pub use log::LogFormat;

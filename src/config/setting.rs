@@ -1,0 +1,131 @@
+//! THE LIST of settings.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::layers::{ConfigError, Origin, Values};
+use super::value::{ByteSize, Durability, Environment, FromText, List, LogStyle, Secret};
+
+/// One setting, as documents and `config show` present it.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key in the file; the flag is the same with dashes, the variable `NEXUS_LITE_` and upper case.
+    pub name: &'static str,
+    /// The text of the default; empty = not set.
+    pub default: &'static str,
+    /// A variable of the original server that is read too, after `NEXUS_LITE_…`; empty = none.
+    pub env: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+    /// Whether its value is never shown.
+    pub secret: bool,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $name:ident: $kind:ty = $default:literal $(, env $env:literal)?;)*) => {
+        /// Every setting, in the order in which documents list them.
+        pub static SETTINGS: &[Setting] = &[$(Setting {
+            name: stringify!($name),
+            default: $default,
+            env: concat!($($env)?),
+            doc: concat!($($doc),+),
+            secret: <$kind as FromText>::SECRET,
+        }),*];
+
+        /// All settings, with their values.
+        #[derive(Debug, Clone)]
+        pub struct Config {
+            $($(#[doc = $doc])+ pub $name: $kind,)*
+            shown: Vec<(&'static str, String, Origin)>,
+        }
+
+        impl Config {
+            /// Reads every value from its text.
+            pub(super) fn of(mut values: Values) -> Result<Self, ConfigError> {
+                let mut shown = Vec::with_capacity(SETTINGS.len());
+                let config = Self {
+                    $($name: {
+                        let given = values.take(stringify!($name));
+                        let value = <$kind>::from_text(&given.text)
+                            .map_err(|wanted| given.refused(stringify!($name), wanted))?;
+                        shown.push((stringify!($name), given.text, given.origin));
+                        value
+                    },)*
+                    shown: Vec::new(),
+                };
+                Ok(Self { shown, ..config })
+            }
+        }
+    };
+}
+
+settings! {
+    /// Directory that holds everything: database, blobs, keys.
+    data_dir: PathBuf = "./nexus-data", env "NEXUS_DATA_DIR";
+    /// Address to listen on.
+    host: IpAddr = "127.0.0.1", env "NEXUS_HOST";
+    /// Port to listen on; 0 takes a free one.
+    port: u16 = "8080", env "NEXUS_PORT";
+    /// What an acknowledged write survives: `full` a power cut, `relaxed` a crash of the process.
+    durability: Durability = "full";
+    /// Log filter: `error`, `warn`, `info`, `debug`, or a list such as `warn,nexus_lite::store=debug`.
+    log: String = "info", env "NEXUS_LOG_LEVEL";
+    /// How log lines look: `auto` (pretty on a terminal, JSON elsewhere), `pretty` or `json`.
+    log_format: LogStyle = "auto";
+    /// Web origins whose pages may call, e.g. `http://localhost:5173`; none by default.
+    cors_origins: List = "";
+    /// Host names that requests may come to, beside loopback ones, e.g. `nexus.example.org`.
+    allowed_hosts: List = "";
+    /// `development` or `production`.
+    environment: Environment = "development";
+    /// In production: one machine and its disk hold everything, and that is accepted.
+    acknowledge_single_node: bool = "false";
+    /// Secret with which API keys are hashed; without it one is made and kept in the data directory.
+    server_secret: Option<Secret> = "";
+    /// Key of the first admin; without it one is made at the first start.
+    api_key: Option<Secret> = "", env "NEXUS_API_KEY";
+    /// Serve without keys, everyone as the same subject without admin rights; loopback only.
+    open_access: bool = "false";
+    /// Largest request body, bytes, e.g. `16MiB`.
+    body_limit: ByteSize = "16MiB";
+    /// PostgreSQL to use in place of the data directory's SQLite.
+    database_url: Option<Secret> = "", env "NEXUS_DATABASE_URL";
+}
+
+impl Config {
+    /// The defaults with a data directory: for tests and for embedding.
+    #[must_use]
+    pub fn for_directory(data_dir: impl Into<PathBuf>) -> Self {
+        let defaults = Self::of(Values::defaults()).expect("the defaults are valid, a test says so");
+        Self { data_dir: data_dir.into(), ..defaults }
+    }
+
+    /// Every setting: name, value as text (a secret as dots), and where it came from.
+    pub fn shown(&self) -> impl Iterator<Item = (&'static str, &str, &Origin)> {
+        let secret = |name| SETTINGS.iter().any(|s| s.name == name && s.secret);
+        self.shown.iter().map(move |(name, text, origin)| {
+            let text = if secret(*name) && !text.is_empty() { "…" } else { text.as_str() };
+            (*name, text, origin)
+        })
+    }
+
+    /// Refuses what must not be served: an engine that is not built, an open server beyond loopback, production on
+    /// one node that nobody has agreed to.
+    pub fn check_serving(&self) -> Result<(), ConfigError> {
+        if self.database_url.is_some() {
+            return Err(ConfigError::NotBuilt);
+        }
+        if self.open_access && !self.host.is_loopback() {
+            return Err(ConfigError::Unsafe(format!(
+                "open_access serves everyone who can reach {}: listen on 127.0.0.1, or turn it off and use keys",
+                self.host
+            )));
+        }
+        if self.environment == Environment::Production && !self.acknowledge_single_node {
+            let text = "environment = \"production\" with SQLite: one machine and its disk hold everything. \
+                        Plan backups, then set acknowledge_single_node = true";
+            return Err(ConfigError::Unsafe(text.into()));
+        }
+        Ok(())
+    }
+}
