@@ -9,6 +9,9 @@ use crate::model::Rev;
 use crate::rebac::Caches;
 use crate::store::{Origin, ReadTx, Sql, Store, StoreError, WriteOp};
 
+use super::ServiceError;
+use super::access::Access;
+
 /// What every service function needs to know about the request it serves.
 #[derive(Clone)]
 pub struct Call {
@@ -36,6 +39,11 @@ impl Call {
         caches: Arc<Caches>,
     ) -> Self {
         Self { caller, request_id, deadline, store, caches, seen: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// What the caller may do in a read transaction of this call; each decision on one path leaves a record.
+    pub fn access<'t>(&'t self, tx: &'t ReadTx<'_>) -> Result<Access<'t, ReadTx<'_>>, ServiceError> {
+        Ok(Access::new(tx, &self.caller, Some(&self.caches))?.noting(&self.store))
     }
 
     /// `store.read`, remembering the revision for the reply's header.

@@ -6,7 +6,10 @@
 pub mod access;
 pub mod call;
 pub mod error;
+pub mod files_ops;
+pub mod front_matter;
 pub mod located;
+pub mod ops;
 pub mod reach;
 
 pub use call::Call;

@@ -285,10 +285,13 @@ pub fn make_explicit(tx: &mut WriteTx<'_>, path: &VirtualPath) -> Result<(), Sto
     Ok(())
 }
 
-/// Marks those of `ancestors` that a node of `tenant` makes mixed: those of another tenant. `all` marks every one,
-/// for a moved directory that is mixed itself.
-pub fn mark_mixed(tx: &mut WriteTx<'_>, ancestors: &[NodeRow], tenant: &str, all: bool) -> Result<(), StoreError> {
-    for before in ancestors.iter().filter(|a| !a.mixed && (all || a.tenant != tenant)) {
+/// Marks those of `ancestors`, nodes of this moment, that `holds` says will hold a node of another tenant.
+pub fn mark_mixed(
+    tx: &mut WriteTx<'_>,
+    ancestors: &[NodeRow],
+    holds: impl Fn(&NodeRow) -> bool,
+) -> Result<(), StoreError> {
+    for before in ancestors.iter().filter(|a| !a.mixed && holds(a)) {
         let after = NodeRow { mixed: true, ..before.clone() };
         update(tx, before, after, "original", None)?;
     }

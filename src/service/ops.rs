@@ -1,0 +1,18 @@
+//! Every writer message there is. A mutation that is not named here does not exist; a test holds that.
+
+use crate::store::WriteOp;
+
+/// Makes the list of names from the list of types.
+macro_rules! ops {
+    ($($op:ty,)*) => { &[$(<$op as WriteOp>::NAME),*] };
+}
+
+/// The names of all writer messages, as the changelog and the metrics show them.
+pub const OPS: &[&str] = ops![
+    super::files_ops::DeleteFile,
+    super::files_ops::FreeDetached,
+    super::files_ops::MakeDirectory,
+    super::files_ops::PutFile,
+    super::files_ops::RemoveDirectory,
+    super::files_ops::RenameNode,
+];
