@@ -8,9 +8,14 @@ pub mod call;
 pub mod error;
 pub mod files_ops;
 pub mod front_matter;
+pub mod keys;
+pub mod keys_ops;
 pub mod located;
+pub mod mounts;
 pub mod ops;
 pub mod reach;
+pub mod sandboxes;
+pub mod sandboxes_ops;
 
 pub use call::Call;
 pub use error::ServiceError;

@@ -37,12 +37,7 @@ pub async fn list(call: &Call) -> Result<Vec<Mount>, ServiceError> {
             })
             .collect();
         found.sort_by(|a, b| b.mount_point.len().cmp(&a.mount_point.len()).then(a.mount_point.cmp(&b.mount_point)));
-        found.push(Mount {
-            mount_point: "/".into(),
-            priority: 0,
-            readonly: false,
-            backend_type: ROOT_BACKEND.into(),
-        });
+        found.push(Mount { mount_point: "/".into(), priority: 0, readonly: false, backend_type: ROOT_BACKEND.into() });
         Ok(found)
     })
     .await

@@ -140,7 +140,9 @@ fn check(request: &SandboxRequest) -> Result<(), ServiceError> {
         return Err(ServiceError::InvalidParams(text));
     }
     if request.template_id.as_ref().is_some_and(|t| t.len() > TEMPLATE_BYTES_MAX || t.chars().any(char::is_control)) {
-        return Err(ServiceError::InvalidParams(format!("template_id is not a name of up to {TEMPLATE_BYTES_MAX} bytes")));
+        return Err(ServiceError::InvalidParams(format!(
+            "template_id is not a name of up to {TEMPLATE_BYTES_MAX} bytes"
+        )));
     }
     Ok(())
 }
