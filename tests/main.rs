@@ -2,6 +2,10 @@
 //!
 //! A module per area; the line above each says what belongs there.
 
+// What tests and benchmarks share; no tests of its own but of the tools.
+mod harness;
+// Tests of those tools.
+mod tools;
 // Rules about the text of the project.
 mod tidy;
 // What we depend on.

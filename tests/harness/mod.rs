@@ -1,0 +1,12 @@
+//! What tests and benchmarks share: a store to play in, a server to talk to, a process to kill, a disk to slow down.
+
+// A SQLite file system that stands between the store and the disk.
+pub(crate) mod vfs;
+// A small HTTP client that speaks JSON-RPC.
+pub(crate) mod client;
+// What a benchmark prints beside its result.
+pub(crate) mod measure;
+// The offline checker of recorded answers.
+pub(crate) mod checker;
+// A store with people in it.
+pub(crate) mod world;
