@@ -10,3 +10,5 @@ mod tools;
 mod tidy;
 // What we depend on.
 mod dependencies;
+// The store alone: writer, readers, lanes, opening and closing, faults. Its own ops and projection, no rules.
+mod store;

@@ -12,6 +12,14 @@ pub enum FaultPoint {
     AfterPublishBeforeReply,
     /// A checkpoint is about to run.
     MidCheckpoint,
+    /// The temporary file of a blob is written, not synced.
+    BlobWritten,
+    /// It is synced, not yet under its name.
+    BlobSynced,
+    /// It has its name, its directory is not synced.
+    BlobRenamed,
+    /// Its directory is synced: the blob is durable, no row names it yet.
+    BlobDurable,
 }
 
 /// The armed fault points of one store; empty in production.

@@ -7,20 +7,58 @@
 //! Invariants: at most one read-write connection to a store is open at any time; a write is acknowledged after its
 //! COMMIT and after its revision is published; a reader sees data and projections of one revision.
 
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::model::random::SharedRandom;
+use crate::model::time::SharedClock;
+use crate::model::{ContentHash, Rev};
+
+mod batch;
+mod checkpoint;
+mod metrics;
+mod notes;
+mod publish;
+mod queue;
+mod readers;
+mod shared;
+mod slow_lane;
+mod writer;
+
 pub mod agents;
 pub mod backend;
+pub mod blobs;
+pub mod changelog;
+pub mod check;
 pub mod contents;
+pub mod decisions;
+pub mod digest;
 pub mod entities;
 pub mod error;
 pub mod fault;
 pub mod keys;
+pub mod lock;
+pub mod meta;
+pub mod migrate;
 pub mod mounts;
 pub mod namespaces;
 pub mod nodes;
+pub mod note;
 pub mod op;
+pub mod open;
+pub mod options;
 pub mod projection;
 pub mod sandboxes;
 pub mod skills;
+pub mod statements;
+pub mod status;
 pub mod tuples;
 pub mod tx;
 pub mod versions;
@@ -28,154 +66,239 @@ pub mod workspaces;
 
 pub use error::StoreError;
 pub use fault::{FaultPoint, Faults};
+pub use note::{DecisionNote, Note};
 pub use op::{Origin, WriteOp};
+pub use open::{Builder, DATABASE_FILE, WAL_FILE};
+pub use options::{Durability, Limits, Options};
 pub use projection::{Projection, Published};
+pub use status::Status;
 pub use tx::{ReadTx, Row, Sql, Val, WriteTx};
-
-
-use std::future::Future;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use bytes::Bytes;
-
-use crate::model::time::SharedClock;
-use crate::model::random::SharedRandom;
-use crate::model::{ContentHash, Rev};
 
 /// Bodies up to this size lie in the database; larger ones are blob files, written by the request.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
 
-/// What an acknowledged write survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// A power cut (`synchronous=FULL`).
-    #[default]
-    Full,
-    /// A crash of the process; a power cut may take the newest commits (`synchronous=NORMAL`).
-    Relaxed,
-}
-
-/// How to open a store.
+/// A handle to the store; clones share it. Dropping the last one closes the store without waiting for it; call
+/// [`close`](Self::close) to wait.
 #[derive(Clone)]
-pub struct Options {
-    /// The data directory; made with mode 0700 if absent.
-    pub data_dir: PathBuf,
-    /// What an acknowledged write survives.
-    pub durability: Durability,
-    /// Time.
-    pub clock: SharedClock,
-    /// Chance.
-    pub random: SharedRandom,
-    /// Named fault points that a test has armed.
-    pub faults: Faults,
-    /// Read-only connections for inline reads: worker threads + 2.
-    pub reader_slots: usize,
+pub struct Store {
+    inner: Arc<Inner>,
 }
 
-impl Options {
-    /// The defaults for `data_dir`: full durability, the machine's clock and randomness, one slot per core + 2.
-    #[must_use]
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        todo!("store helper")
-    }
+struct Inner {
+    shared: Arc<shared::Shared>,
+    readers: readers::Readers,
+    slow: slow_lane::SlowLane,
+    writer: writer::Handle,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    closing: AtomicBool,
+    /// Held by whoever closes; the others wait for it and find the outcome.
+    closed: tokio::sync::Mutex<Option<Result<(), StoreError>>>,
 }
-
-/// Collects the projections of a store before it is opened.
-pub struct Builder { /* store helper */ }
-
-impl Builder {
-    /// Adds a projection; it is loaded at open and follows every commit.
-    #[must_use]
-    pub fn project<P: Projection>(self) -> Self { todo!() }
-    /// Opens the store: takes the lock, migrates, loads the projections, starts the writer.
-    pub fn open(self) -> Result<Store, StoreError> { todo!() }
-}
-
-/// A record that nobody waits for: it goes through the second lane and may be dropped.
-#[derive(Debug, Clone)]
-pub enum Note {
-    /// A decision that was asked for and computed.
-    Decision(DecisionNote),
-    /// A key was used at this time (µs).
-    KeyUsed { /// The key. 
-        key_id: String, /// Unix time, µs. 
-        at_us: i64 },
-}
-
-/// A row of `permission_cache`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DecisionNote {
-    /// The object's tenant.
-    pub tenant: String,
-    /// Who.
-    pub subject_type: String,
-    /// Who.
-    pub subject_id: String,
-    /// What.
-    pub permission: String,
-    /// On what.
-    pub object_type: String,
-    /// On what.
-    pub object_id: String,
-    /// Allow or deny.
-    pub allowed: bool,
-    /// The revision it was computed at.
-    pub rev: Rev,
-    /// Version of the engine's semantics.
-    pub engine: u32,
-}
-
-/// A handle to the store; clones share it.
-#[derive(Clone)]
-pub struct Store { /* store helper */ }
 
 impl Store {
     /// Starts to open a store.
-    pub fn builder(options: Options) -> Builder { todo!() }
+    #[must_use]
+    pub fn builder(options: Options) -> Builder {
+        Builder::new(options)
+    }
+
+    fn assemble(
+        shared: Arc<shared::Shared>,
+        readers: readers::Readers,
+        slow: slow_lane::SlowLane,
+        writer: writer::Handle,
+        thread: JoinHandle<()>,
+    ) -> Self {
+        let (thread, closing) = (Mutex::new(Some(thread)), AtomicBool::new(false));
+        let closed = tokio::sync::Mutex::new(None);
+        Self { inner: Arc::new(Inner { shared, readers, slow, writer, thread, closing, closed }) }
+    }
 
     /// Hands a mutation to the writer. Admission and order are decided **when this is called**, not when the future
     /// is polled; dropping the future cancels nothing.
-    pub fn submit<O: WriteOp>(&self, origin: Origin, op: O) -> impl Future<Output = Result<(O::Output, Rev), O::Error>> + Send + 'static {
-        async { todo!() }
+    pub fn submit<O: WriteOp>(
+        &self,
+        origin: Origin,
+        op: O,
+    ) -> impl Future<Output = Result<(O::Output, Rev), O::Error>> + Send + 'static + use<O> {
+        let answer = self.inner.send(origin, op);
+        async move {
+            match answer {
+                Ok(answer) => answer.await.unwrap_or_else(|_| Err(StoreError::WriterGone.into())),
+                Err(error) => Err(error.into()),
+            }
+        }
     }
 
     /// Leaves a record for the second lane. Never waits; drops (and counts) when the lane is full.
-    pub fn note(&self, note: Note) { todo!() }
+    pub fn note(&self, note: Note) {
+        let shared = &self.inner.shared;
+        if shared.lane.leave(note) == notes::Left::Dropped {
+            shared.metrics.notes_dropped.increment(1);
+        }
+    }
 
     /// Reads, inline on the calling thread at the first poll, in one transaction at one revision. Reads never nest.
     pub async fn read<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>
-    where R: Send + 'static, E: From<StoreError> + Send + 'static { todo!() }
+    where
+        R: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.inner.readers.read(&self.inner.shared, f)
+    }
 
     /// As [`read`](Self::read), on the slow lane: for scans, exports and deep trees.
     pub async fn read_slow<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>
-    where R: Send + 'static, E: From<StoreError> + Send + 'static { todo!() }
+    where
+        R: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.inner.shared);
+        let time = shared.limits.read_deadline;
+        self.slow(move |slot| slot.read(&shared, Some(time), f)).await.unwrap_or_else(|error| Err(error.into()))
+    }
 
     /// Stores a body over [`INLINE_BYTES_MAX`] as a blob file; durable when it returns.
-    pub async fn put_blob(&self, body: Bytes) -> Result<ContentHash, StoreError> { todo!() }
+    pub async fn put_blob(&self, body: Bytes) -> Result<ContentHash, StoreError> {
+        let shared = Arc::clone(&self.inner.shared);
+        self.slow(move |_| blobs::put(&shared, &body)).await?
+    }
 
     /// Reads a blob file and verifies its hash.
-    pub async fn get_blob(&self, hash: ContentHash) -> Result<Bytes, StoreError> { todo!() }
+    pub async fn get_blob(&self, hash: ContentHash) -> Result<Bytes, StoreError> {
+        let shared = Arc::clone(&self.inner.shared);
+        self.slow(move |_| blobs::get(&shared.data_dir, hash).map(Bytes::from)).await?
+    }
+
+    /// Checks the whole store: SQLite's own checks and the numbered rules of `schema.sql`. On the slow lane.
+    pub async fn check(&self) -> Result<check::Report, StoreError> {
+        let shared = Arc::clone(&self.inner.shared);
+        self.slow(move |slot| check::run(&shared, slot)).await?
+    }
+
+    async fn slow<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&readers::Slot) -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let done = self.inner.slow.run(work).await;
+        if matches!(done, Err(StoreError::Busy { .. })) {
+            self.inner.shared.metrics.slow_refused.increment(1);
+        }
+        done
+    }
 
     /// The newest published state, for a look before a transaction (who is calling).
     #[must_use]
-    pub fn published(&self) -> Arc<Published> { todo!() }
+    pub fn published(&self) -> Arc<Published> {
+        self.inner.shared.head().newest()
+    }
+
+    /// The state of the store.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let writer_alive = self.inner.thread.lock().as_ref().is_some_and(|thread| !thread.is_finished());
+        Status { writer_alive, slow_lane_waiting: self.inner.slow.waiting(), ..self.inner.shared.status() }
+    }
+
+    /// This life of the store: revisions of one incarnation are comparable.
+    #[must_use]
+    pub fn incarnation(&self) -> &str {
+        self.inner.shared.incarnation.get().map_or("", String::as_str)
+    }
 
     /// The injected clock.
     #[must_use]
-    pub fn clock(&self) -> &SharedClock { todo!() }
+    pub fn clock(&self) -> &SharedClock {
+        &self.inner.shared.clock
+    }
 
     /// The injected random source.
     #[must_use]
-    pub fn random(&self) -> &SharedRandom { todo!() }
+    pub fn random(&self) -> &SharedRandom {
+        &self.inner.shared.random
+    }
 
     /// The data directory.
     #[must_use]
-    pub fn data_dir(&self) -> &std::path::Path { todo!() }
+    pub fn data_dir(&self) -> &Path {
+        &self.inner.shared.data_dir
+    }
 
     /// Does now what the writer does once a second.
-    pub async fn tick(&self) -> Result<(), StoreError> { todo!() }
+    pub async fn tick(&self) -> Result<(), StoreError> {
+        self.inner.writer.tick().await
+    }
 
     /// Drains, checkpoints and closes: no new work, everything accepted answered, no `-wal` left.
-    pub async fn close(&self) -> Result<(), StoreError> { todo!() }
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.inner.closing.store(true, Ordering::SeqCst);
+        let mut closed = self.inner.closed.lock().await;
+        if let Some(outcome) = &*closed {
+            return outcome.clone();
+        }
+        self.inner.shared.admission.close().await;
+        let (tell, told) = oneshot::channel();
+        let inner = Arc::clone(&self.inner);
+        // Joins threads and waits for reads that still run: not on a thread that others need.
+        let closer = move || {
+            // Nobody waits any more: closed all the same.
+            let _ = tell.send(inner.close());
+        };
+        let closer = std::thread::Builder::new().name("nexus-closer".into()).spawn(closer);
+        closer.map_err(|e| StoreError::io("closing", self.data_dir(), e))?;
+        let outcome = told.await.unwrap_or(Err(StoreError::WriterGone));
+        *closed = Some(outcome.clone());
+        outcome
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("data_dir", &self.data_dir()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Admits a message and puts it into the mailbox.
+    fn send<O: WriteOp>(&self, origin: Origin, op: O) -> Result<oneshot::Receiver<queue::Answer<O>>, StoreError> {
+        let shared = &self.shared;
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(StoreError::Closed);
+        }
+        let bytes = op.bytes();
+        let permit = shared.admission.admit(bytes).inspect_err(|error| {
+            if matches!(error, StoreError::Busy { .. }) {
+                shared.gauges.refused.fetch_add(1, Ordering::Relaxed);
+                shared.metrics.refused.increment(1);
+            }
+        })?;
+        shared.gauges.sent(&shared.clock);
+        let (job, answer) = queue::Job::new(op);
+        let sent = shared.clock.instant();
+        self.writer.send(queue::Queued { job, origin, sent, bytes, permit, rev: 0 });
+        Ok(answer)
+    }
+
+    /// The readers first, so that the last connection to close is the writer's, which then removes the log.
+    fn close(&self) -> Result<(), StoreError> {
+        self.slow.close();
+        self.slow.join();
+        self.readers.close();
+        let answer = self.writer.close();
+        let outcome = answer.blocking_recv().unwrap_or(Err(StoreError::WriterGone));
+        let thread = self.thread.lock().take();
+        match thread.map(JoinHandle::join) {
+            Some(Err(_)) => Err(StoreError::WriterGone),
+            _ => outcome,
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.slow.close();
+        self.readers.close();
+        // Nobody waits for it: after a close it is not even read.
+        drop(self.writer.close());
+    }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::tx::WriteTx;
 use super::StoreError;
+use super::tx::WriteTx;
 
 /// One mutation. Every type that implements it is named in the list of `service/ops.rs`.
 ///
@@ -18,6 +18,10 @@ pub trait WriteOp: Send + 'static {
     type Output: Send + 'static;
     /// The op's own refusals beside those of the store.
     type Error: From<StoreError> + Send + 'static;
+
+    /// Whether it may change derived rows (freed directories, unused bodies) without recording a change. Only
+    /// maintenance may; it gets no revision then.
+    const UNRECORDED: bool = false;
 
     /// Checks and changes. All checks come before the first change.
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<Self::Output, Self::Error>;
@@ -43,6 +47,11 @@ impl Origin {
     /// The server itself, e.g. at the first start.
     #[must_use]
     pub fn system(what: &str) -> Self {
-        Self { actor: "system".into(), tenant: crate::model::DEFAULT_TENANT.into(), request_id: what.into(), deadline: None }
+        Self {
+            actor: "system".into(),
+            tenant: crate::model::DEFAULT_TENANT.into(),
+            request_id: what.into(),
+            deadline: None,
+        }
     }
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crate::model::{Change, Rev};
 
-use super::tx::Sql;
 use super::StoreError;
+use super::tx::Sql;
 
 /// A copy-on-write state derived from the tables. A clone must cost pointers, not data: it is the savepoint, the
 /// snapshot of a published revision and the way back.

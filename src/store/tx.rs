@@ -5,14 +5,15 @@
 //! takes ids, revision and time from the transaction and never uses RETURNING to learn what it could know.
 //! The portable rules for the texts are in `DESIGN.md`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use crate::model::{Change, EntityId, NodeId, Rev};
 
-use super::op::Origin;
-use super::projection::{Projection, Published, Working};
 use super::StoreError;
+use super::backend::sqlite::{self, Trouble};
+use super::op::Origin;
+use super::projection::{Mark, Projection, Published, Working};
 
 /// A parameter. A NULL keeps its type.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -230,7 +231,7 @@ impl Sql for ReadTx<'_> {
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        super::backend::sqlite::each(self.conn, sql, params, each)
+        sqlite::each(self.conn, sql, params, each)
     }
     fn rev(&self) -> Rev {
         self.published.rev
@@ -263,7 +264,7 @@ impl Sql for Loader<'_> {
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        super::backend::sqlite::each(self.conn, sql, params, each)
+        sqlite::each(self.conn, sql, params, each)
     }
     fn rev(&self) -> Rev {
         self.rev
@@ -286,18 +287,65 @@ pub(super) struct Counters {
 
 /// The write transaction of one operation.
 pub struct WriteTx<'a> {
-    pub(super) conn: &'a rusqlite::Connection,
-    pub(super) working: &'a mut Working,
-    pub(super) counters: &'a mut Counters,
-    pub(super) origin: &'a Origin,
-    pub(super) now_us: i64,
-    pub(super) changes: RefCell<Vec<Change>>,
-    pub(super) wrote: Cell<bool>,
-    /// Called before the first write of the op: takes the savepoint.
-    pub(super) savepoint: &'a dyn Fn() -> Result<(), StoreError>,
+    conn: &'a rusqlite::Connection,
+    working: &'a mut Working,
+    counters: &'a mut Counters,
+    origin: &'a Origin,
+    now_us: i64,
+    changes: Vec<Change>,
+    undo: Undo,
+    savepoints: bool,
+    trouble: Cell<Option<Trouble>>,
 }
 
-impl WriteTx<'_> {
+/// What taking back an operation needs.
+#[derive(Default)]
+pub(super) struct Undo {
+    /// The projections before the first recorded change.
+    pub(super) mark: Option<Mark>,
+    /// Whether a statement that changes rows was run (and so a savepoint taken, if they are in use).
+    pub(super) wrote: bool,
+    /// The worst that the engine said.
+    pub(super) trouble: Option<Trouble>,
+}
+
+impl<'a> WriteTx<'a> {
+    /// The transaction of one operation inside that of its batch. `savepoints`: it shares the batch's transaction
+    /// with others, so its first write takes a savepoint.
+    pub(super) fn new(
+        conn: &'a rusqlite::Connection,
+        working: &'a mut Working,
+        counters: &'a mut Counters,
+        origin: &'a Origin,
+        now_us: i64,
+        savepoints: bool,
+    ) -> Self {
+        let (changes, undo, trouble) = (Vec::new(), Undo::default(), Cell::new(None));
+        Self { conn, working, counters, origin, now_us, changes, undo, savepoints, trouble }
+    }
+
+    /// The operation has succeeded: writes its changelog row and gives it its revision. `unrecorded`: it may change
+    /// derived rows without recording anything.
+    pub(super) fn seal(&mut self, op: &'static str, unrecorded: bool) -> Result<(), StoreError> {
+        if self.changes.is_empty() {
+            if self.undo.wrote && !unrecorded {
+                tracing::error!(op, "an operation changed rows without recording a change");
+                let what = format!("{op} changed rows without recording a change; it was rolled back");
+                return Err(StoreError::Corrupt { what });
+            }
+            return Ok(());
+        }
+        let changes = std::mem::take(&mut self.changes);
+        super::changelog::append(self, op, &changes)?;
+        self.counters.rev += 1;
+        Ok(())
+    }
+
+    /// What a rollback of this operation needs.
+    pub(super) fn into_undo(self) -> Undo {
+        Undo { trouble: self.trouble.get(), ..self.undo }
+    }
+
     /// Runs a statement that changes rows. On an engine over a network its error may surface only at COMMIT.
     pub fn exec(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<(), StoreError> {
         self.exec_count(sql, params).map(|_| ())
@@ -305,10 +353,24 @@ impl WriteTx<'_> {
 
     /// As [`exec`](Self::exec), and waits for the number of rows it changed.
     pub fn exec_count(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<u64, StoreError> {
-        if !self.wrote.replace(true) {
-            (self.savepoint)()?;
+        if !self.undo.wrote {
+            if self.savepoints {
+                let taken = sqlite::control(self.conn, "taking a savepoint", SAVEPOINT);
+                self.watch(taken)?;
+            }
+            self.undo.wrote = true;
         }
-        super::backend::sqlite::exec(self.conn, sql, params)
+        self.watch(sqlite::exec(self.conn, sql, params))
+    }
+
+    /// Remembers what an error means for the whole batch: the operation may swallow it, the writer must not.
+    fn watch<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &result
+            && let Some(trouble) = Trouble::of(error)
+        {
+            self.trouble.set(Some(trouble));
+        }
+        result
     }
 
     /// A fresh id for a node, a version or another row.
@@ -334,11 +396,17 @@ impl WriteTx<'_> {
     /// Records a change: into the changelog row of this op, and into the working projections at once. The op that
     /// records nothing gets no revision, and must not have written anything.
     pub fn record(&mut self, change: Change) {
+        if self.undo.mark.is_none() {
+            self.undo.mark = Some(self.working.mark());
+        }
         let rev = self.counters.rev + 1;
         self.working.apply(&change, rev);
-        self.changes.borrow_mut().push(change);
+        self.changes.push(change);
     }
 }
+
+/// Taken before the first write of an operation that shares a transaction.
+const SAVEPOINT: &str = "SAVEPOINT op";
 
 impl Sql for WriteTx<'_> {
     fn each(
@@ -347,7 +415,7 @@ impl Sql for WriteTx<'_> {
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        super::backend::sqlite::each(self.conn, sql, params, each)
+        self.watch(sqlite::each(self.conn, sql, params, each))
     }
     fn rev(&self) -> Rev {
         self.counters.rev + 1

@@ -1,21 +1,278 @@
 //! SQLite: opening connections, pragmas, running statements. The only place that opens one.
+//!
+//! Readers are opened read-only; the one read-write connection is opened by the writer's side alone ([`RwConnection`]
+//! counts them), migrations and the first start included.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
+
+use crate::store::shared::Shared;
 use crate::store::tx::{Row, Val};
-use crate::store::StoreError;
+use crate::store::{Durability, StoreError};
+
+/// `PRAGMA application_id` of our databases: "NxLt".
+pub(in crate::store) const APPLICATION_ID: i32 = 0x4e78_4c74;
+/// The oldest SQLite without the WAL-reset race that can corrupt a database.
+pub(in crate::store) const VERSION_MIN: i32 = 3_051_003;
+/// Prepared statements kept per connection; more than any request uses.
+const STATEMENT_CACHE: usize = 128;
+/// How long a connection waits for a lock of a foreign program (a backup tool, a shell). Ours never contend.
+pub(in crate::store) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Compile options that the design counts on, as `PRAGMA compile_options` spells them.
+pub(in crate::store) const COMPILE_OPTIONS: &[&str] = &["DEFAULT_MEMSTATUS=0", "THREADSAFE=1"];
+
+/// Said once, when the database is made: neither can be changed later without rewriting the file.
+/// `auto_vacuum`: space of deleted files can be given back in small steps.
+/// `application_id`: a foreign database is told from ours before anything is written.
+const CREATION_PRAGMAS: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = 1316506740;";
+
+/// Said to every connection, each with its reason.
+const PRAGMAS: &str = "
+    PRAGMA foreign_keys = ON;            -- a schema's promises are kept by the engine
+    PRAGMA trusted_schema = OFF;         -- a doctored schema must not call functions with side effects
+    PRAGMA cell_size_check = ON;         -- a corrupt page is noticed when it is read, not when it has spread
+    PRAGMA mmap_size = 0;                -- a truncated file is an error code, not a SIGBUS; no gain was measured
+    PRAGMA temp_store = MEMORY;          -- sorts are bounded and must not depend on a small /tmp
+    PRAGMA wal_autocheckpoint = 0;       -- only the writer checkpoints, and between batches
+";
+
+/// Said to the writer only.
+const WRITER_PRAGMAS: &str = "
+    PRAGMA secure_delete = FAST;         -- deleted bodies and names are overwritten where it costs no extra write
+    PRAGMA journal_size_limit = 67108864; -- a WAL that once grew is cut back to 64 MiB
+";
+
+/// Counts read-write connections, to prove that there is one.
+#[derive(Debug, Default)]
+pub(in crate::store) struct RwCount {
+    open: AtomicU64,
+    open_max: AtomicU64,
+    opened: AtomicU64,
+}
+
+impl RwCount {
+    /// How many were opened since the store was opened.
+    pub(in crate::store) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+    /// How many were open at the same time, at most.
+    pub(in crate::store) fn open_max(&self) -> u64 {
+        self.open_max.load(Ordering::Relaxed)
+    }
+}
+
+/// The read-write connection. Cannot be cloned or shared; exists once per store.
+pub(in crate::store) struct RwConnection {
+    conn: Connection,
+    count: Arc<RwCount>,
+}
+
+impl RwConnection {
+    /// Opens the database for reading and writing and says the pragmas. `create`: it may be new.
+    pub(in crate::store) fn open(
+        path: &Path,
+        vfs: Option<&str>,
+        durability: Durability,
+        count: &Arc<RwCount>,
+    ) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = open_raw(path, flags, vfs)?;
+        let open = count.open.fetch_add(1, Ordering::SeqCst) + 1;
+        count.open_max.fetch_max(open, Ordering::SeqCst);
+        count.opened.fetch_add(1, Ordering::SeqCst);
+        let this = Self { conn, count: Arc::clone(count) };
+        assert_eq!(open, 1, "at most one read-write connection is open at any time");
+        this.prepare(durability).map_err(|e| StoreError::sql("setting up the writer's connection", e))?;
+        Ok(this)
+    }
+
+    /// Closes the connection and opens another, after a fault. If that fails, what is left is an empty database in
+    /// memory, and the caller stops writing.
+    pub(in crate::store) fn reopen(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        let nothing = Connection::open_in_memory().map_err(|e| StoreError::sql("leaving the database", e))?;
+        drop(std::mem::replace(&mut self.conn, nothing));
+        self.count.open.fetch_sub(1, Ordering::SeqCst);
+        let opened = Self::open(&shared.database, shared.vfs.as_deref(), shared.durability, &self.count);
+        // Balanced by the drop of whichever connection is left below.
+        self.count.open.fetch_add(1, Ordering::SeqCst);
+        let mut opened = opened?;
+        std::mem::swap(&mut self.conn, &mut opened.conn);
+        Ok(())
+    }
+
+    fn prepare(&self, durability: Durability) -> rusqlite::Result<()> {
+        // First of all, so that nothing below can fail on a lock that somebody is about to give up.
+        self.conn.busy_timeout(BUSY_TIMEOUT)?;
+        let pages: i64 = self.conn.pragma_query_value(None, "page_count", |r| r.get(0))?;
+        if pages == 0 {
+            self.conn.execute_batch(CREATION_PRAGMAS)?;
+        }
+        // WAL: readers never wait for the writer, nor it for them.
+        let mode: String = self.conn.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))?;
+        if !mode.eq_ignore_ascii_case("wal") {
+            tracing::error!(mode, "the database refused WAL mode");
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        self.conn.execute_batch(PRAGMAS)?;
+        self.conn.execute_batch(WRITER_PRAGMAS)?;
+        // FULL: an acknowledged write survives a power cut; group commit pays for it.
+        let synchronous = match durability {
+            Durability::Full => "FULL",
+            Durability::Relaxed => "NORMAL",
+        };
+        self.conn.pragma_update(None, "synchronous", synchronous)?;
+        // No statement of ours may damage the file, whatever it says.
+        self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        self.conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+        Ok(())
+    }
+
+    /// Runs `hook` with the number of pages in the write-ahead log after each commit.
+    pub(in crate::store) fn on_wal(&mut self, mut hook: impl FnMut(u64) + Send + 'static) -> Result<(), StoreError> {
+        let hook = move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+            hook(u64::try_from(pages).unwrap_or(0));
+            Ok(())
+        };
+        self.conn.wal_hook(Some(hook)).map_err(|e| StoreError::sql("watching the write-ahead log", e))
+    }
+}
+
+impl Deref for RwConnection {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.conn
+    }
+}
+
+impl Drop for RwConnection {
+    fn drop(&mut self) {
+        self.count.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Opens a read-only connection. It can neither write nor checkpoint, and is never closed by a checkpoint of its own.
+pub(in crate::store) fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreError> {
+    let conn = open_raw(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX, vfs)?;
+    let set_up = || {
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        conn.execute_batch(PRAGMAS)?;
+        conn.pragma_update(None, "query_only", true)?; // a second lock on the door that READ_ONLY shuts
+        conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+        Ok(())
+    };
+    set_up().map_err(|e| StoreError::sql("setting up a reader's connection", e))?;
+    Ok(conn)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that opens connections")]
+fn open_raw(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> Result<Connection, StoreError> {
+    let opened = match vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+        None => Connection::open_with_flags(path, flags),
+    };
+    opened.map_err(|e| StoreError::sql("opening the database", e))
+}
+
+/// What makes a write connection unusable, or the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Trouble {
+    /// No space: the transaction is gone, the connection is made anew.
+    Full,
+    /// No memory: likewise.
+    NoMemory,
+    /// Input/output error or corruption: what is on disk is known only after a restart.
+    Io,
+}
+
+impl Trouble {
+    /// What `error` means for the connection that gave it; `None` = nothing.
+    pub(in crate::store) fn of(error: &StoreError) -> Option<Self> {
+        match error {
+            StoreError::Full => Some(Self::Full),
+            StoreError::Sql { source, .. } => match source.sqlite_error_code()? {
+                ErrorCode::OutOfMemory => Some(Self::NoMemory),
+                ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some(Self::Io),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// Whether `error` is SQLITE_BUSY or SQLITE_LOCKED.
+pub(in crate::store) fn is_busy(error: &StoreError) -> bool {
+    matches!(error, StoreError::Sql { source, .. } if matches!(
+        source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)))
+}
+
+impl ToSql for Val<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match *self {
+            Val::Int(Some(v)) => ValueRef::Integer(v),
+            Val::Text(Some(v)) => ValueRef::Text(v.as_bytes()),
+            Val::Blob(Some(v)) => ValueRef::Blob(v),
+            Val::Real(Some(v)) => ValueRef::Real(v),
+            Val::Int(None) | Val::Text(None) | Val::Blob(None) | Val::Real(None) => ValueRef::Null,
+        };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
+}
+
+/// The statement of `sql`, cached by its text, with its parameters bound.
+fn bound<'c>(
+    conn: &'c Connection,
+    sql: &'static str,
+    params: &[Val<'_>],
+) -> Result<rusqlite::CachedStatement<'c>, StoreError> {
+    let mut statement = conn.prepare_cached(sql).map_err(|e| StoreError::sql("preparing a statement", e))?;
+    if statement.parameter_count() != params.len() {
+        let counts = rusqlite::Error::InvalidParameterCount(params.len(), statement.parameter_count());
+        return Err(StoreError::sql("binding parameters", counts));
+    }
+    for (at, value) in params.iter().enumerate() {
+        // The other engine cannot store it, and no text of ours has a use for it.
+        if matches!(value, Val::Text(Some(text)) if text.as_bytes().contains(&0)) {
+            return Err(StoreError::Corrupt { what: "a text to be stored contains NUL; nothing was stored".into() });
+        }
+        statement.raw_bind_parameter(at + 1, value).map_err(|e| StoreError::sql("binding parameters", e))?;
+    }
+    Ok(statement)
+}
 
 /// Runs a query; statements are cached by their text.
 pub(in crate::store) fn each(
-    conn: &rusqlite::Connection,
+    conn: &Connection,
     sql: &'static str,
     params: &[Val<'_>],
     mut each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
-    todo!()
+    let mut statement = bound(conn, sql, params)?;
+    debug_assert!(statement.readonly(), "a statement that writes goes through exec: {sql}");
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(|e| StoreError::sql("reading rows", e))? {
+        if each(&Row::Lite(row))?.is_break() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Runs a statement that changes rows; returns how many.
-pub(in crate::store) fn exec(conn: &rusqlite::Connection, sql: &'static str, params: &[Val<'_>]) -> Result<u64, StoreError> {
-    todo!()
+pub(in crate::store) fn exec(conn: &Connection, sql: &'static str, params: &[Val<'_>]) -> Result<u64, StoreError> {
+    let mut statement = bound(conn, sql, params)?;
+    let count = statement.raw_execute().map_err(|e| StoreError::sql("writing", e))?;
+    Ok(count as u64)
+}
+
+/// Runs a statement without parameters or rows: BEGIN, COMMIT and the like.
+pub(in crate::store) fn control(conn: &Connection, step: &'static str, sql: &'static str) -> Result<(), StoreError> {
+    let run = || conn.prepare_cached(sql)?.raw_execute();
+    run().map(|_| ()).map_err(|e| StoreError::sql(step, e))
 }

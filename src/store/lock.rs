@@ -1,0 +1,47 @@
+//! The lock of a data directory: one process, one store.
+//!
+//! An advisory lock of the operating system on `LOCK`, given back by the kernel when the holder dies, however it
+//! dies. The pid inside is only for the message.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::StoreError;
+
+/// The file's name in the data directory.
+pub const LOCK_FILE: &str = "LOCK";
+
+/// The lock, held until it is dropped.
+#[derive(Debug)]
+pub struct LockFile {
+    _file: File,
+}
+
+impl LockFile {
+    /// Takes the lock of `dir`, or says who has it.
+    pub fn take(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join(LOCK_FILE);
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = opened.map_err(|e| StoreError::io("opening", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // The holder may be about to write it: an empty answer is still the right refusal.
+                let _ = file.read_to_string(&mut pid);
+                let pid = pid.trim();
+                let pid = if pid.is_empty() { "unknown" } else { pid };
+                return Err(StoreError::Locked { dir: dir.display().to_string(), pid: pid.into() });
+            }
+            Err(TryLockError::Error(e)) => return Err(StoreError::io("locking", &path, e)),
+        }
+        let note = |file: &mut File| {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            writeln!(file, "{}", std::process::id())
+        };
+        note(&mut file).map_err(|e| StoreError::io("writing", &path, e))?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,101 @@
+//! Facts about the store that are not data: the head row, `meta`, and what the first start puts there.
+//!
+//! `head` is read first by every read transaction (it fixes the snapshot) and written once a batch by the writer.
+
+use crate::model::{DEFAULT_TENANT, EntityId, ROOT_NODE, Rev};
+
+use super::StoreError;
+use super::backend::sqlite;
+use super::statements::statements;
+use super::tx::{Counters, Sql, WriteTx};
+
+statements! {
+    /// The revision of the snapshot.
+    HEAD_REV = "SELECT rev FROM head WHERE one = 1";
+    /// The numbers that the writer goes on from.
+    HEAD_GET = "SELECT rev, next_id, next_entity FROM head WHERE one = 1";
+    /// Once a batch.
+    HEAD_PUT = "UPDATE head SET rev = ?1, next_id = ?2, next_entity = ?3 WHERE one = 1";
+    /// The first start.
+    HEAD_SEED = "INSERT INTO head (one, rev, next_id, next_entity) VALUES (1, 0, ?1, ?2)";
+    /// The root directory.
+    ROOT_SEED = "INSERT INTO nodes (parent, name, id, tenant, type, owner, implicit, mixed, detached, content, size, \
+        version, mime, created_at_us, modified_at_us, created_by) \
+        VALUES (0, '', ?1, ?2, 1, NULL, 0, 0, 0, NULL, 0, 0, NULL, ?3, ?3, 'system')";
+    /// The root directory was always there.
+    ROOT_VERSION_SEED = "INSERT INTO versions (node, from_rev, to_rev, parent, name, version, content, size, mime, \
+        created_at_us, created_by, source, reason) \
+        VALUES (?1, 0, NULL, 0, '', 0, NULL, 0, NULL, ?2, 'system', 'original', NULL)";
+    /// One fact.
+    META_GET = "SELECT value FROM meta WHERE key = ?1";
+    /// Sets one fact.
+    META_PUT = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    /// The newest time in the log.
+    TIME_OF_HEAD = "SELECT at_us FROM changelog ORDER BY rev DESC LIMIT 1";
+}
+
+/// `meta` key: names this life of the store; revisions of one incarnation are comparable.
+pub const INCARNATION: &str = "incarnation";
+/// `meta` key: no earlier time is ever given to a change.
+pub const TIME_FLOOR: &str = "time_floor_us";
+/// `meta` key: `1` after a clean shutdown, `0` while running.
+pub const CLEAN_SHUTDOWN: &str = "clean_shutdown";
+/// `meta` key: `full` or `relaxed`, of the last run.
+pub const DURABILITY: &str = "durability";
+/// `meta` key: the lowest revision whose changelog row is kept, minus one.
+pub const FLOOR_REV: &str = "floor_rev";
+
+/// The first id of an entity: 0 stays free for "none".
+const ENTITY_FIRST: EntityId = 1;
+
+/// A fact, if it was ever set.
+pub fn get(tx: &impl Sql, key: &str) -> Result<Option<String>, StoreError> {
+    tx.query_one(META_GET, crate::params![key], |row| row.string(0))
+}
+
+/// Sets a fact, as part of an operation that records a change of its own.
+pub fn put(tx: &mut WriteTx<'_>, key: &str, value: &str) -> Result<(), StoreError> {
+    tx.exec(META_PUT, crate::params![key, value])
+}
+
+/// Sets a fact outside an operation: at start and at close, in a transaction of the caller.
+pub(super) fn put_raw(conn: &rusqlite::Connection, key: &str, value: &str) -> Result<(), StoreError> {
+    sqlite::exec(conn, META_PUT, crate::params![key, value]).map(|_| ())
+}
+
+/// The numbers of the head row; `None` before the first start is complete.
+pub(super) fn head(tx: &impl Sql) -> Result<Option<Counters>, StoreError> {
+    tx.query_one(HEAD_GET, &[], |row| {
+        Ok(Counters { rev: row.id(0)?, next_id: row.id(1)?, next_entity: row.entity(2)? })
+    })
+}
+
+/// Writes the head row.
+pub(super) fn put_head(conn: &rusqlite::Connection, head: &Counters) -> Result<(), StoreError> {
+    sqlite::exec(conn, HEAD_PUT, crate::params![head.rev, head.next_id, head.next_entity]).map(|_| ())
+}
+
+/// What the first start writes: the head and the root directory. In a transaction of the caller.
+pub(super) fn seed(conn: &rusqlite::Connection, now_us: i64) -> Result<(), StoreError> {
+    sqlite::exec(conn, HEAD_SEED, crate::params![ROOT_NODE + 1, ENTITY_FIRST])?;
+    sqlite::exec(conn, ROOT_SEED, crate::params![ROOT_NODE, DEFAULT_TENANT, now_us])?;
+    sqlite::exec(conn, ROOT_VERSION_SEED, crate::params![ROOT_NODE, now_us])?;
+    Ok(())
+}
+
+/// The time before which no change may be dated: the log's newest, or what an earlier run wrote down.
+pub(super) fn time_floor(tx: &impl Sql) -> Result<i64, StoreError> {
+    let logged = tx.query_one(TIME_OF_HEAD, &[], |row| row.int(0))?.unwrap_or(0);
+    let noted = get(tx, TIME_FLOOR)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    Ok(logged.max(noted))
+}
+
+/// The revision of the snapshot; fixes it.
+pub(super) fn head_rev(conn: &rusqlite::Connection) -> Result<Rev, StoreError> {
+    let mut rev = None;
+    sqlite::each(conn, HEAD_REV, &[], |row| {
+        rev = Some(row.id(0)?);
+        Ok(std::ops::ControlFlow::Break(()))
+    })?;
+    rev.ok_or_else(|| StoreError::Corrupt { what: "the table head has no row".into() })
+}

@@ -1,0 +1,165 @@
+//! The second lane: records that nobody waits for. Bounded, one per key, dropped (and counted) when full.
+//!
+//! A request leaves a record and goes on; the writer takes up to 64 along with a batch, and once a second the rest in
+//! a transaction of their own. They carry no revision and no changelog row.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::decisions;
+use super::{DecisionNote, Note};
+
+/// Keys whose last use is remembered, to record it once a minute at most.
+const KEYS_REMEMBERED: usize = 8_192;
+
+/// What makes two records the same: the newer replaces the older.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Decision([u8; 16]),
+    KeyUsed(String),
+}
+
+/// The lane.
+pub(super) struct Lane {
+    waiting: Mutex<HashMap<Key, Note>>,
+    /// Whether anything waits: spares the writer the lock. Set after a record is put, and again by whoever takes a part.
+    armed: AtomicBool,
+    /// When the use of a key was last taken up, µs.
+    used: Mutex<HashMap<String, i64>>,
+    capacity: usize,
+    key_used_every_us: i64,
+    dropped: AtomicU64,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    Taken,
+    /// Known already.
+    Same,
+    Dropped,
+}
+
+impl Lane {
+    pub(super) fn new(capacity: usize, key_used_every: std::time::Duration) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            armed: AtomicBool::new(false),
+            used: Mutex::default(),
+            capacity,
+            key_used_every_us: i64::try_from(key_used_every.as_micros()).unwrap_or(i64::MAX),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// Leaves a record.
+    pub(super) fn leave(&self, note: Note) -> Left {
+        let key = match &note {
+            Note::Decision(decision) => Key::Decision(decisions::key(decision)),
+            Note::KeyUsed { key_id, at_us } => {
+                if self.recently_used(key_id, *at_us) {
+                    return Left::Same;
+                }
+                Key::KeyUsed(key_id.clone())
+            }
+        };
+        let mut waiting = self.waiting.lock();
+        if waiting.len() >= self.capacity && !waiting.contains_key(&key) {
+            drop(waiting);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return Left::Dropped;
+        }
+        let left = if waiting.insert(key, note).is_some() { Left::Same } else { Left::Taken };
+        self.armed.store(true, Ordering::Release);
+        left
+    }
+
+    /// Whether the use of the key was taken up less than a minute before `at_us`; remembers it if not.
+    fn recently_used(&self, key_id: &str, at_us: i64) -> bool {
+        let mut used = self.used.lock();
+        if used.get(key_id).is_some_and(|last| at_us.saturating_sub(*last) < self.key_used_every_us) {
+            return true;
+        }
+        if used.len() >= KEYS_REMEMBERED {
+            used.retain(|_, last| at_us.saturating_sub(*last) < self.key_used_every_us);
+            if used.len() >= KEYS_REMEMBERED {
+                used.clear();
+            }
+        }
+        used.insert(key_id.to_owned(), at_us);
+        false
+    }
+
+    /// Takes up to `most` records out.
+    pub(super) fn take(&self, most: usize) -> Vec<Note> {
+        if most == 0 || !self.armed.swap(false, Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut waiting = self.waiting.lock();
+        let keys: Vec<Key> = waiting.keys().take(most).cloned().collect();
+        let taken = keys.iter().filter_map(|key| waiting.remove(key)).collect();
+        if !waiting.is_empty() {
+            // What a partial take leaves behind must be found by the next one.
+            self.armed.store(true, Ordering::Release);
+        }
+        taken
+    }
+
+    /// Counts records that were taken and could not be written.
+    pub(super) fn lost(&self, notes: usize) {
+        self.dropped.fetch_add(notes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.lock().len()
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// Keeps `permission_cache` at its size without counting it at every write.
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// Never less than there are.
+    at_most: u64,
+    max: u64,
+}
+
+impl Rows {
+    pub(super) fn new(count: u64, max: u64) -> Self {
+        Self { at_most: count, max }
+    }
+
+    pub(super) fn at_most(&self) -> u64 {
+        self.at_most
+    }
+
+    /// Writes `notes` in the caller's transaction and trims.
+    pub(super) fn write(
+        &mut self,
+        conn: &rusqlite::Connection,
+        notes: &[Note],
+        incarnation: &str,
+        now_us: i64,
+    ) -> Result<(), super::StoreError> {
+        for note in notes {
+            match note {
+                Note::Decision(decision) => decisions::put(conn, decision, incarnation, now_us)?,
+                Note::KeyUsed { key_id, at_us } => decisions::key_used(conn, key_id, *at_us)?,
+            }
+        }
+        let decisions = notes.iter().filter(|note| matches!(note, Note::Decision(DecisionNote { .. }))).count();
+        self.at_most += decisions as u64;
+        if self.at_most > self.max {
+            let have = decisions::count(conn)?;
+            // One percent of slack, so that a full table is not counted at every write.
+            let keep = self.max - self.max / 100;
+            self.at_most = if have > keep { have - decisions::trim(conn, have - keep)? } else { have };
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! Opening a store: lock, look, migrate, first start, projections, readers, writer; in this order.
+//!
+//! A database that is not ours, or newer than this program, is refused before anything is written to it.
+
+use std::fs::{DirBuilder, File};
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::backend::sqlite::{self, RwConnection};
+use super::batch::Core;
+use super::blobs;
+use super::checkpoint::Checkpoints;
+use super::lock::LockFile;
+use super::metrics::Metrics;
+use super::migrate::{self, MIGRATIONS};
+use super::notes::{Lane, Rows};
+use super::options::{Durability, Options};
+use super::projection::{Projection, Slot, TypedSlot, Working};
+use super::publish::Head;
+use super::queue::Admission;
+use super::readers::Readers;
+use super::shared::{Gauges, Shared};
+use super::slow_lane::SlowLane;
+use super::tx::Loader;
+use super::{Store, StoreError, decisions, meta, status, writer};
+
+/// The database's name in the data directory.
+pub const DATABASE_FILE: &str = "nexus.sqlite";
+/// The name of its write-ahead log.
+pub const WAL_FILE: &str = "nexus.sqlite-wal";
+
+/// Collects the projections of a store before it is opened.
+pub struct Builder {
+    options: Options,
+    slots: Vec<Box<dyn Slot>>,
+}
+
+impl Builder {
+    pub(super) fn new(options: Options) -> Self {
+        Self { options, slots: Vec::new() }
+    }
+
+    /// Adds a projection; it is loaded at open and follows every commit.
+    #[must_use]
+    pub fn project<P: Projection>(mut self) -> Self {
+        self.slots.push(TypedSlot::<P>::boxed());
+        self
+    }
+
+    /// Opens the store: takes the lock, migrates, loads the projections, starts the writer. Blocks; needs no runtime.
+    pub fn open(self) -> Result<Store, StoreError> {
+        let slots = self.options.reader_slots;
+        let dir = &self.options.data_dir;
+        make_data_dir(dir)?;
+        let lock = Arc::new(LockFile::take(dir)?);
+        assert_version();
+        let shared = Arc::new(share(self.options));
+        look(&shared.database)?;
+        let conn = open_database(&shared)?;
+        blobs::clear_partial(&shared.data_dir)?;
+        let core = start_core(&shared, conn, Working::new(self.slots))?;
+        let readers = Readers::open(&shared, slots)?;
+        let slow = SlowLane::start(&shared, &lock)?;
+        let (writer, thread) = writer::start(core, lock)?;
+        let rev = shared.head().newest().rev;
+        tracing::info!(dir = %shared.data_dir.display(), rev, sqlite = rusqlite::version(), "store opened");
+        Ok(Store::assemble(shared, readers, slow, writer, thread))
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder").field("options", &self.options).field("projections", &self.slots.len()).finish()
+    }
+}
+
+fn make_data_dir(dir: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| StoreError::io("making", dir, e))
+}
+
+/// A version with the WAL-reset race must not touch a database.
+fn assert_version() {
+    let version = rusqlite::version_number();
+    assert!(version >= sqlite::VERSION_MIN, "SQLite {} is older than 3.51.3 and unsafe here", rusqlite::version());
+}
+
+fn share(options: Options) -> Shared {
+    let Options { data_dir, durability, clock, random, faults, limits, vfs, reader_slots: _ } = options;
+    Shared {
+        database: data_dir.join(DATABASE_FILE),
+        data_dir,
+        vfs,
+        durability,
+        clock,
+        random,
+        faults,
+        metrics: Metrics::register(),
+        lane: Lane::new(limits.notes, limits.key_used_every),
+        admission: Admission::new(limits.queue_messages, limits.queue_bytes),
+        compile_options_ok: AtomicBool::new(false),
+        rw_count: Arc::default(),
+        head: OnceLock::new(),
+        incarnation: OnceLock::new(),
+        gauges: Gauges::default(),
+        read_only: Mutex::new(None),
+        limits,
+    }
+}
+
+/// Looks at the file's header, before SQLite does: a file that is not ours is not touched.
+fn look(database: &Path) -> Result<(), StoreError> {
+    // Holding the directory's lock, so no connection of this process can lose its locks by our closing the file.
+    let mut header = Vec::new();
+    match File::open(database).and_then(|file| file.take(100).read_to_end(&mut header)) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(StoreError::io("reading", database, e)),
+        Ok(0) => return Ok(()),
+        Ok(_) => {}
+    }
+    // A creation that was cut short is rolled back by SQLite itself.
+    if database.with_file_name(format!("{DATABASE_FILE}-journal")).exists() {
+        return Ok(());
+    }
+    let number = |at: usize| header.get(at..at + 4).map_or(0, |b| i32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+    let (version, application) = (number(60), number(68));
+    let foreign = |what: &str| StoreError::Unusable {
+        path: database.display().to_string(),
+        what: what.into(),
+        remedy: "Give another --data-dir, or move the file away. Nothing was changed".into(),
+    };
+    if header.len() < 100 || !header.starts_with(b"SQLite format 3\0") {
+        return Err(foreign("it is not a SQLite database"));
+    }
+    if application != sqlite::APPLICATION_ID {
+        return Err(foreign("it is a SQLite database of another program"));
+    }
+    let (have, know) = (u64::try_from(version).unwrap_or(0), MIGRATIONS.len() as u64);
+    if have > know { Err(migrate::newer(database, have, know)) } else { Ok(()) }
+}
+
+/// Opens the read-write connection and brings the schema up to date.
+fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
+    let new = !shared.database.exists();
+    let conn = RwConnection::open(&shared.database, shared.vfs.as_deref(), shared.durability, &shared.rw_count);
+    let conn = conn.map_err(|e| explain(shared, e))?;
+    shared.compile_options_ok.store(status::compile_options_ok(&conn), Ordering::Relaxed);
+    let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    let hold = |on| conn.set_db_config(no_checkpoint, on).map_err(|e| StoreError::sql("opening the database", e));
+    // A version that stands in the log alone: refusing it must not move the log either.
+    hold(true)?;
+    migrate::run(&conn, &shared.database, MIGRATIONS, shared.clock.now_us()).map_err(|e| explain(shared, e))?;
+    hold(false)?;
+    if new {
+        blobs::sync_dir(&shared.data_dir)?;
+    }
+    Ok(conn)
+}
+
+/// Says what to do about a damaged database.
+fn explain(shared: &Shared, error: StoreError) -> StoreError {
+    let damaged = matches!(&error, StoreError::Sql { source, .. } if matches!(
+        source.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)));
+    if !damaged {
+        return error;
+    }
+    StoreError::Unusable {
+        path: shared.database.display().to_string(),
+        what: format!("it is damaged ({error})"),
+        remedy: "Restore a backup into another --data-dir; keep this file until that works".into(),
+    }
+}
+
+/// The first start's rows, this life's name, the projections, the first published state.
+fn start_core(shared: &Arc<Shared>, mut conn: RwConnection, mut working: Working) -> Result<Core, StoreError> {
+    sqlite::control(&conn, "beginning the start", "BEGIN IMMEDIATE")?;
+    let now_us = shared.clock.now_us();
+    if meta::head(&Loader { conn: &conn, rev: 0, now_us })?.is_none() {
+        meta::seed(&conn, now_us)?;
+    }
+    let loader = Loader { conn: &conn, rev: 0, now_us };
+    let incarnation = incarnation(shared, &loader)?;
+    let floor = meta::time_floor(&loader)?;
+    meta::put_raw(&conn, meta::INCARNATION, &incarnation)?;
+    meta::put_raw(&conn, meta::DURABILITY, shared.durability.as_str())?;
+    meta::put_raw(&conn, meta::CLEAN_SHUTDOWN, "0")?;
+    decisions::forget_others(&conn, &incarnation)?;
+    let rows = Rows::new(decisions::count(&conn)?, shared.limits.decisions);
+    let counters = meta::head(&loader)?.ok_or_else(|| StoreError::Corrupt { what: "head has no row".into() })?;
+    working.load(&Loader { conn: &conn, rev: counters.rev, now_us: now_us.max(floor) })?;
+    sqlite::control(&conn, "committing the start", "COMMIT")?;
+
+    shared.gauges.time_floor_us.store(floor, Ordering::Release);
+    shared.gauges.note_rows.store(rows.at_most(), Ordering::Relaxed);
+    let _first = shared.incarnation.set(incarnation);
+    let _first = shared.head.set(Head::new(working.publish(counters.rev), shared.limits.published));
+    let checkpoints = Checkpoints::new(shared);
+    checkpoints.watch(&mut conn)?;
+    Ok(Core { conn, working, counters, shared: Arc::clone(shared), rows, checkpoints })
+}
+
+/// The name of this life: a new one at the first start, and after a power cut could have taken revisions that are
+/// given again (durability relaxed, no clean shutdown).
+fn incarnation(shared: &Shared, tx: &Loader<'_>) -> Result<String, StoreError> {
+    let kept = meta::get(tx, meta::INCARNATION)?;
+    let clean = meta::get(tx, meta::CLEAN_SHUTDOWN)?.as_deref() == Some("1");
+    let relaxed = meta::get(tx, meta::DURABILITY)?.as_deref() == Some(Durability::Relaxed.as_str());
+    match kept {
+        Some(kept) if clean || !relaxed => Ok(kept),
+        _ => Ok(shared.random.hex(8)),
+    }
+}

@@ -1,0 +1,150 @@
+//! How to open a store: where, how durable, and every limit with its unit.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::random::SharedRandom;
+use crate::model::time::SharedClock;
+use crate::model::{OsRandom, SystemClock};
+
+use super::fault::Faults;
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// A power cut (`synchronous=FULL`).
+    #[default]
+    Full,
+    /// A crash of the process; a power cut may take the newest commits (`synchronous=NORMAL`).
+    Relaxed,
+}
+
+impl Durability {
+    /// `full` or `relaxed`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Relaxed => "relaxed",
+        }
+    }
+}
+
+/// The limits of a store. The defaults are those of production; tests shrink them.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Messages admitted to the writer and not yet answered.
+    pub queue_messages: usize,
+    /// Bytes of those messages.
+    pub queue_bytes: usize,
+    /// Messages in one transaction.
+    pub batch_messages: usize,
+    /// Bytes of the messages in one transaction.
+    pub batch_bytes: usize,
+    /// Size of the write-ahead log past which the writer checkpoints.
+    pub checkpoint_bytes: u64,
+    /// How long a checkpoint may wait for readers.
+    pub checkpoint_wait: Duration,
+    /// How often the writer looks after itself: notes, idle checkpoint, gauges.
+    pub tick: Duration,
+    /// Published states that are kept for readers of older snapshots.
+    pub published: usize,
+    /// How long a reader waits for the publish of a revision that is already committed.
+    pub publish_wait: Duration,
+    /// How long one read transaction may run.
+    pub read_deadline: Duration,
+    /// Threads, and connections, of the slow lane.
+    pub slow_threads: usize,
+    /// Jobs waiting for the slow lane.
+    pub slow_queue: usize,
+    /// Records waiting in the second lane; 0 drops every record.
+    pub notes: usize,
+    /// Records taken along with a batch.
+    pub notes_per_batch: usize,
+    /// Records written by a tick, in a transaction of their own.
+    pub notes_per_tick: usize,
+    /// Rows of `permission_cache` that are kept.
+    pub decisions: u64,
+    /// The use of one key is recorded this often at most.
+    pub key_used_every: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queue_messages: 1_024,
+            queue_bytes: 64 << 20,
+            batch_messages: 512,
+            batch_bytes: 4 << 20,
+            checkpoint_bytes: 16 << 20,
+            checkpoint_wait: Duration::from_millis(50),
+            tick: Duration::from_secs(1),
+            published: 64,
+            publish_wait: Duration::from_secs(2),
+            read_deadline: Duration::from_secs(30),
+            slow_threads: cores(),
+            slow_queue: 64,
+            notes: 4_096,
+            notes_per_batch: 64,
+            notes_per_tick: 512,
+            decisions: 100_000,
+            key_used_every: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How to open a store.
+#[derive(Clone)]
+pub struct Options {
+    /// The data directory; made with mode 0700 if absent.
+    pub data_dir: PathBuf,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
+    /// Time.
+    pub clock: SharedClock,
+    /// Chance.
+    pub random: SharedRandom,
+    /// Named fault points that a test has armed.
+    pub faults: Faults,
+    /// Read-only connections for inline reads: worker threads + 2.
+    pub reader_slots: usize,
+    /// Every other bound.
+    pub limits: Limits,
+    /// The SQLite VFS to open through; `None` = the default one. For tests that record or fail disk operations.
+    pub vfs: Option<String>,
+}
+
+impl Options {
+    /// The defaults for `data_dir`: full durability, the machine's clock and randomness, one slot per core + 2.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            durability: Durability::default(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(OsRandom),
+            faults: Faults::default(),
+            reader_slots: cores() + 2,
+            limits: Limits::default(),
+            vfs: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("data_dir", &self.data_dir)
+            .field("durability", &self.durability)
+            .field("reader_slots", &self.reader_slots)
+            .field("limits", &self.limits)
+            .field("vfs", &self.vfs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The cores of this machine, as far as this process may use them.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}

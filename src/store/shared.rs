@@ -1,0 +1,89 @@
+//! What the writer, the readers and the handle share: settings, the published states, gauges.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::model::random::SharedRandom;
+use crate::model::time::SharedClock;
+
+use super::backend::sqlite::RwCount;
+use super::fault::Faults;
+use super::metrics::Metrics;
+use super::notes::Lane;
+use super::options::{Durability, Limits};
+use super::publish::Head;
+use super::queue::Admission;
+
+/// The shared part of one open store.
+pub(super) struct Shared {
+    pub(super) data_dir: PathBuf,
+    pub(super) database: PathBuf,
+    pub(super) vfs: Option<String>,
+    pub(super) durability: Durability,
+    pub(super) clock: SharedClock,
+    pub(super) random: SharedRandom,
+    pub(super) faults: Faults,
+    pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
+    pub(super) lane: Lane,
+    pub(super) admission: Admission,
+    pub(super) compile_options_ok: AtomicBool,
+    pub(super) rw_count: Arc<RwCount>,
+    /// Set once, before anything can read.
+    pub(super) head: OnceLock<Head>,
+    /// This life of the store.
+    pub(super) incarnation: OnceLock<String>,
+    pub(super) gauges: Gauges,
+    /// Why the store takes no writes, once an input/output error has made it so.
+    pub(super) read_only: Mutex<Option<String>>,
+}
+
+/// Numbers for `status` and the metrics.
+#[derive(Default)]
+pub(super) struct Gauges {
+    /// The newest time given to a batch, µs.
+    pub(super) time_floor_us: AtomicI64,
+    /// Pages in the write-ahead log after the last commit.
+    pub(super) wal_pages: AtomicU64,
+    /// Times that SQLite said busy.
+    pub(super) busy: AtomicU64,
+    /// Reads that waited for a publish.
+    pub(super) publish_lag: AtomicU64,
+    /// At most this many rows in `permission_cache`.
+    pub(super) note_rows: AtomicU64,
+    /// Transactions committed.
+    pub(super) commits: AtomicU64,
+    /// Messages refused.
+    pub(super) refused: AtomicU64,
+    /// When the oldest message not yet answered was sent, µs after `start`; 0 = none.
+    pub(super) oldest_us: AtomicU64,
+    /// The moment of the first look at the clock.
+    pub(super) start: OnceLock<std::time::Instant>,
+}
+
+impl Shared {
+    /// The published states.
+    pub(super) fn head(&self) -> &Head {
+        self.head.get().expect("the head is set before the store is handed out")
+    }
+
+    /// The time for a transaction: never earlier than that of an earlier revision.
+    pub(super) fn now_us(&self) -> i64 {
+        self.clock.now_us().max(self.gauges.time_floor_us.load(Ordering::Acquire))
+    }
+
+    /// A read waits for a publish.
+    pub(super) fn publish_lag(&self) {
+        self.gauges.publish_lag.fetch_add(1, Ordering::Relaxed);
+        self.metrics.publish_lag.increment(1);
+    }
+
+    /// SQLite said busy.
+    pub(super) fn busy(&self) {
+        self.gauges.busy.fetch_add(1, Ordering::Relaxed);
+        self.metrics.busy.increment(1);
+    }
+}

@@ -1,0 +1,29 @@
+//! The register of every SQL statement constant, so that a test can prepare each one on the current schema.
+//!
+//! Each `store/<noun>.rs` declares its texts through [`statements!`] and has a line in [`LISTS`].
+
+/// Declares statement constants: `statements! { /// What it does. NODE_BY_ID = "SELECT …"; }`.
+///
+/// Makes a `pub(crate) const` of each, and `ALL`, the list of them that the register reads.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        $($(#[$doc])* pub(crate) const $name: &str = $sql;)*
+        /// Every statement of this file, by name.
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+pub(crate) use statements;
+
+/// One line per file that declares statements.
+const LISTS: &[(&str, &[(&str, &str)])] = &[
+    ("changelog", super::changelog::ALL),
+    ("check", super::check::ALL),
+    ("decisions", super::decisions::ALL),
+    ("meta", super::meta::ALL),
+    ("migrate", super::migrate::ALL),
+];
+
+/// Every statement constant of the store: file, name, text.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    LISTS.iter().flat_map(|(file, list)| list.iter().map(move |(name, sql)| (*file, *name, *sql)))
+}

@@ -1,0 +1,226 @@
+//! The writer: an actix actor in a thread and a System of its own.
+//!
+//! It gathers messages while the last commit runs and writes them as one transaction (`batch.rs`). It never lingers:
+//! the first message of a batch asks for a flush, which actix runs when the mailbox is empty. The only file that
+//! names the actor crate, and where it could be replaced.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use tokio::sync::oneshot;
+
+use super::StoreError;
+use super::backend::sqlite;
+use super::batch::Core;
+use super::lock::LockFile;
+use super::meta;
+use super::queue::Queued;
+
+/// The thread's name.
+const THREAD: &str = "nexus-writer";
+
+/// The actor.
+struct Writer {
+    core: Option<Core>,
+    pending: Vec<Queued>,
+    pending_bytes: usize,
+    /// Whether a `Flush` is on its way.
+    notified: bool,
+    tick: Duration,
+    /// Dropped with the actor, however it ends: the thread waits for it.
+    _gone: oneshot::Sender<()>,
+}
+
+/// The address of the writer; clones share it.
+#[derive(Clone)]
+pub(super) struct Handle(Addr<Writer>);
+
+impl Handle {
+    /// Puts a message into the mailbox. Messages are written in the order of these calls.
+    pub(super) fn send(&self, queued: Queued) {
+        self.0.do_send(Submit(queued));
+    }
+
+    /// Does now what the timer does.
+    pub(super) async fn tick(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.do_send(Tick(Some(reply)));
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Checkpoints and closes the connection, after everything that was sent before.
+    pub(super) fn close(&self) -> oneshot::Receiver<Result<(), StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        self.0.do_send(Close(reply));
+        answer
+    }
+}
+
+/// Starts the writer's thread. It holds the directory's lock until the connection is closed.
+pub(super) fn start(core: Core, lock: Arc<LockFile>) -> Result<(Handle, JoinHandle<()>), StoreError> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let database = core.shared.database.clone();
+    let tick = core.shared.limits.tick;
+    let run = move || {
+        let _held = lock;
+        actix::System::new().block_on(async move {
+            let (_gone, gone) = oneshot::channel();
+            let writer =
+                Writer { core: Some(core), pending: Vec::new(), pending_bytes: 0, notified: false, tick, _gone };
+            // Whoever started us waits for this line; if it is gone, so is the work.
+            let _ = tell.send(writer.start());
+            // Ends when the actor is dropped: stopped, or killed by a panic outside an operation.
+            let _ = gone.await;
+        });
+    };
+    let thread = std::thread::Builder::new().name(THREAD.into()).spawn(run);
+    let thread = thread.map_err(|e| StoreError::io("starting the writer's thread for", &database, e))?;
+    let addr = told.recv().map_err(|_| StoreError::WriterGone)?;
+    Ok((Handle(addr), thread))
+}
+
+impl Actor for Writer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(self.tick, |_, ctx| ctx.notify(Tick(None)));
+    }
+}
+
+impl Writer {
+    fn flush(&mut self) {
+        self.pending_bytes = 0;
+        let batch = std::mem::take(&mut self.pending);
+        let Some(core) = self.core.as_mut() else {
+            batch.into_iter().for_each(|queued| queued.fail(StoreError::Closed));
+            return;
+        };
+        core.run(batch);
+        core.after_batch();
+    }
+}
+
+/// One mutation.
+struct Submit(Queued);
+
+impl Message for Submit {
+    type Result = ();
+}
+
+impl Handler<Submit> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, Submit(queued): Submit, ctx: &mut Self::Context) {
+        self.pending_bytes += queued.bytes;
+        self.pending.push(queued);
+        let full = self.core.as_ref().is_some_and(|core| {
+            let limits = &core.shared.limits;
+            self.pending.len() >= limits.batch_messages || self.pending_bytes >= limits.batch_bytes
+        });
+        if full {
+            self.flush();
+        } else if !self.notified {
+            self.notified = true;
+            ctx.notify(Flush);
+        }
+    }
+}
+
+/// The mailbox is empty: write what was gathered.
+struct Flush;
+
+impl Message for Flush {
+    type Result = ();
+}
+
+impl Handler<Flush> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) {
+        self.notified = false;
+        self.flush();
+    }
+}
+
+/// Once a second, or when a test asks.
+struct Tick(Option<oneshot::Sender<Result<(), StoreError>>>);
+
+impl Message for Tick {
+    type Result = ();
+}
+
+impl Handler<Tick> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, Tick(reply): Tick, _: &mut Self::Context) {
+        let done = self.core.as_mut().map_or(Err(StoreError::Closed), Core::tick);
+        match (reply, done) {
+            // A test that no longer waits does not want to know.
+            (Some(reply), done) => drop(reply.send(done)),
+            (None, Err(error)) => tracing::warn!(%error, "the writer's tick failed"),
+            (None, Ok(())) => {}
+        }
+    }
+}
+
+/// The last message.
+struct Close(oneshot::Sender<Result<(), StoreError>>);
+
+impl Message for Close {
+    type Result = ();
+}
+
+impl Handler<Close> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, Close(reply): Close, ctx: &mut Self::Context) {
+        self.flush();
+        let done = self.core.take().map_or(Ok(()), Core::close);
+        ctx.stop();
+        // The last handle may be gone: the store is closed all the same.
+        let _ = reply.send(done);
+    }
+}
+
+impl Core {
+    /// After the answers: the log may be long, and the gauges are old.
+    fn after_batch(&mut self) {
+        self.shared.gauges.oldest_us.store(0, std::sync::atomic::Ordering::Relaxed);
+        if self.shared.read_only.lock().is_none() {
+            self.checkpoints.after_batch(&self.conn);
+        }
+    }
+
+    /// What is due once a second.
+    fn tick(&mut self) -> Result<(), StoreError> {
+        let most = self.shared.limits.notes_per_tick;
+        let drained = self.drain_notes(most);
+        if self.shared.read_only.lock().is_none() {
+            self.checkpoints.tick(&self.conn);
+        }
+        self.shared.report_gauges();
+        drained
+    }
+
+    /// Leaves the store as a clean shutdown does: nothing in the log, the time and the word "clean" written down.
+    fn close(mut self) -> Result<(), StoreError> {
+        if self.shared.read_only.lock().is_some() {
+            // What is on disk is for the next start to find out; closing must not write.
+            let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            return self
+                .conn
+                .set_db_config(no_checkpoint, true)
+                .map(|_| ())
+                .map_err(|e| StoreError::sql("closing without a checkpoint", e));
+        }
+        while self.shared.lane.waiting() > 0 && self.drain_notes(usize::MAX).is_ok() {}
+        sqlite::control(&self.conn, "beginning the last write", "BEGIN IMMEDIATE")?;
+        let floor = self.shared.now_us().to_string();
+        meta::put_raw(&self.conn, meta::TIME_FLOOR, &floor)?;
+        meta::put_raw(&self.conn, meta::CLEAN_SHUTDOWN, "1")?;
+        sqlite::control(&self.conn, "committing the last write", "COMMIT")?;
+        self.checkpoints.close(&self.conn)
+    }
+}

@@ -1,0 +1,1 @@
+//! One revision for data and projections.
