@@ -1,0 +1,134 @@
+//! The HTTP client of the load: one thread with its own runtime, connections kept alive, a whole wave sent at once.
+//!
+//! Knows JSON-RPC over HTTP and nothing of what is right.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::plan::Operation;
+use crate::model::time::monotonic;
+
+/// A request that is not answered after this long counts as lost. The incumbent freezes for up to 90 s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// The largest body that is read, bytes.
+const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Pause between two looks at `/health`.
+const HEALTH_PAUSE: Duration = Duration::from_millis(5);
+
+/// Where to send, and as whom.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The server's address, e.g. `http://127.0.0.1:8080`.
+    pub url: String,
+    /// The API key.
+    pub key: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status; 0 if there was no reply.
+    pub status: u16,
+    /// The body, or why there is none.
+    pub body: Result<Bytes, String>,
+    /// From sending to the last byte.
+    pub took: Duration,
+}
+
+/// What `/health` did meanwhile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// How often it was asked.
+    pub polls: usize,
+    /// How often it did not answer 200.
+    pub failed: usize,
+    /// The longest time an answer took.
+    pub worst: Duration,
+}
+
+/// A client; lives on one thread.
+#[derive(Clone)]
+pub struct Client {
+    http: awc::Client,
+    target: Rc<Target>,
+    id: Rc<Cell<u64>>,
+}
+
+impl Client {
+    fn new(target: Target) -> Self {
+        // As many connections as a wave is wide: a limit would queue requests here and hide what the server does.
+        let connector = awc::Connector::new().limit(0).timeout(REQUEST_TIMEOUT);
+        let http = awc::Client::builder().connector(connector).timeout(REQUEST_TIMEOUT).disable_redirects().finish();
+        Self { http, target: Rc::new(target), id: Rc::new(Cell::new(0)) }
+    }
+
+    /// Calls one method.
+    pub async fn call(&self, method: &str, params: &Value) -> Answer {
+        self.id.set(self.id.get() + 1);
+        let url = format!("{}/api/nfs/{method}", self.target.url.trim_end_matches('/'));
+        let body = json!({ "jsonrpc": "2.0", "id": self.id.get(), "method": method, "params": params });
+        let request = self.http.post(url).insert_header(("Authorization", format!("Bearer {}", self.target.key)));
+        answer(request.send_json(&body)).await
+    }
+
+    /// Sends every operation at the same moment and waits for all of them; the answers are in the order given.
+    pub async fn call_at_once(&self, operations: &[Operation]) -> Vec<Answer> {
+        join_all(operations.iter().map(|operation| self.call(operation.method, &operation.params))).await
+    }
+
+    /// Sends every operation after the answer of the one before.
+    pub async fn call_in_turn(&self, operations: &[Operation]) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(operations.len());
+        for operation in operations {
+            answers.push(self.call(operation.method, &operation.params).await);
+        }
+        answers
+    }
+
+    /// Asks `/health` again and again until `over`.
+    pub async fn watch_health(&self, over: Rc<Cell<bool>>) -> Health {
+        let url = format!("{}/health", self.target.url.trim_end_matches('/'));
+        let mut seen = Health::default();
+        while !over.get() {
+            let looked = answer(self.http.get(&url).send()).await;
+            seen.polls += 1;
+            seen.failed += usize::from(looked.status != 200);
+            seen.worst = seen.worst.max(looked.took);
+            tokio::time::sleep(HEALTH_PAUSE).await;
+        }
+        seen
+    }
+}
+
+async fn answer(request: awc::SendClientRequest) -> Answer {
+    let sent = monotonic();
+    let (status, body) = match request.await {
+        Ok(mut reply) => {
+            let body = reply.body().limit(BODY_BYTES_MAX).await.map_err(|e| format!("the body broke off: {e}"));
+            (reply.status().as_u16(), body)
+        }
+        Err(error) => (0, Err(format!("no reply: {error}"))),
+    };
+    Answer { status, body, took: monotonic() - sent }
+}
+
+/// Runs `work` with a client on a thread and a runtime of its own, and waits for it. Works from anywhere.
+pub fn with_client<T, F, Fut>(target: Target, work: F) -> std::io::Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(Client) -> Fut + Send + 'static,
+    Fut: Future<Output = T> + 'static,
+{
+    let run = move || -> std::io::Result<T> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let local = tokio::task::LocalSet::new();
+        Ok(local.block_on(&runtime, async move { work(Client::new(target)).await }))
+    };
+    let thread = std::thread::Builder::new().name("waves".into()).spawn(run)?;
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
