@@ -346,6 +346,7 @@ mod tests {
         let (status, text) = refused(&[("database_url", "postgres://u:hidden@h/d")]);
         assert!(status == 69 && text.contains("built without postgres") && !text.contains("hidden"), "{text}");
         assert_eq!(refused(&[("open_access", "true"), ("host", "0.0.0.0")]).0, 78);
+        assert!(refused(&[("cors_origins", "*")]).1.contains("`*` is no origin"));
         assert!(refused(&[("environment", "production")]).1.contains("acknowledge_single_node"));
         let agreed = [("environment", "production"), ("acknowledge_single_node", "true")];
         load(&sources(&agreed, &[], "")).expect("valid").check_serving().expect("agreed");

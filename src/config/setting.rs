@@ -121,6 +121,11 @@ impl Config {
                 self.host
             )));
         }
+        if let Some(bad) = self.cors_origins.0.iter().find(|o| !is_origin(o)) {
+            return Err(ConfigError::Unsafe(format!(
+                "cors_origins: `{bad}` is no origin; name each one, e.g. http://localhost:5173 (`*` is not accepted)"
+            )));
+        }
         if self.environment == Environment::Production && !self.acknowledge_single_node {
             let text = "environment = \"production\" with SQLite: one machine and its disk hold everything. \
                         Plan backups, then set acknowledge_single_node = true";
@@ -128,4 +133,10 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether `text` is a scheme and a host, as browsers send them.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or_default();
+    !host.is_empty() && !host.contains(['/', '*', ' ', '?', '#', '@'])
 }

@@ -1,1 +1,18 @@
 //! The HTTP door: the only folder that names actix_web.
+//!
+//! Owns routes, headers, sizes, deadlines and the translation of HTTP into [`crate::rpc`] and back. Must never know a
+//! method, a rule or a table. Invariants: nobody is served under a foreign host name; who is calling is settled before
+//! a body is read; every answer carries the request id; nothing of the inside (a panic, a path) is shown.
+
+mod body;
+mod gate;
+mod identity;
+mod pages;
+mod reply;
+mod routes;
+mod rpc;
+mod server;
+mod state;
+
+pub use server::{Running, ServeError, Server};
+pub use state::{AppState, Limits};

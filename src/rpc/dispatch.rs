@@ -41,11 +41,20 @@ pub async fn dispatch(
     };
     let duration = started.elapsed();
     let code = result.as_ref().map_or_else(|error| error.code.name(), |_| "ok");
-    metric::RPC_REQUESTS.count(&[("method", label), ("code", code)]);
+    count(label, code);
     metric::RPC_DURATION.seconds(duration, &[("method", label)]);
     let duration_ms = duration.as_secs_f64() * 1e3;
     span.in_scope(|| tracing::info!(code, duration_ms, revision = cx.call.revision(), "request answered"));
     result
+}
+
+/// Counts a request to `method` that was refused before it could be dispatched.
+pub fn count_refusal(method: &str, code: ErrorCode) {
+    count(registry::find(method).map_or(UNKNOWN, |spec| spec.entry.name), code.name());
+}
+
+fn count(label: &'static str, code: &'static str) {
+    metric::RPC_REQUESTS.count(&[("method", label), ("code", code)]);
 }
 
 async fn run(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {

@@ -71,6 +71,8 @@ error_codes! {
     Precondition = -32021, 200, "precondition";
     /// The store takes no writes until it is mended and restarted.
     ReadOnly = -32022, 503, "read_only";
+    /// The body did not arrive in time.
+    RequestTimeout = -32023, 408, "request_timeout";
     /// Not JSON.
     Parse = -32700, 200, "parse_error";
     /// JSON, but no JSON-RPC request.

@@ -1,5 +1,6 @@
-//! Every metric, declared once with its help text; rendered as Prometheus text.
+//! The metrics of the doors and of permission checks, each declared once with its help text, and the one recorder.
 //!
+//! The store declares its own, in the same way, in `store/metrics.rs`.
 //! Label values come from fixed lists (the registry, the table of errors), never from a request.
 
 use std::sync::OnceLock;
@@ -59,18 +60,6 @@ impl Seconds {
     }
 }
 
-/// A distribution of counts.
-#[derive(Debug)]
-pub struct Count(&'static str);
-
-impl Count {
-    /// Records one group of `size`.
-    #[expect(clippy::cast_precision_loss, reason = "a group is bounded far below 2^52")]
-    pub fn record(&self, size: usize) {
-        metrics::histogram!(self.0).record(size as f64);
-    }
-}
-
 macro_rules! metrics_list {
     ($($name:ident: $kind:ident = $text:literal, $help:literal;)*) => {
         $(#[doc = $help] pub static $name: $kind = $kind($text);)*
@@ -81,19 +70,11 @@ macro_rules! metrics_list {
 }
 
 metrics_list! {
-    BLOB_BYTES: Counter = "blob_bytes", "Bytes of file bodies written as blob files.";
+    AUTH_REFUSED: Counter = "auth_refused_total", "Requests without a valid key, or for a foreign agent.";
     CACHE_ROWS_WARMED: Gauge = "permission_cache_warm_rows", "Rows of the permission cache that warmed the closures at start.";
-    NOTES_DROPPED: Counter = "notes_dropped_total", "Records of the second lane that were dropped because it was full.";
-    READER_WAIT: Seconds = "reader_wait_seconds", "Time a read waited for a connection.";
     REBAC_CHECK: Seconds = "rebac_check_seconds", "Time of one permission check that was asked for, by result.";
     RPC_DURATION: Seconds = "rpc_duration_seconds", "Time of a request, by method.";
     RPC_REQUESTS: Counter = "rpc_requests_total", "Requests, by method and code.";
-    SQLITE_BUSY: Counter = "sqlite_busy_total", "Times SQLite said that the database is locked; anything but 0 is a defect.";
-    WAL_BYTES: Gauge = "wal_bytes", "Size of the write-ahead log.";
-    WRITER_BATCH_OPS: Count = "writer_batch_ops", "Operations of one commit.";
-    WRITER_COMMIT: Seconds = "writer_commit_seconds", "Time of one COMMIT.";
-    WRITER_QUEUE_DEPTH: Gauge = "writer_queue_depth", "Operations that wait for the writer.";
-    WRITER_REFUSED: Counter = "writer_refused_total", "Operations refused because the queue was full.";
 }
 
 /// The recorder of this process, installed at the first call. Every server of the process shares it.
@@ -119,9 +100,7 @@ pub fn recorder() -> &'static PrometheusHandle {
         metrics::describe_gauge!("nexus_build_info", "The version of this server; always 1.");
         metrics::gauge!("nexus_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         // A counter that never counted is shown as 0, so that its absence is not taken for one.
-        SQLITE_BUSY.add(0, &[]);
-        WRITER_REFUSED.add(0, &[]);
-        NOTES_DROPPED.add(0, &[]);
+        AUTH_REFUSED.add(0, &[]);
         handle
     })
 }
@@ -145,7 +124,7 @@ mod tests {
         assert!(text.contains("# HELP rpc_requests_total Requests"), "{text}");
         assert!(text.contains(r#"rpc_requests_total{method="metric_test",code="ok"} 1"#), "{text}");
         assert!(text.contains(r#"rpc_duration_seconds_bucket{method="metric_test",le="0.005"} 1"#), "{text}");
-        assert!(text.contains("sqlite_busy_total "), "{text}");
+        assert!(text.contains("auth_refused_total "), "{text}");
         assert!(text.contains("nexus_build_info{version="), "{text}");
     }
 

@@ -1,0 +1,105 @@
+//! Reads a request body: bounded in size, in time, and in the sum over all requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_util::StreamExt as _;
+
+use super::state::{Limits, Shared};
+use crate::rpc::{ErrorCode, RpcError};
+
+/// How much of a body over the limit is read and thrown away, bytes, so that its sender gets to read the answer.
+const DRAIN_BYTES_MAX: usize = 32 << 20;
+
+/// A whole body; gives its share of the bound back when it is dropped.
+pub(super) struct Body {
+    pub(super) bytes: Bytes,
+    _share: Share,
+}
+
+/// Bytes taken from the bound on all bodies.
+struct Share {
+    taken: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Share {
+    fn take(&mut self, more: usize, bound: usize) -> Result<(), RpcError> {
+        if self.all.fetch_add(more, Ordering::Relaxed) + more > bound {
+            self.all.fetch_sub(more, Ordering::Relaxed);
+            let error = RpcError::new(ErrorCode::Busy, "the server is busy: too many large requests at once");
+            return Err(error.hint("nothing was done; try again"));
+        }
+        self.taken += more;
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.taken, Ordering::Relaxed);
+    }
+}
+
+/// Reads the body of `request`.
+pub(super) async fn read(shared: &Shared, request: &HttpRequest, payload: Payload) -> Result<Body, RpcError> {
+    let limits = &shared.app.limits;
+    if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        let error = RpcError::new(ErrorCode::InvalidRequest, "Invalid request: a compressed body is not read");
+        return Err(error.hint("send the body without Content-Encoding"));
+    }
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|bytes| bytes > limits.body_bytes.saturating_add(DRAIN_BYTES_MAX)) {
+        return Err(too_large(limits));
+    }
+    let collected = collect(shared, declared.unwrap_or(0), payload);
+    tokio::time::timeout(limits.body_deadline, collected).await.unwrap_or_else(|_| {
+        let seconds = limits.body_deadline.as_secs();
+        let text = format!("the body did not arrive within {seconds} seconds");
+        Err(RpcError::new(ErrorCode::RequestTimeout, text).hint("nothing was done; send the body in one go"))
+    })
+}
+
+async fn collect(shared: &Shared, declared: usize, mut payload: Payload) -> Result<Body, RpcError> {
+    let limits = &shared.app.limits;
+    let mut share = Share { taken: 0, all: Arc::clone(&shared.bodies) };
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut arrived = 0_usize;
+    while let Some(chunk) = payload.next().await {
+        // The sender hung up, or broke the framing: nobody will read the answer.
+        let chunk = chunk.map_err(|_| RpcError::parse("the body ended early"))?;
+        arrived += chunk.len();
+        if arrived > limits.body_bytes {
+            // Nothing more is kept; the sender is heard out so far.
+            (first, rest) = (Bytes::new(), BytesMut::new());
+            if arrived > limits.body_bytes.saturating_add(DRAIN_BYTES_MAX) {
+                break;
+            }
+            continue;
+        }
+        share.take(chunk.len(), limits.bodies_bytes)?;
+        if first.is_empty() {
+            first = chunk;
+            continue;
+        }
+        if rest.is_empty() {
+            rest.reserve(declared.clamp(first.len() + chunk.len(), limits.body_bytes.max(first.len() + chunk.len())));
+            rest.extend_from_slice(&first);
+        }
+        rest.extend_from_slice(&chunk);
+    }
+    if arrived > limits.body_bytes {
+        return Err(too_large(limits));
+    }
+    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    Ok(Body { bytes, _share: share })
+}
+
+fn too_large(limits: &Limits) -> RpcError {
+    let text = format!("the body is larger than {} bytes", limits.body_bytes);
+    RpcError::new(ErrorCode::BodyTooLarge, text).hint("write large files in parts, with `append`; or raise body_limit")
+}

@@ -1,0 +1,56 @@
+//! From headers to a caller, as of the newest published revision.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+
+use super::state::Shared;
+use crate::auth::{AuthError, AuthIndex, Caller, OpenIdentity};
+use crate::store::Note;
+
+/// Names the agent that acts with its user's key.
+const AGENT: &str = "X-Agent-ID";
+/// In open mode: who the caller says to be, `type:id`.
+const SUBJECT: &str = "X-Nexus-Subject";
+/// In open mode: the tenant that the caller says to be of.
+const TENANT: &str = "X-Nexus-Tenant-ID";
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// Who sent `request`, acting for the agent it names.
+pub(super) fn caller(shared: &Shared, request: &HttpRequest) -> Result<Caller, AuthError> {
+    identify(shared, request, header(request.headers(), AGENT))
+}
+
+/// Who the key of `request` speaks for, whatever agent it names.
+pub(super) fn key_holder(shared: &Shared, request: &HttpRequest) -> Result<Caller, AuthError> {
+    identify(shared, request, None)
+}
+
+fn identify(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<Caller, AuthError> {
+    let store = &shared.app.store;
+    let published = store.published();
+    let index = published.view::<AuthIndex>();
+    let headers = request.headers();
+    if shared.app.open_access {
+        let (subject, tenant) = (header(headers, SUBJECT), header(headers, TENANT));
+        return index.open_caller(OpenIdentity { subject, tenant, bearer: bearer(headers), agent });
+    }
+    let now_us = store.clock().now_us();
+    let shown = bearer(headers).ok_or(AuthError::Missing)?;
+    let caller = index.identify(shown, agent, now_us, &shared.app.services.hasher)?;
+    if let Some(key_id) = &caller.key_id {
+        store.note(Note::KeyUsed { key_id: key_id.clone(), at_us: now_us });
+    }
+    Ok(caller)
+}
+
+/// Whether `request` may see what is hidden from strangers: on a loopback address everyone, else who has a key.
+pub(super) fn sees_detail(shared: &Shared, request: &HttpRequest) -> bool {
+    shared.ip().is_loopback() || key_holder(shared, request).is_ok()
+}

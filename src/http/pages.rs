@@ -1,0 +1,120 @@
+//! The routes that are no methods: health, readiness, metrics, identity, status, documents.
+
+use std::sync::OnceLock;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
+
+use super::reply::{JSON, NO_STORE, request_id, unauthenticated};
+use super::state::Shared;
+use super::identity;
+use crate::auth::{AuthError, AuthIndex};
+use crate::rpc::{openapi, openrpc, registry};
+use crate::store::{Sql as _, StoreError};
+use crate::telemetry::metric;
+
+fn page(status: StatusCode, body: &Value) -> HttpResponse {
+    HttpResponse::build(status).insert_header((CACHE_CONTROL, NO_STORE)).json(body)
+}
+
+/// `GET /health`: the process answers. Never touches the store.
+pub(super) async fn health() -> HttpResponse {
+    page(StatusCode::OK, &json!({ "status": "healthy", "service": "nexus-rpc" }))
+}
+
+/// `GET /ready`: the store answers and takes writes.
+pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
+    let shared = Shared::of(&request);
+    match unready(shared).await {
+        None => page(StatusCode::OK, &json!({ "status": "ready" })),
+        Some(reason) if identity::sees_detail(shared, &request) => {
+            page(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready", "reason": reason }))
+        }
+        Some(_) => page(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready" })),
+    }
+}
+
+/// Why the server should get no requests, if it should not.
+async fn unready(shared: &Shared) -> Option<String> {
+    if shared.is_closing() {
+        return Some("shutting down".into());
+    }
+    let read: Result<_, StoreError> = shared.app.store.read(|tx| Ok(tx.rev())).await;
+    read.err().map(|error| error.to_string())
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(request: HttpRequest) -> HttpResponse {
+    let shared = Shared::of(&request);
+    if !identity::sees_detail(shared, &request) {
+        return unauthenticated(&AuthError::Missing, &request_id(&request));
+    }
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+        .insert_header((CACHE_CONTROL, NO_STORE))
+        .body(metric::render())
+}
+
+/// `GET /api/auth/whoami`: always 200 (contract §2.6); an agent named by header is not looked at.
+pub(super) async fn whoami(request: HttpRequest) -> HttpResponse {
+    let shared = Shared::of(&request);
+    let Ok(caller) = identity::key_holder(shared, &request) else {
+        let nobody = json!({
+            "authenticated": false, "subject_type": null, "subject_id": null, "tenant_id": null,
+            "is_admin": false, "inherit_permissions": true, "user": null,
+        });
+        return page(StatusCode::OK, &nobody);
+    };
+    let published = shared.app.store.published();
+    let key = caller.key_id.as_deref().and_then(|id| published.view::<AuthIndex>().key(id));
+    let inherits = if caller.agent.is_some() { caller.inherits } else { key.is_some_and(|k| k.inherit_permissions) };
+    let body = json!({
+        "authenticated": true,
+        "subject_type": caller.subject_type,
+        "subject_id": caller.subject_id,
+        "tenant_id": caller.tenant,
+        "is_admin": caller.is_admin,
+        "inherit_permissions": inherits,
+        "user": caller.subject_id,
+    });
+    page(StatusCode::OK, &body)
+}
+
+/// `GET /api/nfs/status`. `version` is that of the contract; ours is beside it.
+pub(super) async fn status(request: HttpRequest) -> HttpResponse {
+    let shared = Shared::of(&request);
+    let mut body = json!({ "status": "running", "service": "nexus-rpc", "version": "1.0", "async": true });
+    if identity::sees_detail(shared, &request) {
+        let app = &shared.app;
+        body["methods"] = registry::METHODS.iter().map(|entry| entry.name).collect();
+        body["server"] = "nexus-lite".into();
+        body["server_version"] = env!("CARGO_PKG_VERSION").into();
+        body["engine"] = app.engine.into();
+        body["durability"] = app.durability.into();
+        body["revision"] = app.store.published().rev.into();
+        body["uptime_seconds"] = ((app.store.clock().now_us() - shared.started_us).max(0) / 1_000_000).into();
+    }
+    page(StatusCode::OK, &body)
+}
+
+/// `GET /openrpc.json`.
+pub(super) async fn openrpc(request: HttpRequest) -> HttpResponse {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    document(&request, TEXT.get_or_init(|| openrpc::document().to_string()))
+}
+
+/// `GET /openapi.json`.
+pub(super) async fn openapi(request: HttpRequest) -> HttpResponse {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    document(&request, TEXT.get_or_init(|| openapi::document().to_string()))
+}
+
+fn document(request: &HttpRequest, text: &'static str) -> HttpResponse {
+    let shared = Shared::of(request);
+    if !identity::sees_detail(shared, request) {
+        return unauthenticated(&AuthError::Missing, &request_id(request));
+    }
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).insert_header((CACHE_CONTROL, "private, no-cache")).body(text)
+}

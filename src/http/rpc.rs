@@ -1,0 +1,93 @@
+//! `POST /api/nfs/{method}`.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::reply::{JSON, NO_STORE, REVISION, request_id, revision, rpc_error, unauthenticated};
+use super::state::Shared;
+use super::{body, identity};
+use crate::auth::Caller;
+use crate::rpc::dispatch::count_refusal;
+use crate::rpc::envelope::{self, Id, begin_result, end_result};
+use crate::rpc::{CachePolicy, Params, RequestContext, RpcError, dispatch, registry};
+use crate::service::Call;
+
+/// Serves one call.
+pub(super) async fn call(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    // `status` is a page for GET and, like any other name, a method for POST.
+    let method = request.match_info().get("method").unwrap_or("status").to_owned();
+    let shared = Shared::of(&request);
+    let request_id = request_id(&request);
+    let caller = match identity::caller(shared, &request) {
+        Ok(caller) => caller,
+        Err(error) => return unauthenticated(&error, &request_id),
+    };
+    let body = match body::read(shared, &request, payload).await {
+        Ok(body) => body,
+        Err(error) => return refused(shared, &method, &Id::default(), &error, &request_id),
+    };
+    match envelope::parse(&body.bytes, &method) {
+        Ok(parsed) => answer(shared, &request, &method, caller, parsed, request_id).await,
+        Err(bad) => refused(shared, &method, &bad.id, &bad.error, &request_id),
+    }
+}
+
+fn refused(shared: &Shared, method: &str, id: &Id, error: &RpcError, request_id: &str) -> HttpResponse {
+    count_refusal(method, error.code);
+    rpc_error(shared, id, error, request_id, 0)
+}
+
+async fn answer(
+    shared: &Shared,
+    request: &HttpRequest,
+    method: &str,
+    caller: Caller,
+    parsed: envelope::Request<'_>,
+    request_id: String,
+) -> HttpResponse {
+    let app = &shared.app;
+    let is_long = registry::find(method).is_some_and(|spec| spec.entry.long);
+    let deadline = (!is_long).then(|| app.store.clock().instant() + app.limits.request_deadline);
+    let call = Call::new(caller, request_id.clone(), deadline, app.store.clone(), app.caches.clone());
+    let mut cx = RequestContext::new(call, app.services.clone());
+    cx.if_none_match = if_none_match(request);
+
+    let mut out = Vec::with_capacity(512);
+    begin_result(&mut out, &parsed.id);
+    let params = parsed.params.map_or_else(Params::none, Params::Raw);
+    let spec = match dispatch(&cx, method, params, &mut out).await {
+        Ok(spec) => spec,
+        Err(error) => return rpc_error(shared, &parsed.id, &error, &request_id, cx.call.revision()),
+    };
+    end_result(&mut out);
+
+    let not_modified = cx.not_modified();
+    let mut response = HttpResponse::build(if not_modified { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    response.insert_header((CACHE_CONTROL, cache_control(spec.entry.cache)));
+    response.insert_header((REVISION, revision(shared, cx.call.revision())));
+    if let Some(etag) = cx.etag.lock().take() {
+        response.insert_header((ETAG, format!("\"{etag}\"")));
+    }
+    if not_modified {
+        return response.finish();
+    }
+    response.insert_header((CONTENT_TYPE, JSON)).body(out)
+}
+
+/// The one tag of `If-None-Match`, without quotes.
+fn if_none_match(request: &HttpRequest) -> Option<String> {
+    let tag = request.headers().get(IF_NONE_MATCH)?.to_str().ok()?.trim();
+    Some(tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned())
+}
+
+fn cache_control(policy: CachePolicy) -> HeaderValue {
+    match policy {
+        CachePolicy::NoCache => HeaderValue::from_static("private, no-cache"),
+        CachePolicy::NoStore => NO_STORE,
+        CachePolicy::MaxAge(seconds) => {
+            let text = format!("private, max-age={seconds}");
+            HeaderValue::from_str(&text).expect("digits and letters are a valid header value")
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What every handler of one server shares.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::rebac::Caches;
+use crate::rpc::context::Services;
+use crate::store::Store;
+
+/// The bounds of one server. The defaults are those of production; tests shrink them.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Largest request body, bytes.
+    pub body_bytes: usize,
+    /// Bodies of all requests that are being read or worked on, bytes.
+    pub bodies_bytes: usize,
+    /// How long a body may take to arrive.
+    pub body_deadline: Duration,
+    /// How long the head of a request may take to arrive.
+    pub head_deadline: Duration,
+    /// How long a request may take, from its whole body to its answer.
+    pub request_deadline: Duration,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// Threads that serve connections.
+    pub workers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 16 << 20,
+            bodies_bytes: 256 << 20,
+            body_deadline: Duration::from_secs(30),
+            head_deadline: Duration::from_secs(5),
+            request_deadline: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            workers: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+        }
+    }
+}
+
+/// What a server serves. Composed in `app`.
+#[derive(Clone)]
+pub struct AppState {
+    /// The store.
+    pub store: Store,
+    /// The shared closures of the permission engine.
+    pub caches: Arc<Caches>,
+    /// The services.
+    pub services: Arc<Services>,
+    /// The bounds.
+    pub limits: Limits,
+    /// Whether everyone is served without a key.
+    pub open_access: bool,
+    /// Host names beside the loopback ones, with or without port.
+    pub allowed_hosts: Vec<String>,
+    /// Web origins whose pages may call.
+    pub cors_origins: Vec<String>,
+    /// The engine, for `status`.
+    pub engine: &'static str,
+    /// What an acknowledged write survives, for `status`.
+    pub durability: &'static str,
+}
+
+impl std::fmt::Debug for AppState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppState").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// The state of a running server.
+pub(super) struct Shared {
+    pub(super) app: AppState,
+    /// Where it listens; set before the first request.
+    pub(super) address: OnceLock<SocketAddr>,
+    /// Whether it is about to stop.
+    pub(super) closing: AtomicBool,
+    /// Bytes of all bodies in memory.
+    pub(super) bodies: Arc<AtomicUsize>,
+    /// When it was started, µs since the Unix epoch.
+    pub(super) started_us: i64,
+}
+
+impl Shared {
+    pub(super) fn of(request: &actix_web::HttpRequest) -> &Self {
+        let data = request.app_data::<actix_web::web::Data<Self>>();
+        data.expect("the server adds its state to every app")
+    }
+
+    /// The address it listens on.
+    pub(super) fn ip(&self) -> IpAddr {
+        self.address.get().expect("set before the server runs").ip()
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+}
