@@ -286,16 +286,19 @@ impl<'t, T: Sql> Access<'t, T> {
         self.tx.view::<Graph>().check(&query, leaf, &self.env, self.caches, budget).allowed()
     }
 
-    /// Prepares READ on many files of one tenant.
-    pub fn reader<'a>(&'a self, tenant: &'a str) -> Reader<'a> {
+    /// Prepares READ on many files, most of them of `tenant`.
+    pub fn reader<'a>(&'a self, tenant: &'a str) -> Reader<'a, 't, T> {
+        let own = self.caller.tenant.as_str();
+        let foreign = (own != tenant).then(|| self.readable(own));
+        Reader { access: self, home: self.readable(tenant), own: foreign }
+    }
+
+    fn readable<'a>(&'a self, tenant: &'a str) -> Readable<'a> {
         let graph = self.tx.view::<Graph>();
         let filter = |subject| graph.filter(subject, Permission::Read.as_str(), tenant, &self.env, self.caches);
-        Reader {
-            tenant,
-            bypass: self.rules(tenant),
-            filters: self.subjects().map(filter).collect(),
-            budget: &self.budget,
-        }
+        let bypass = self.rules(tenant);
+        let filters = if bypass { Vec::new() } else { self.subjects().map(filter).collect() };
+        Readable { tenant, bypass, filters }
     }
 
     /// The first component of `path`, if nobody writes below it but the instance admin, who the caller is not.
@@ -305,28 +308,38 @@ impl<'t, T: Sql> Access<'t, T> {
     }
 }
 
-/// READ on many files of one tenant: the effective rights of [`Access::file`], each directory decided once.
-pub struct Reader<'a> {
+/// READ on many files: the effective rights of [`Access::file`], each directory decided once.
+pub struct Reader<'a, 't, T: Sql> {
+    access: &'a Access<'t, T>,
+    /// The tenant of most.
+    home: Readable<'a>,
+    /// The caller's tenant, if it is another.
+    own: Option<Readable<'a>>,
+}
+
+/// READ on many files of one tenant.
+struct Readable<'a> {
     tenant: &'a str,
     bypass: bool,
     filters: Vec<Filter<'a>>,
-    budget: &'a RefCell<Budget>,
 }
 
-impl Reader<'_> {
-    /// The tenant whose files it decides.
-    pub fn tenant(&self) -> &str {
-        self.tenant
-    }
-
+impl<T: Sql> Reader<'_, '_, T> {
     /// Whether the caller may read `node` at `path`. A decision that the budget did not suffice for is an error: a
     /// listing is right, or it says that it is not.
     pub fn may_read(&mut self, path: &str, node: &NodeRow) -> Result<bool, ServiceError> {
-        if self.bypass {
-            return Ok(true);
+        let budget = &mut *self.access.budget.borrow_mut();
+        match &mut self.own {
+            _ if self.home.tenant == node.tenant => self.home.may_read(path, node, budget),
+            Some(own) if own.tenant == node.tenant => own.may_read(path, node, budget),
+            _ => self.access.readable(&node.tenant).may_read(path, node, budget),
         }
+    }
+}
+
+impl Readable<'_> {
+    fn may_read(&mut self, path: &str, node: &NodeRow, budget: &mut Budget) -> Result<bool, ServiceError> {
         let leaf = leaf_of(Some(node));
-        let budget = &mut *self.budget.borrow_mut();
         for filter in &mut self.filters {
             match filter.check(path, leaf, budget) {
                 Verdict::Allow => return Ok(true),
@@ -336,7 +349,7 @@ impl Reader<'_> {
                 Verdict::Deny | Verdict::Unknown(_) => {}
             }
         }
-        Ok(false)
+        Ok(self.bypass)
     }
 }
 
@@ -366,8 +379,8 @@ impl<T: Sql> std::fmt::Debug for Access<'_, T> {
     }
 }
 
-impl std::fmt::Debug for Reader<'_> {
+impl<T: Sql> std::fmt::Debug for Reader<'_, '_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("tenant", &self.tenant).field("bypass", &self.bypass).finish_non_exhaustive()
+        f.debug_struct("Reader").field("tenant", &self.home.tenant).finish_non_exhaustive()
     }
 }

@@ -6,16 +6,19 @@
 pub mod access;
 pub mod call;
 pub mod error;
+pub mod files;
 pub mod files_ops;
 pub mod front_matter;
 pub mod keys;
 pub mod keys_ops;
+pub mod list;
 pub mod located;
 pub mod mounts;
 pub mod ops;
 pub mod reach;
 pub mod sandboxes;
 pub mod sandboxes_ops;
+pub mod skills;
 
 pub use call::Call;
 pub use error::ServiceError;

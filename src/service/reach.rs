@@ -74,6 +74,13 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
         self.owns_below(path, node)
     }
 
+    /// Whether a walk has to go into the directory `node` at `path`, which the caller may not read itself.
+    pub fn leads_into(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
+        let searched = self.granted_at_or_below(&node.tenant, path)?.is_none();
+        // Where the graph cannot tell without a search, the walk itself is the search.
+        if searched { Ok(true) } else { self.shows(path, node) }
+    }
+
     /// Whether a granted path of `tenant` at or below `path` exists; `None` if the graph needs a search.
     fn granted_at_or_below(&mut self, tenant: &str, path: &VirtualPath) -> Result<Option<bool>, ServiceError> {
         if !self.granted.contains_key(tenant) {

@@ -3,15 +3,18 @@
 //! Owns the table `contents`. Up to [`INLINE_BYTES_MAX`](super::INLINE_BYTES_MAX) a body lies in its row; a larger one
 //! is a blob file that the request has stored before its row is written. A row is never changed.
 
+use super::statements::statements;
 use super::{Row, Sql, StoreError, WriteTx};
 use crate::model::ContentHash;
 use crate::params;
 
-/// A body that may be there already.
-const PUT_CONTENT: &str = "INSERT INTO contents (hash, size, body, created_at_us) VALUES (?1, ?2, ?3, ?4) \
-     ON CONFLICT (hash) DO NOTHING";
-/// A body.
-const GET_CONTENT: &str = "SELECT size, body FROM contents WHERE hash = ?1";
+statements! {
+    /// A body that may be there already.
+    PUT_CONTENT = "INSERT INTO contents (hash, size, body, created_at_us) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (hash) DO NOTHING";
+    /// A body.
+    GET_CONTENT = "SELECT size, body FROM contents WHERE hash = ?1";
+}
 
 /// A stored body.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use super::statements::statements;
 use super::{Row, Sql, StoreError, WriteTx, versions};
 use crate::model::{Change, ContentHash, Delta, EntityId, NodeId, NodeKind, NodeRow, ROOT_NODE, VirtualPath};
 use crate::params;
@@ -15,43 +16,45 @@ const NOWHERE: NodeId = 0;
 /// Deepest tree that a walk upwards follows; more is a cycle, which would be corruption.
 const DEPTH_MAX: usize = 4096;
 
-/// One by its directory and name.
-const NODE_BY_NAME: &str = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
-     mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 AND name = ?2";
-/// One by its id.
-const NODE_BY_ID: &str = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
-     mime, created_at_us, modified_at_us, created_by FROM nodes WHERE id = ?1";
-/// What lies in a directory, by name.
-const CHILDREN: &str = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
-     mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 ORDER BY name";
-/// What lies in a directory and may show a tenant something: its own nodes, and directories with foreign nodes.
-const CHILDREN_TOWARDS_TENANT: &str = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, \
-     version, mime, created_at_us, modified_at_us, created_by FROM nodes \
-     WHERE parent = ?1 AND (tenant = ?2 OR mixed = 1)";
-/// Whether anything lies in a directory.
-const ANY_CHILD: &str = "SELECT 1 FROM nodes WHERE parent = ?1 LIMIT 1";
-/// The next directory, by id, in which an owner has a file of a tenant.
-const OWNED_NEXT_PARENT: &str = "SELECT parent FROM nodes \
-     WHERE owner = ?1 AND parent > ?2 AND tenant = ?3 AND type = 0 ORDER BY parent LIMIT 1";
-/// Where a node lies.
-const PLACE_BY_ID: &str = "SELECT parent, name FROM nodes WHERE id = ?1";
-/// A new one.
-const INSERT_NODE: &str = "INSERT INTO nodes (parent, name, id, tenant, type, owner, implicit, mixed, detached, \
-     content, size, version, mime, created_at_us, modified_at_us, created_by) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
-/// Everything but its place and its beginning.
-const UPDATE_NODE: &str = "UPDATE nodes SET tenant = ?3, owner = ?4, implicit = ?5, mixed = ?6, content = ?7, \
-     size = ?8, version = ?9, mime = ?10, modified_at_us = ?11, created_by = ?12 WHERE parent = ?1 AND name = ?2";
-/// Another place.
-const MOVE_NODE: &str = "UPDATE nodes SET parent = ?3, name = ?4 WHERE parent = ?1 AND name = ?2";
-/// Its end.
-const DELETE_NODE: &str = "DELETE FROM nodes WHERE parent = ?1 AND name = ?2";
-/// Out of the tree, with everything below it.
-const DETACH_NODE: &str = "UPDATE nodes SET parent = 0, name = ?3, detached = 1 WHERE parent = ?1 AND name = ?2";
-/// Detached directories.
-const DETACHED: &str = "SELECT id FROM nodes WHERE parent = 0 AND detached = 1 LIMIT ?1";
-/// What lies directly in a detached directory.
-const DETACHED_CHILDREN: &str = "SELECT name, id, type FROM nodes WHERE parent = ?1 LIMIT ?2";
+statements! {
+    /// One by its directory and name.
+    NODE_BY_NAME = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+         mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 AND name = ?2";
+    /// One by its id.
+    NODE_BY_ID = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+         mime, created_at_us, modified_at_us, created_by FROM nodes WHERE id = ?1";
+    /// What lies in a directory, by name.
+    CHILDREN = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+         mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 ORDER BY name";
+    /// What lies in a directory and may show a tenant something: its own nodes, and directories with foreign nodes.
+    CHILDREN_TOWARDS_TENANT = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, \
+         version, mime, created_at_us, modified_at_us, created_by FROM nodes \
+         WHERE parent = ?1 AND (tenant = ?2 OR mixed = 1)";
+    /// Whether anything lies in a directory.
+    ANY_CHILD = "SELECT 1 FROM nodes WHERE parent = ?1 LIMIT 1";
+    /// The next directory, by id, in which an owner has a file of a tenant.
+    OWNED_NEXT_PARENT = "SELECT parent FROM nodes \
+         WHERE owner = ?1 AND parent > ?2 AND tenant = ?3 AND type = 0 ORDER BY parent LIMIT 1";
+    /// Where a node lies.
+    PLACE_BY_ID = "SELECT parent, name FROM nodes WHERE id = ?1";
+    /// A new one.
+    INSERT_NODE = "INSERT INTO nodes (parent, name, id, tenant, type, owner, implicit, mixed, detached, \
+         content, size, version, mime, created_at_us, modified_at_us, created_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    /// Everything but its place and its beginning.
+    UPDATE_NODE = "UPDATE nodes SET tenant = ?3, owner = ?4, implicit = ?5, mixed = ?6, content = ?7, \
+         size = ?8, version = ?9, mime = ?10, modified_at_us = ?11, created_by = ?12 WHERE parent = ?1 AND name = ?2";
+    /// Another place.
+    MOVE_NODE = "UPDATE nodes SET parent = ?3, name = ?4 WHERE parent = ?1 AND name = ?2";
+    /// Its end.
+    DELETE_NODE = "DELETE FROM nodes WHERE parent = ?1 AND name = ?2";
+    /// Out of the tree, with everything below it.
+    DETACH_NODE = "UPDATE nodes SET parent = 0, name = ?3, detached = 1 WHERE parent = ?1 AND name = ?2";
+    /// Detached directories.
+    DETACHED = "SELECT id FROM nodes WHERE parent = 0 AND detached = 1 LIMIT ?1";
+    /// What lies directly in a detached directory.
+    DETACHED_CHILDREN = "SELECT name, id, type FROM nodes WHERE parent = ?1 LIMIT ?2";
+}
 
 /// The directory that holds all others.
 pub fn root(tx: &impl Sql) -> Result<NodeRow, StoreError> {

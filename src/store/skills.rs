@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use super::statements::statements;
 use super::{Row, Sql, StoreError, WriteTx, nodes};
 use crate::model::{NodeId, NodeRow, VirtualPath};
 use crate::params;
@@ -12,25 +13,27 @@ use crate::params;
 /// Characters of a path that the index holds.
 const PATH_INDEX_CHARS: usize = 600;
 
-/// The skills whose path lies in a range of the index, with the nodes of their files.
-const SKILLS_BETWEEN: &str = "SELECT s.node, s.path, s.name, s.description, s.version, s.author, s.requires, \
-     s.created_at, s.modified_at, n.parent, n.name, n.id, n.tenant, n.type, n.owner, n.implicit, n.mixed, n.content, \
-     n.size, n.version, n.mime, n.created_at_us, n.modified_at_us, n.created_by \
-     FROM skills AS s JOIN nodes AS n ON n.id = s.node \
-     WHERE substr(s.path, 1, 600) >= ?1 AND substr(s.path, 1, 600) <= ?2 ORDER BY s.path";
-/// The ids and paths of the skills in a range of the index.
-const SKILL_PATHS_BETWEEN: &str = "SELECT node, path FROM skills \
-     WHERE substr(path, 1, 600) >= ?1 AND substr(path, 1, 600) <= ?2";
-/// One, new or changed.
-const PUT_SKILL: &str = "INSERT INTO skills (node, path, name, description, version, author, requires, created_at, \
-     modified_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-     ON CONFLICT (node) DO UPDATE SET path = excluded.path, name = excluded.name, \
-     description = excluded.description, version = excluded.version, author = excluded.author, \
-     requires = excluded.requires, created_at = excluded.created_at, modified_at = excluded.modified_at";
-/// Another path for the same file.
-const MOVE_SKILL: &str = "UPDATE skills SET path = ?2 WHERE node = ?1";
-/// Its end.
-const DELETE_SKILL: &str = "DELETE FROM skills WHERE node = ?1";
+statements! {
+    /// The skills whose path lies in a range of the index, with the nodes of their files.
+    SKILLS_BETWEEN = "SELECT s.node, s.path, s.name, s.description, s.version, s.author, s.requires, \
+         s.created_at, s.modified_at, n.parent, n.name, n.id, n.tenant, n.type, n.owner, n.implicit, n.mixed, n.content, \
+         n.size, n.version, n.mime, n.created_at_us, n.modified_at_us, n.created_by \
+         FROM skills AS s JOIN nodes AS n ON n.id = s.node \
+         WHERE substr(s.path, 1, 600) >= ?1 AND substr(s.path, 1, 600) <= ?2 ORDER BY s.path";
+    /// The ids and paths of the skills in a range of the index.
+    SKILL_PATHS_BETWEEN = "SELECT node, path FROM skills \
+         WHERE substr(path, 1, 600) >= ?1 AND substr(path, 1, 600) <= ?2";
+    /// One, new or changed.
+    PUT_SKILL = "INSERT INTO skills (node, path, name, description, version, author, requires, created_at, \
+         modified_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT (node) DO UPDATE SET path = excluded.path, name = excluded.name, \
+         description = excluded.description, version = excluded.version, author = excluded.author, \
+         requires = excluded.requires, created_at = excluded.created_at, modified_at = excluded.modified_at";
+    /// Another path for the same file.
+    MOVE_SKILL = "UPDATE skills SET path = ?2 WHERE node = ?1";
+    /// Its end.
+    DELETE_SKILL = "DELETE FROM skills WHERE node = ?1";
+}
 
 /// What a SKILL.md says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

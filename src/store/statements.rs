@@ -18,9 +18,13 @@ pub(crate) use statements;
 const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("changelog", super::changelog::ALL),
     ("check", super::check::ALL),
+    ("contents", super::contents::ALL),
     ("decisions", super::decisions::ALL),
     ("meta", super::meta::ALL),
     ("migrate", super::migrate::ALL),
+    ("nodes", super::nodes::ALL),
+    ("skills", super::skills::ALL),
+    ("versions", super::versions::ALL),
 ];
 
 /// Every statement constant of the store: file, name, text.

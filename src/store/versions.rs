@@ -3,24 +3,27 @@
 //! Owns the table `versions`: intervals `[from_rev, to_rev)` of one node that neither overlap nor are empty. A file
 //! gets one per version and one per move, a directory one per move. Written by `nodes` only.
 
+use super::statements::statements;
 use super::{Row, Sql, StoreError, WriteTx, nodes};
 use crate::model::{NodeId, NodeRow, Rev};
 use crate::params;
 
-/// Opens an interval. Two states of one node in one revision leave the last one.
-const OPEN_VERSION: &str = "INSERT INTO versions (node, from_rev, to_rev, parent, name, version, content, size, mime, \
-     created_at_us, created_by, source, reason) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-     ON CONFLICT (node, from_rev) DO UPDATE SET to_rev = NULL, parent = excluded.parent, name = excluded.name, \
-     version = excluded.version, content = excluded.content, size = excluded.size, mime = excluded.mime, \
-     created_at_us = excluded.created_at_us, created_by = excluded.created_by, source = excluded.source, \
-     reason = excluded.reason";
-/// Ends the open interval of a node, if it began earlier.
-const CLOSE_VERSION: &str = "UPDATE versions SET to_rev = ?2 WHERE node = ?1 AND to_rev IS NULL AND from_rev < ?2";
-/// A state that did not outlive its own revision never was.
-const DROP_VERSION: &str = "DELETE FROM versions WHERE node = ?1 AND from_rev = ?2 AND to_rev IS NULL";
-/// The versions of a file, newest first; moves are left out.
-const VERSIONS_OF: &str = "SELECT from_rev, to_rev, version, content, size, mime, created_at_us, created_by, source, \
-     reason FROM versions WHERE node = ?1 AND source <> 'move' ORDER BY from_rev DESC";
+statements! {
+    /// Opens an interval. Two states of one node in one revision leave the last one.
+    OPEN_VERSION = "INSERT INTO versions (node, from_rev, to_rev, parent, name, version, content, size, mime, \
+         created_at_us, created_by, source, reason) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+         ON CONFLICT (node, from_rev) DO UPDATE SET to_rev = NULL, parent = excluded.parent, name = excluded.name, \
+         version = excluded.version, content = excluded.content, size = excluded.size, mime = excluded.mime, \
+         created_at_us = excluded.created_at_us, created_by = excluded.created_by, source = excluded.source, \
+         reason = excluded.reason";
+    /// Ends the open interval of a node, if it began earlier.
+    CLOSE_VERSION = "UPDATE versions SET to_rev = ?2 WHERE node = ?1 AND to_rev IS NULL AND from_rev < ?2";
+    /// A state that did not outlive its own revision never was.
+    DROP_VERSION = "DELETE FROM versions WHERE node = ?1 AND from_rev = ?2 AND to_rev IS NULL";
+    /// The versions of a file, newest first; moves are left out.
+    VERSIONS_OF = "SELECT from_rev, to_rev, version, content, size, mime, created_at_us, created_by, source, \
+         reason FROM versions WHERE node = ?1 AND source <> 'move' ORDER BY from_rev DESC";
+}
 
 /// A version of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
