@@ -112,12 +112,7 @@ pub async fn visible_kind(call: &Call, path: VirtualPath) -> Result<Option<NodeK
 }
 
 /// Writes a file: a new one, or the next version.
-pub async fn write(
-    call: &Call,
-    path: VirtualPath,
-    body: Bytes,
-    options: PutOptions,
-) -> Result<Written, ServiceError> {
+pub async fn write(call: &Call, path: VirtualPath, body: Bytes, options: PutOptions) -> Result<Written, ServiceError> {
     let op = PutFile::prepare(call, path, body, options).await?;
     call.submit(op).await
 }
@@ -144,12 +139,7 @@ pub async fn rename(call: &Call, old: VirtualPath, new: VirtualPath) -> Result<(
 }
 
 /// Makes a directory; whoever makes it owns it.
-pub async fn make_directory(
-    call: &Call,
-    path: VirtualPath,
-    parents: bool,
-    exist_ok: bool,
-) -> Result<(), ServiceError> {
+pub async fn make_directory(call: &Call, path: VirtualPath, parents: bool, exist_ok: bool) -> Result<(), ServiceError> {
     let (asked, caller, tuple_id) = (call.clone(), call.caller.clone(), call.store.random().uuid());
     let op = MakeDirectory { caller, path, parents, exist_ok, tuple_id };
     let op = call

@@ -289,9 +289,8 @@ impl Cursor {
     }
 
     fn read(text: &str, incarnation: &str) -> Result<Self, ServiceError> {
-        let unknown = || {
-            ServiceError::InvalidParams("cursor is not one that this server gave; list again without it".into())
-        };
+        let unknown =
+            || ServiceError::InvalidParams("cursor is not one that this server gave; list again without it".into());
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| unknown())?;
         let text = String::from_utf8(bytes).map_err(|_| unknown())?;
         let mut parts = text.splitn(3, '\n');
