@@ -1,1 +1,64 @@
-//! The commands, one file each.
+//! The commands, one file each, and how they end: one line of error, one line of advice, an exit code by sysexits.
+//!
+//! The only layer that writes to standard output. Must never hold a rule of the product.
+
+pub mod demo;
+pub mod failure;
+pub mod scratch;
+pub mod waves;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+pub use failure::{Failure, exit};
+
+/// The Nexus agent-filesystem server over one SQLite file: one binary, one data directory, no services.
+#[derive(Debug, clap::Parser)]
+#[command(name = "nexus-lite", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  nexus-lite demo                              demo data, the seven waves against itself, then stay up
+  nexus-lite serve --data-dir ./nexus-data     a server of your own
+  nexus-lite key create --user alice --name laptop";
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Waves(waves::Waves),
+}
+
+/// Runs the command line and returns the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to do where even this cannot be printed.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::OK,
+                _ => exit::USAGE,
+            };
+        }
+    };
+    let ended = match cli.command {
+        Command::Waves(waves) => waves.run(),
+    };
+    ended.unwrap_or_else(|failure| {
+        let _ = write!(std::io::stderr().lock(), "{failure}");
+        failure.code
+    })
+}
+
+/// Writes to standard output. A reader that has gone away ends the command quietly, as everywhere.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|e| Failure::new(exit::IO, format!("output: {e}")))
+}

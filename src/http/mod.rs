@@ -5,6 +5,7 @@
 //! a body is read; every answer carries the request id; nothing of the inside (a panic, a path) is shown.
 
 mod body;
+pub mod control;
 mod gate;
 mod identity;
 mod pages;

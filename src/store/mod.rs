@@ -38,6 +38,7 @@ pub mod blobs;
 pub mod changelog;
 pub mod check;
 pub mod contents;
+pub mod control;
 pub mod decisions;
 pub mod digest;
 pub mod entities;

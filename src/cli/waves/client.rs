@@ -21,12 +21,19 @@ const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
 const HEALTH_PAUSE: Duration = Duration::from_millis(5);
 
 /// Where to send, and as whom.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Target {
     /// The server's address, e.g. `http://127.0.0.1:8080`.
     pub url: String,
     /// The API key.
     pub key: String,
+}
+
+/// Without the key.
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// What came back.
@@ -57,6 +64,12 @@ pub struct Client {
     http: awc::Client,
     target: Rc<Target>,
     id: Rc<Cell<u64>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("url", &self.target.url).finish_non_exhaustive()
+    }
 }
 
 impl Client {

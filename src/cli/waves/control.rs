@@ -3,7 +3,7 @@
 //! It shows that the load and the judge can fail. The server is `store::control` behind `http::control`; nothing else
 //! uses them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::demo::provision;
 use super::client::Target;
@@ -20,9 +20,11 @@ pub fn run(rounds: usize, scale: usize) -> Result<Report, Failure> {
     let expect = provision::expectations_of_a_dry_run();
     let store = ControlStore::create(&dir.path().join("control.db"), &answers(&expect))
         .map_err(|e| Failure::new(exit::OS, format!("the control's database: {e}")))?;
-    let server = ControlServer::start(store).map_err(|e| Failure::new(exit::OS, format!("the control's server: {e}")))?;
+    let server =
+        ControlServer::start(store).map_err(|e| Failure::new(exit::OS, format!("the control's server: {e}")))?;
     let target = Target { url: server.url(), key: super::DEMO_KEY.into() };
-    let load = |expect, rounds, scale, serial| Load { target: target.clone(), expect: Some(expect), rounds, scale, serial };
+    let load =
+        |expect, rounds, scale, serial| Load { target: target.clone(), expect: Some(expect), rounds, scale, serial };
     let outcome = super::run(load(expect.clone(), 1, 1, true)).and_then(|serial| {
         if !serial.passed() {
             let why = serial.reasons.first().map(|(_, reason)| reason.clone()).unwrap_or_default();
@@ -53,6 +55,12 @@ fn answers(expect: &Expectations) -> Vec<ControlAnswer> {
         };
         made.push(ControlAnswer { operation: name, rows });
     }
+    // Only one sandbox per name can be right, and the control never makes a second one.
+    let sandboxes = operations().into_iter().filter(|o| o.method == "sandbox_get_or_create");
+    let rows = sandboxes
+        .filter_map(|o| expect.result_of(&o))
+        .map(|row| ControlRow { object: "/".into(), body: concrete(row).to_string() });
+    made.push(ControlAnswer { operation: ControlAnswer::key("sandbox_list", &json!({})), rows: rows.collect() });
     let (method, params) = super::plan::witness();
     let body = r#"{"relation":"direct_viewer"}"#.to_owned();
     let row = ControlRow { object: "/".into(), body };

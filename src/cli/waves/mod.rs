@@ -190,9 +190,9 @@ fn one_row_per_name(sandboxes: &[(String, String)], listed: &Answer, samples: &m
     let rows = judge::result_of(listed).ok().and_then(|r| r.get("sandboxes").and_then(Value::as_array).cloned());
     for name in SANDBOX_NAMES {
         let ids: BTreeSet<&str> = sandboxes.iter().filter(|(n, _)| n == name).map(|(_, id)| id.as_str()).collect();
-        let active = rows.as_ref().map(|rows| {
-            rows.iter().filter(|row| row["name"] == *name && row["status"] == "active").count()
-        });
+        let active = rows
+            .as_ref()
+            .map(|rows| rows.iter().filter(|row| row["name"] == *name && row["status"] == "active").count());
         let reason = match (ids.len(), active) {
             (2.., _) => format!("{} sandboxes were made for one name", ids.len()),
             (_, Some(2..)) => format!("{} active sandboxes for one name", active.unwrap_or_default()),

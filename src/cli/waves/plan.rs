@@ -26,11 +26,11 @@ impl Operation {
         Self { wave, method, params }
     }
 
-    /// A name for people that tells the operations of a wave apart: the method and its first text parameter.
+    /// A name for people that tells the operations of a wave apart: the method and its texts.
     #[must_use]
     pub fn name(&self) -> String {
-        let first = self.params.as_object().and_then(|params| params.values().next()).and_then(Value::as_str);
-        first.map_or_else(|| self.method.to_owned(), |text| format!("{} {text}", self.method))
+        let texts = self.params.as_object().into_iter().flat_map(|params| params.values()).filter_map(Value::as_str);
+        std::iter::once(self.method).chain(texts).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether two operations ask the same, so that one body is right for both.

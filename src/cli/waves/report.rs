@@ -123,11 +123,19 @@ impl Report {
         );
         for (title, lines) in [("wave", &self.waves), ("", &self.endpoints)] {
             let width = lines.iter().map(|l| l.operation.chars().count()).max().unwrap_or(0).max(9);
-            let _ = writeln!(out, "{title:>4}  {:width$}  {:>5} {:>5} {:>9} {:>9}  verdict", "operation", "sent", "right", "p50 ms", "p99 ms");
+            let _ = writeln!(
+                out,
+                "{title:>4}  {:width$}  {:>5} {:>5} {:>9} {:>9}  verdict",
+                "operation", "sent", "right", "p50 ms", "p99 ms"
+            );
             for l in lines {
                 let wave = l.wave.map_or_else(String::new, |wave| wave.to_string());
                 let (name, sent, right, p50, p99) = (&l.operation, l.operations, l.right, l.p50_ms, l.p99_ms);
-                let _ = writeln!(out, "{wave:>4}  {name:width$}  {sent:>5} {right:>5} {p50:>9.2} {p99:>9.2}  {}", l.verdict);
+                let _ = writeln!(
+                    out,
+                    "{wave:>4}  {name:width$}  {sent:>5} {right:>5} {p50:>9.2} {p99:>9.2}  {}",
+                    l.verdict
+                );
             }
             out.push('\n');
         }
@@ -150,12 +158,20 @@ impl Report {
     /// For a README.
     #[must_use]
     pub fn to_markdown(&self) -> String {
-        let mut out = String::from("| wave | operation | sent | right | p50 ms | p99 ms | verdict |\n|---|---|---|---|---|---|---|\n");
+        let mut out = String::from(
+            "| wave | operation | sent | right | p50 ms | p99 ms | verdict |\n|---|---|---|---|---|---|---|\n",
+        );
         for l in &self.waves {
             let _ = writeln!(
                 out,
                 "| {} | `{}` | {} | {} | {:.2} | {:.2} | {} |",
-                l.wave.unwrap_or_default(), l.operation, l.operations, l.right, l.p50_ms, l.p99_ms, l.verdict
+                l.wave.unwrap_or_default(),
+                l.operation,
+                l.operations,
+                l.right,
+                l.p50_ms,
+                l.p99_ms,
+                l.verdict
             );
         }
         let _ = writeln!(
@@ -226,7 +242,10 @@ mod tests {
         assert!(good.passed() && good.to_text().contains("30 of 30 right: every body is right"), "{}", good.to_text());
         let bad = Report::new("t".into(), "e".into(), 1, 1, &samples(Some(29)), Health::default());
         let text = bad.to_text();
-        assert!(!bad.passed() && text.contains("29 of 30 right: FAILED") && text.contains("skills_list: short"), "{text}");
+        assert!(
+            !bad.passed() && text.contains("29 of 30 right: FAILED") && text.contains("skills_list: short"),
+            "{text}"
+        );
         assert!(bad.to_markdown().contains("29 of 30"));
         let wrong: Vec<_> = bad.waves.iter().filter(|l| l.verdict == "WRONG").collect();
         assert_eq!((wrong.len(), wrong[0].wave, wrong[0].right), (1, Some(7), 9));

@@ -1,0 +1,37 @@
+//! A directory for one run, removed at its end.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::model::{OsRandom, RandomSource as _};
+
+/// Random bytes in the name: enough that nobody can have made it before us.
+const NAME_BYTES: usize = 8;
+
+/// A new directory below the system's directory for temporary files, mode 0700; gone when this is dropped.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Makes it; `prefix` begins its name.
+    pub fn new(prefix: &str) -> Result<Self, Failure> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = std::env::temp_dir().join(format!("{prefix}-{}", OsRandom.hex(NAME_BYTES)));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|e| Failure::file("making", &path, &e))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left of a temporary directory harms nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
