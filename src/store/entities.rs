@@ -25,6 +25,14 @@ const FILES_AT: &str = "SELECT id, tenant, type, name FROM entities WHERE type =
 /// Those of type file whose indexed prefix lies in a range.
 const FILES_BETWEEN: &str = "SELECT id, tenant, type, name FROM entities \
      WHERE type = 'file' AND substr(name, 1, 600) >= ?1 AND substr(name, 1, 600) < ?2";
+/// Those of a type and name in every tenant.
+const NAMED: &str = "SELECT id, tenant, type, name FROM entities \
+     WHERE type = ?1 AND substr(name, 1, 600) = substr(?2, 1, 600) AND name = ?2 ORDER BY id";
+/// Those of a type.
+const OF_TYPE: &str = "SELECT id, tenant, type, name FROM entities WHERE type = ?1 ORDER BY id";
+/// How many of type file a tenant has, as far as a limit.
+const COUNT_FILES: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM entities \
+     WHERE type = 'file' AND tenant = ?1 LIMIT ?2) AS some";
 /// A new one.
 const INSERT: &str = "INSERT INTO entities (id, tenant, type, name, key) VALUES (?1, ?2, ?3, ?4, ?5)";
 /// Another name for the same id.
@@ -68,6 +76,21 @@ pub fn find(tx: &impl Sql, tenant: &str, kind: &str, name: &str) -> Result<Optio
 /// The entity of this id.
 pub fn get(tx: &impl Sql, id: EntityId) -> Result<Option<EntityRow>, StoreError> {
     tx.query_one(BY_ID, params![id], from_row)
+}
+
+/// The entities of this type and name, one per tenant that knows it.
+pub fn named(tx: &impl Sql, kind: &str, name: &str) -> Result<Vec<EntityRow>, StoreError> {
+    tx.query(NAMED, params![kind, name], from_row)
+}
+
+/// The entities of a type, of every tenant.
+pub fn of_type(tx: &impl Sql, kind: &str) -> Result<Vec<EntityRow>, StoreError> {
+    tx.query(OF_TYPE, params![kind], from_row)
+}
+
+/// How many entities of type file a tenant has; `limit` if there are that many or more.
+pub fn count_files(tx: &impl Sql, tenant: &str, limit: u64) -> Result<u64, StoreError> {
+    Ok(tx.query_one(COUNT_FILES, params![tenant, limit], |row| row.id(0))?.unwrap_or(0))
 }
 
 /// The id of this name, made now if there is none.

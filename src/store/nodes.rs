@@ -35,6 +35,10 @@ statements! {
     /// The next directory, by id, in which an owner has a file of a tenant.
     OWNED_NEXT_PARENT = "SELECT parent FROM nodes \
          WHERE owner = ?1 AND parent > ?2 AND tenant = ?3 AND type = 0 ORDER BY parent LIMIT 1";
+    /// The files of an owner, by directory.
+    OWNED_FILES = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+         mime, created_at_us, modified_at_us, created_by FROM nodes WHERE owner = ?1 AND type = 0 \
+         ORDER BY parent, name LIMIT ?2";
     /// Where a node lies.
     PLACE_BY_ID = "SELECT parent, name FROM nodes WHERE id = ?1";
     /// A new one.
@@ -145,6 +149,11 @@ pub fn children_towards_tenant(tx: &impl Sql, directory: NodeId, tenant: &str) -
 /// Whether anything lies in a directory.
 pub fn has_children(tx: &impl Sql, directory: NodeId) -> Result<bool, StoreError> {
     Ok(tx.query_one(ANY_CHILD, params![directory], |_| Ok(()))?.is_some())
+}
+
+/// At most `limit` files of an owner, by directory; those of removed directories too, until they are freed.
+pub fn owned_files(tx: &impl Sql, owner: EntityId, limit: u64) -> Result<Vec<NodeRow>, StoreError> {
+    tx.query(OWNED_FILES, params![owner, limit], from_row)
 }
 
 /// The directory with the lowest id above `after` in which `owner` has a file of `tenant`: walks over all of them by

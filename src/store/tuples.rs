@@ -126,6 +126,11 @@ pub fn has_on(tx: &impl Sql, tenant: &str, kind: &str, name: &str) -> Result<boo
     Ok(tx.query_one(ANY_ON, params![entity.id], |_| Ok(()))?.is_some())
 }
 
+/// Whether any tuple is on this entity, live or expired.
+pub fn any_on(tx: &impl Sql, object: EntityId) -> Result<bool, StoreError> {
+    Ok(tx.query_one(ANY_ON, params![object], |_| Ok(()))?.is_some())
+}
+
 /// Writes a tuple, or replaces expiry and condition of the one with the same identity, whose id then stands.
 /// `tuple.rev` is set to the revision of this transaction.
 pub fn put(tx: &mut WriteTx<'_>, tuple: TupleRow) -> Result<Put, StoreError> {
