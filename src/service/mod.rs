@@ -14,11 +14,14 @@ pub mod keys_ops;
 pub mod list;
 pub mod located;
 pub mod mounts;
+pub mod names;
 pub mod ops;
 pub mod reach;
 pub mod sandboxes;
 pub mod sandboxes_ops;
 pub mod skills;
+pub mod tuples;
+pub mod tuples_ops;
 
 pub use call::Call;
 pub use error::ServiceError;

@@ -47,7 +47,9 @@ impl EntityName {
     fn any(what: &str, kind: &str, id: &str) -> Result<Self, ServiceError> {
         check_word(what, "type", kind)?;
         if id.is_empty() || id.len() > ID_BYTES_MAX || id.contains('\0') {
-            return Err(ServiceError::InvalidParams(format!("{what} id must have 1 to {ID_BYTES_MAX} bytes without NUL")));
+            return Err(ServiceError::InvalidParams(format!(
+                "{what} id must have 1 to {ID_BYTES_MAX} bytes without NUL"
+            )));
         }
         let id = match kind == FILE && id.starts_with('/') {
             true => VirtualPath::parse(id).map_err(|reason| ServiceError::path(id, reason))?.as_str().to_owned(),

@@ -15,4 +15,12 @@ pub const OPS: &[&str] = ops![
     super::files_ops::PutFile,
     super::files_ops::RemoveDirectory,
     super::files_ops::RenameNode,
+    super::keys_ops::CreateFirstKey,
+    super::keys_ops::CreateKey,
+    super::keys_ops::RevokeKey,
+    super::keys_ops::UpdateKey,
+    super::sandboxes_ops::ChangeSandbox,
+    super::sandboxes_ops::GetOrCreateSandbox,
+    super::tuples_ops::CreateTuple,
+    super::tuples_ops::DeleteTuple,
 ];

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use crate::auth::{AuthIndex, Caller};
 use crate::model::{EntityId, EntityRow, NodeId, NodeKind, NodeRow, TupleRow, VirtualPath};
 use crate::rebac::{Budget, Caches, ENGINE_VERSION, Env, Graph, LeafFacts, ObjectRef, Query, Verdict};
-use crate::store::{DecisionNote, Note, Sql, Store, StoreError, entities, nodes, tuples};
+use crate::store::{DecisionNote, Note, Sql, Store, entities, nodes, tuples};
 
 use super::access::{Access, FILE, USER};
 use super::located::Located;

@@ -4,24 +4,26 @@
 
 use std::ops::ControlFlow;
 
-use super::{Row, Sql, StoreError, WriteTx};
+use super::{Row, Sql, StoreError, WriteTx, statements::statements};
 use crate::model::{AgentRow, Change, Delta};
 use crate::params;
 
-/// All of them, for a projection that loads.
-const ALL_AGENTS: &str = "SELECT tenant, agent_id, user_id, name, description, inherit_permissions, metadata, \
-     created_at_us FROM agents ORDER BY tenant, agent_id";
-/// One.
-const AGENT: &str = "SELECT tenant, agent_id, user_id, name, description, inherit_permissions, metadata, \
-     created_at_us FROM agents WHERE tenant = ?1 AND agent_id = ?2";
-/// A new one, or everything but tenant, id and time of creation of a known one.
-const PUT_AGENT: &str = "INSERT INTO agents (tenant, agent_id, user_id, name, description, inherit_permissions, \
-     metadata, created_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
-     ON CONFLICT (tenant, agent_id) DO UPDATE SET user_id = excluded.user_id, name = excluded.name, \
-     description = excluded.description, inherit_permissions = excluded.inherit_permissions, \
-     metadata = excluded.metadata";
-/// Its end.
-const DELETE_AGENT: &str = "DELETE FROM agents WHERE tenant = ?1 AND agent_id = ?2";
+statements! {
+    /// All of them, for a projection that loads.
+    ALL_AGENTS = "SELECT tenant, agent_id, user_id, name, description, inherit_permissions, metadata, \
+         created_at_us FROM agents ORDER BY tenant, agent_id";
+    /// One.
+    AGENT = "SELECT tenant, agent_id, user_id, name, description, inherit_permissions, metadata, \
+         created_at_us FROM agents WHERE tenant = ?1 AND agent_id = ?2";
+    /// A new one, or everything but tenant, id and time of creation of a known one.
+    PUT_AGENT = "INSERT INTO agents (tenant, agent_id, user_id, name, description, inherit_permissions, \
+         metadata, created_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+         ON CONFLICT (tenant, agent_id) DO UPDATE SET user_id = excluded.user_id, name = excluded.name, \
+         description = excluded.description, inherit_permissions = excluded.inherit_permissions, \
+         metadata = excluded.metadata";
+    /// Its end.
+    DELETE_AGENT = "DELETE FROM agents WHERE tenant = ?1 AND agent_id = ?2";
+}
 
 fn from_row(row: &Row<'_>) -> Result<AgentRow, StoreError> {
     Ok(AgentRow {

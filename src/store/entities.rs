@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Row, Sql, StoreError, WriteTx};
+use super::{Row, Sql, StoreError, WriteTx, statements::statements};
 use crate::model::{Change, Delta, EntityId, EntityRow, VirtualPath};
 use crate::params;
 
@@ -14,31 +14,33 @@ const NAME_INDEX_CHARS: usize = 600;
 /// The type whose names are paths.
 pub const FILE: &str = "file";
 
-/// All of them, for a projection that loads.
-const ALL_ENTITIES: &str = "SELECT id, tenant, type, name FROM entities ORDER BY id";
-/// One by the hash of (tenant, type, name).
-const BY_KEY: &str = "SELECT id, tenant, type, name FROM entities WHERE key = ?1";
-/// One by its id.
-const BY_ID: &str = "SELECT id, tenant, type, name FROM entities WHERE id = ?1";
-/// Those of type file whose indexed prefix is exactly this.
-const FILES_AT: &str = "SELECT id, tenant, type, name FROM entities WHERE type = 'file' AND substr(name, 1, 600) = ?1";
-/// Those of type file whose indexed prefix lies in a range.
-const FILES_BETWEEN: &str = "SELECT id, tenant, type, name FROM entities \
-     WHERE type = 'file' AND substr(name, 1, 600) >= ?1 AND substr(name, 1, 600) < ?2";
-/// Those of a type and name in every tenant.
-const NAMED: &str = "SELECT id, tenant, type, name FROM entities \
-     WHERE type = ?1 AND substr(name, 1, 600) = substr(?2, 1, 600) AND name = ?2 ORDER BY id";
-/// Those of a type.
-const OF_TYPE: &str = "SELECT id, tenant, type, name FROM entities WHERE type = ?1 ORDER BY id";
-/// How many of type file a tenant has, as far as a limit.
-const COUNT_FILES: &str = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM entities \
-     WHERE type = 'file' AND tenant = ?1 LIMIT ?2) AS some";
-/// A new one.
-const INSERT: &str = "INSERT INTO entities (id, tenant, type, name, key) VALUES (?1, ?2, ?3, ?4, ?5)";
-/// Another name for the same id.
-const RENAME: &str = "UPDATE entities SET name = ?2, key = ?3 WHERE id = ?1";
-/// Its end.
-const DELETE: &str = "DELETE FROM entities WHERE id = ?1";
+statements! {
+    /// All of them, for a projection that loads.
+    ALL_ENTITIES = "SELECT id, tenant, type, name FROM entities ORDER BY id";
+    /// One by the hash of (tenant, type, name).
+    BY_KEY = "SELECT id, tenant, type, name FROM entities WHERE key = ?1";
+    /// One by its id.
+    BY_ID = "SELECT id, tenant, type, name FROM entities WHERE id = ?1";
+    /// Those of type file whose indexed prefix is exactly this.
+    FILES_AT = "SELECT id, tenant, type, name FROM entities WHERE type = 'file' AND substr(name, 1, 600) = ?1";
+    /// Those of type file whose indexed prefix lies in a range.
+    FILES_BETWEEN = "SELECT id, tenant, type, name FROM entities \
+         WHERE type = 'file' AND substr(name, 1, 600) >= ?1 AND substr(name, 1, 600) < ?2";
+    /// Those of a type and name in every tenant.
+    NAMED = "SELECT id, tenant, type, name FROM entities \
+         WHERE type = ?1 AND substr(name, 1, 600) = substr(?2, 1, 600) AND name = ?2 ORDER BY id";
+    /// Those of a type.
+    OF_TYPE = "SELECT id, tenant, type, name FROM entities WHERE type = ?1 ORDER BY id";
+    /// How many of type file a tenant has, as far as a limit.
+    COUNT_FILES = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM entities \
+         WHERE type = 'file' AND tenant = ?1 LIMIT ?2) AS some";
+    /// A new one.
+    INSERT = "INSERT INTO entities (id, tenant, type, name, key) VALUES (?1, ?2, ?3, ?4, ?5)";
+    /// Another name for the same id.
+    RENAME = "UPDATE entities SET name = ?2, key = ?3 WHERE id = ?1";
+    /// Its end.
+    DELETE = "DELETE FROM entities WHERE id = ?1";
+}
 
 /// First 16 bytes of BLAKE3(tenant NUL type NUL name): the unique key of an entity.
 #[must_use]

@@ -5,27 +5,29 @@
 
 use std::ops::ControlFlow;
 
-use super::{Row, Sql, StoreError, WriteTx};
+use super::{Row, Sql, StoreError, WriteTx, statements::statements};
 use crate::model::{Change, Delta, KeyRow};
 use crate::params;
 
-/// All of them, for a projection that loads.
-const ALL_KEYS: &str = "SELECT key_id, hash, hash_scheme, user_id, subject_type, subject_id, tenant, is_admin, \
-     is_instance_admin, inherit_permissions, name, created_at_us, expires_at_us, revoked_at_us FROM api_keys \
-     ORDER BY key_id";
-/// One by its id.
-const KEY_BY_ID: &str = "SELECT key_id, hash, hash_scheme, user_id, subject_type, subject_id, tenant, is_admin, \
-     is_instance_admin, inherit_permissions, name, created_at_us, expires_at_us, revoked_at_us FROM api_keys \
-     WHERE key_id = ?1";
-/// When it was last used.
-const KEY_LAST_USED: &str = "SELECT last_used_at_us FROM api_keys WHERE key_id = ?1";
-/// A new one.
-const INSERT_KEY: &str = "INSERT INTO api_keys (key_id, hash, hash_scheme, user_id, subject_type, subject_id, \
-     tenant, is_admin, is_instance_admin, inherit_permissions, name, created_at_us, expires_at_us, revoked_at_us, \
-     last_used_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, NULL)";
-/// What may change of one.
-const UPDATE_KEY: &str = "UPDATE api_keys SET is_admin = ?2, name = ?3, expires_at_us = ?4, revoked_at_us = ?5 \
-     WHERE key_id = ?1";
+statements! {
+    /// All of them, for a projection that loads.
+    ALL_KEYS = "SELECT key_id, hash, hash_scheme, user_id, subject_type, subject_id, tenant, is_admin, \
+         is_instance_admin, inherit_permissions, name, created_at_us, expires_at_us, revoked_at_us FROM api_keys \
+         ORDER BY key_id";
+    /// One by its id.
+    KEY_BY_ID = "SELECT key_id, hash, hash_scheme, user_id, subject_type, subject_id, tenant, is_admin, \
+         is_instance_admin, inherit_permissions, name, created_at_us, expires_at_us, revoked_at_us FROM api_keys \
+         WHERE key_id = ?1";
+    /// When it was last used.
+    KEY_LAST_USED = "SELECT last_used_at_us FROM api_keys WHERE key_id = ?1";
+    /// A new one.
+    INSERT_KEY = "INSERT INTO api_keys (key_id, hash, hash_scheme, user_id, subject_type, subject_id, \
+         tenant, is_admin, is_instance_admin, inherit_permissions, name, created_at_us, expires_at_us, revoked_at_us, \
+         last_used_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, NULL)";
+    /// What may change of one.
+    UPDATE_KEY = "UPDATE api_keys SET is_admin = ?2, name = ?3, expires_at_us = ?4, revoked_at_us = ?5 \
+         WHERE key_id = ?1";
+}
 
 fn from_row(row: &Row<'_>) -> Result<KeyRow, StoreError> {
     Ok(KeyRow {

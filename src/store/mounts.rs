@@ -2,21 +2,23 @@
 //!
 //! Owns the table `mounts`. The root is not a row: it is the store itself. Every change is recorded here.
 
-use super::{Row, Sql, StoreError, WriteTx};
+use super::{Row, Sql, StoreError, WriteTx, statements::statements};
 use crate::model::{Change, Delta, MountRow};
 use crate::params;
 
-/// All of them.
-const ALL_MOUNTS: &str = "SELECT mount_point, backend_type, backend_config, priority, readonly, tenant, \
-     created_at_us FROM mounts ORDER BY mount_point";
-/// One.
-const MOUNT: &str = "SELECT mount_point, backend_type, backend_config, priority, readonly, tenant, created_at_us \
-     FROM mounts WHERE mount_point = ?1";
-/// A new one.
-const INSERT_MOUNT: &str = "INSERT INTO mounts (mount_point, backend_type, backend_config, priority, readonly, \
-     tenant, created_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-/// Its end.
-const DELETE_MOUNT: &str = "DELETE FROM mounts WHERE mount_point = ?1";
+statements! {
+    /// All of them.
+    ALL_MOUNTS = "SELECT mount_point, backend_type, backend_config, priority, readonly, tenant, \
+         created_at_us FROM mounts ORDER BY mount_point";
+    /// One.
+    MOUNT = "SELECT mount_point, backend_type, backend_config, priority, readonly, tenant, created_at_us \
+         FROM mounts WHERE mount_point = ?1";
+    /// A new one.
+    INSERT_MOUNT = "INSERT INTO mounts (mount_point, backend_type, backend_config, priority, readonly, \
+         tenant, created_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    /// Its end.
+    DELETE_MOUNT = "DELETE FROM mounts WHERE mount_point = ?1";
+}
 
 fn from_row(row: &Row<'_>) -> Result<MountRow, StoreError> {
     Ok(MountRow {

@@ -5,25 +5,27 @@
 
 use std::ops::ControlFlow;
 
-use super::{Row, Sql, StoreError, WriteTx};
+use super::{Row, Sql, StoreError, WriteTx, statements::statements};
 use crate::model::{Change, Delta, NamespaceRow};
 use crate::params;
 
-/// Those that hold now.
-const ALL_CURRENT: &str = "SELECT type, namespace_id, config, created_at_us, updated_at_us FROM namespaces \
-     WHERE to_rev IS NULL ORDER BY type";
-/// The one that holds now for a type.
-const CURRENT: &str = "SELECT type, namespace_id, config, created_at_us, updated_at_us FROM namespaces \
-     WHERE type = ?1 AND to_rev IS NULL";
-/// Whether a row of this very revision is there.
-const OF_REV: &str = "SELECT 1 FROM namespaces WHERE type = ?1 AND from_rev = ?2";
-/// A new one.
-const INSERT_NAMESPACE: &str = "INSERT INTO namespaces (type, from_rev, to_rev, namespace_id, config, hash, \
-     created_at_us, updated_at_us) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7)";
-/// The end of the current one.
-const END: &str = "UPDATE namespaces SET to_rev = ?2 WHERE type = ?1 AND to_rev IS NULL";
-/// Takes back a row of this very revision: an operation replaced its own.
-const TAKE_BACK: &str = "DELETE FROM namespaces WHERE type = ?1 AND from_rev = ?2";
+statements! {
+    /// Those that hold now.
+    ALL_CURRENT = "SELECT type, namespace_id, config, created_at_us, updated_at_us FROM namespaces \
+         WHERE to_rev IS NULL ORDER BY type";
+    /// The one that holds now for a type.
+    CURRENT = "SELECT type, namespace_id, config, created_at_us, updated_at_us FROM namespaces \
+         WHERE type = ?1 AND to_rev IS NULL";
+    /// Whether a row of this very revision is there.
+    OF_REV = "SELECT 1 FROM namespaces WHERE type = ?1 AND from_rev = ?2";
+    /// A new one.
+    INSERT_NAMESPACE = "INSERT INTO namespaces (type, from_rev, to_rev, namespace_id, config, hash, \
+         created_at_us, updated_at_us) VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7)";
+    /// The end of the current one.
+    END = "UPDATE namespaces SET to_rev = ?2 WHERE type = ?1 AND to_rev IS NULL";
+    /// Takes back a row of this very revision: an operation replaced its own.
+    TAKE_BACK = "DELETE FROM namespaces WHERE type = ?1 AND from_rev = ?2";
+}
 
 fn from_row(row: &Row<'_>) -> Result<NamespaceRow, StoreError> {
     Ok(NamespaceRow {

@@ -3,7 +3,7 @@
 //! Owns the table `sandboxes`: at most one active row per (tenant, user, name), by a unique index. Knows nothing of
 //! what a provider does. Every change is recorded here.
 
-use super::{Row, Sql, StoreError, WriteTx};
+use super::{Row, Sql, StoreError, WriteTx, statements::statements};
 use crate::model::{Change, Delta, SandboxRow};
 use crate::params;
 
@@ -14,29 +14,31 @@ pub const PAUSED: &str = "paused";
 /// It is gone; the record stays.
 pub const STOPPED: &str = "stopped";
 
-/// One by its id.
-const SANDBOX: &str = "SELECT sandbox_id, name, tenant, user_id, agent_id, provider, template_id, status, \
-     created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us FROM sandboxes \
-     WHERE sandbox_id = ?1";
-/// The active one of a name.
-const ACTIVE_SANDBOX: &str = "SELECT sandbox_id, name, tenant, user_id, agent_id, provider, template_id, status, \
-     created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us FROM sandboxes \
-     WHERE tenant = ?1 AND user_id = ?2 AND name = ?3 AND status = 'active'";
-/// Those of a tenant.
-const SANDBOXES_OF_TENANT: &str = "SELECT sandbox_id, name, tenant, user_id, agent_id, provider, template_id, \
-     status, created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us \
-     FROM sandboxes WHERE tenant = ?1 ORDER BY created_at_us, sandbox_id";
-/// Those that are not stopped, of every tenant.
-const LIVE_SANDBOXES: &str = "SELECT sandbox_id, name, tenant, user_id, agent_id, provider, template_id, status, \
-     created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us FROM sandboxes \
-     WHERE status <> 'stopped' ORDER BY sandbox_id";
-/// A new one.
-const INSERT_SANDBOX: &str = "INSERT INTO sandboxes (sandbox_id, name, tenant, user_id, agent_id, provider, \
-     template_id, status, created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-/// What may change of one.
-const UPDATE_SANDBOX: &str = "UPDATE sandboxes SET status = ?2, last_active_at_us = ?3, paused_at_us = ?4, \
-     stopped_at_us = ?5, ttl_minutes = ?6, expires_at_us = ?7 WHERE sandbox_id = ?1";
+statements! {
+    /// One by its id.
+    SANDBOX = "SELECT sandbox_id, name, tenant, user_id, agent_id, provider, template_id, status, \
+         created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us FROM sandboxes \
+         WHERE sandbox_id = ?1";
+    /// The active one of a name.
+    ACTIVE_SANDBOX = "SELECT sandbox_id, name, tenant, user_id, agent_id, provider, template_id, status, \
+         created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us FROM sandboxes \
+         WHERE tenant = ?1 AND user_id = ?2 AND name = ?3 AND status = 'active'";
+    /// Those of a tenant.
+    SANDBOXES_OF_TENANT = "SELECT sandbox_id, name, tenant, user_id, agent_id, provider, template_id, \
+         status, created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us \
+         FROM sandboxes WHERE tenant = ?1 ORDER BY created_at_us, sandbox_id";
+    /// Those that are not stopped, of every tenant.
+    LIVE_SANDBOXES = "SELECT sandbox_id, name, tenant, user_id, agent_id, provider, template_id, status, \
+         created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us FROM sandboxes \
+         WHERE status <> 'stopped' ORDER BY sandbox_id";
+    /// A new one.
+    INSERT_SANDBOX = "INSERT INTO sandboxes (sandbox_id, name, tenant, user_id, agent_id, provider, \
+         template_id, status, created_at_us, last_active_at_us, paused_at_us, stopped_at_us, ttl_minutes, expires_at_us) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    /// What may change of one.
+    UPDATE_SANDBOX = "UPDATE sandboxes SET status = ?2, last_active_at_us = ?3, paused_at_us = ?4, \
+         stopped_at_us = ?5, ttl_minutes = ?6, expires_at_us = ?7 WHERE sandbox_id = ?1";
+}
 
 fn from_row(row: &Row<'_>) -> Result<SandboxRow, StoreError> {
     Ok(SandboxRow {

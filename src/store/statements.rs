@@ -16,15 +16,23 @@ pub(crate) use statements;
 
 /// One line per file that declares statements.
 const LISTS: &[(&str, &[(&str, &str)])] = &[
+    ("agents", super::agents::ALL),
     ("changelog", super::changelog::ALL),
     ("check", super::check::ALL),
     ("contents", super::contents::ALL),
     ("decisions", super::decisions::ALL),
+    ("entities", super::entities::ALL),
+    ("keys", super::keys::ALL),
     ("meta", super::meta::ALL),
     ("migrate", super::migrate::ALL),
+    ("mounts", super::mounts::ALL),
+    ("namespaces", super::namespaces::ALL),
     ("nodes", super::nodes::ALL),
+    ("sandboxes", super::sandboxes::ALL),
     ("skills", super::skills::ALL),
+    ("tuples", super::tuples::ALL),
     ("versions", super::versions::ALL),
+    ("workspaces", super::workspaces::ALL),
 ];
 
 /// Every statement constant of the store: file, name, text.

@@ -5,37 +5,39 @@
 
 use std::ops::ControlFlow;
 
-use super::{Row, Sql, StoreError, WriteTx, entities};
+use super::{Row, Sql, StoreError, WriteTx, entities, statements::statements};
 use crate::model::{Change, Delta, EntityId, TupleRow, VirtualPath};
 use crate::params;
 
-/// All of them, for a projection that loads.
-const ALL_TUPLES: &str = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, expires_at_us, \
-     condition, created_by, rev FROM tuples ORDER BY object, relation, subject, subject_relation";
-/// One by the id that clients know.
-const BY_TUPLE_ID: &str = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, \
-     expires_at_us, condition, created_by, rev FROM tuples WHERE tuple_id = ?1";
-/// One by its identity.
-const BY_IDENTITY: &str = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, \
-     expires_at_us, condition, created_by, rev FROM tuples \
-     WHERE object = ?1 AND relation = ?2 AND subject = ?3 AND subject_relation = ?4";
-/// Those on an object.
-const ON_OBJECT: &str = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, expires_at_us, \
-     condition, created_by, rev FROM tuples WHERE object = ?1 ORDER BY relation, subject, subject_relation";
-/// Those of a subject, plain or as a userset.
-const OF_SUBJECT: &str = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, \
-     expires_at_us, condition, created_by, rev FROM tuples WHERE subject = ?1 ORDER BY relation, object, subject_relation";
-/// Whether any is on an object.
-const ANY_ON: &str = "SELECT 1 FROM tuples WHERE object = ?1 LIMIT 1";
-/// A new one.
-const INSERT_TUPLE: &str = "INSERT INTO tuples (object, relation, subject, subject_relation, tuple_id, \
-     created_at_us, expires_at_us, condition, created_by, rev) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-/// Another expiry, condition and granter for the same identity.
-const UPDATE_TUPLE: &str = "UPDATE tuples SET expires_at_us = ?5, condition = ?6, created_by = ?7, rev = ?8 \
-     WHERE object = ?1 AND relation = ?2 AND subject = ?3 AND subject_relation = ?4";
-/// Its end.
-const DELETE_TUPLE: &str = "DELETE FROM tuples \
-     WHERE object = ?1 AND relation = ?2 AND subject = ?3 AND subject_relation = ?4";
+statements! {
+    /// All of them, for a projection that loads.
+    ALL_TUPLES = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, expires_at_us, \
+         condition, created_by, rev FROM tuples ORDER BY object, relation, subject, subject_relation";
+    /// One by the id that clients know.
+    BY_TUPLE_ID = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, \
+         expires_at_us, condition, created_by, rev FROM tuples WHERE tuple_id = ?1";
+    /// One by its identity.
+    BY_IDENTITY = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, \
+         expires_at_us, condition, created_by, rev FROM tuples \
+         WHERE object = ?1 AND relation = ?2 AND subject = ?3 AND subject_relation = ?4";
+    /// Those on an object.
+    ON_OBJECT = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, expires_at_us, \
+         condition, created_by, rev FROM tuples WHERE object = ?1 ORDER BY relation, subject, subject_relation";
+    /// Those of a subject, plain or as a userset.
+    OF_SUBJECT = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, \
+         expires_at_us, condition, created_by, rev FROM tuples WHERE subject = ?1 ORDER BY relation, object, subject_relation";
+    /// Whether any is on an object.
+    ANY_ON = "SELECT 1 FROM tuples WHERE object = ?1 LIMIT 1";
+    /// A new one.
+    INSERT_TUPLE = "INSERT INTO tuples (object, relation, subject, subject_relation, tuple_id, \
+         created_at_us, expires_at_us, condition, created_by, rev) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    /// Another expiry, condition and granter for the same identity.
+    UPDATE_TUPLE = "UPDATE tuples SET expires_at_us = ?5, condition = ?6, created_by = ?7, rev = ?8 \
+         WHERE object = ?1 AND relation = ?2 AND subject = ?3 AND subject_relation = ?4";
+    /// Its end.
+    DELETE_TUPLE = "DELETE FROM tuples \
+         WHERE object = ?1 AND relation = ?2 AND subject = ?3 AND subject_relation = ?4";
+}
 
 /// What [`put`] did, with the id of the tuple that stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! Owns the table `workspaces`. Knows nothing of the directory itself nor of rights. Every change is recorded here.
 
-use super::{Row, Sql, StoreError, WriteTx};
+use super::{Row, Sql, StoreError, WriteTx, statements::statements};
 use crate::model::{Change, Delta, WorkspaceRow};
 use crate::params;
 
@@ -11,17 +11,19 @@ pub const WORKSPACE: &str = "workspace";
 /// Scope of a registered memory directory.
 pub const MEMORY: &str = "memory";
 
-/// One.
-const WORKSPACE_BY_KEY: &str = "SELECT path, scope, tenant, name, description, created_by, created_at_us, metadata, \
-     session_id, expires_at_us FROM workspaces WHERE key = ?1";
-/// Those of a tenant.
-const WORKSPACES_OF_TENANT: &str = "SELECT path, scope, tenant, name, description, created_by, created_at_us, \
-     metadata, session_id, expires_at_us FROM workspaces WHERE tenant = ?1 AND scope = ?2 ORDER BY created_at_us, path";
-/// A new one.
-const INSERT_WORKSPACE: &str = "INSERT INTO workspaces (key, scope, path, tenant, name, description, created_by, \
-     created_at_us, metadata, session_id, expires_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-/// Its end.
-const DELETE_WORKSPACE: &str = "DELETE FROM workspaces WHERE key = ?1";
+statements! {
+    /// One.
+    WORKSPACE_BY_KEY = "SELECT path, scope, tenant, name, description, created_by, created_at_us, metadata, \
+         session_id, expires_at_us FROM workspaces WHERE key = ?1";
+    /// Those of a tenant.
+    WORKSPACES_OF_TENANT = "SELECT path, scope, tenant, name, description, created_by, created_at_us, \
+         metadata, session_id, expires_at_us FROM workspaces WHERE tenant = ?1 AND scope = ?2 ORDER BY created_at_us, path";
+    /// A new one.
+    INSERT_WORKSPACE = "INSERT INTO workspaces (key, scope, path, tenant, name, description, created_by, \
+         created_at_us, metadata, session_id, expires_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    /// Its end.
+    DELETE_WORKSPACE = "DELETE FROM workspaces WHERE key = ?1";
+}
 
 /// First 16 bytes of BLAKE3(scope NUL path).
 fn key(scope: &str, path: &str) -> [u8; 16] {
