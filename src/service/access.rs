@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use crate::auth::{AuthIndex, Caller};
 use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
-use crate::rebac::{Budget, Caches, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why};
+use crate::rebac::{Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why};
 use crate::store::{DecisionNote, Note, Sql, Store, namespaces};
 
 use super::ServiceError;
@@ -270,7 +270,12 @@ impl<'t, T: Sql> Access<'t, T> {
         for subject in self.subjects() {
             let budget = &mut *self.budget.borrow_mut();
             let read = Permission::Read.as_str();
-            granted.extend(graph.grants_below(subject, read, tenant, path.as_str(), &self.env, self.caches, budget)?);
+            let path = path.as_str();
+            match graph.visible_candidates(subject, read, tenant, path, &self.env, self.caches, budget) {
+                Candidates::No => {}
+                Candidates::Paths(paths) => granted.extend(paths.iter().map(|path| path.to_string())),
+                Candidates::Search => return None,
+            }
         }
         granted.sort_unstable();
         granted.dedup();

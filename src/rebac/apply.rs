@@ -1,0 +1,283 @@
+//! How the graph changes: loading, and one change after the other.
+//!
+//! The same code for live operations, replay, dry runs and (with inverted changes) the way back in time. Cannot fail:
+//! what could was checked before the change was recorded; what slips through makes answers unknown, never wider.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{Change, Delta, EntityId, EntityRow, NamespaceRow, Rev, TupleRow};
+use crate::store::{self, Projection, Sql, StoreError};
+
+use super::condition::Condition;
+use super::defaults::{default_namespace, default_namespaces};
+use super::edge::{Edge, Edges, PLAIN, set_of};
+use super::graph::{Ends, Entity, Graph, Meta};
+use super::hash::NameHash;
+use super::limits::RELATIONS_MAX;
+use super::namespace::{Namespace, NamespaceError};
+use super::schema::{FILE, PARENT, Schema, relation_id};
+use super::shape::Shape;
+use super::stratify;
+
+/// The default namespaces, read.
+pub(super) fn defaults_in_force() -> BTreeMap<String, Option<Namespace>> {
+    default_namespaces().map(|(kind, config)| (kind.to_owned(), Namespace::parse(config).ok())).collect()
+}
+
+impl Projection for Graph {
+    const NAME: &'static str = "graph";
+
+    fn load(tx: &impl Sql) -> Result<Self, StoreError> {
+        let mut graph = Self::new();
+        let rev = tx.rev();
+        store::namespaces::each(tx, |row| graph.put_namespace(&row.object_type, Some(&row.config)))?;
+        graph.compile();
+        store::entities::each(tx, |row| graph.name_entity(&row))?;
+        let mut bulk = Bulk::default();
+        store::tuples::each(tx, |row| bulk.add(&mut graph, &row))?;
+        bulk.finish(&mut graph);
+        graph.stamp_all(rev);
+        Ok(graph)
+    }
+
+    fn apply(&mut self, change: &Change, rev: Rev) {
+        self.rev = self.rev.max(rev);
+        if change.decides_permissions() {
+            self.perm_rev = rev;
+        }
+        match change {
+            Change::Entity(delta) => self.apply_entity(delta, rev),
+            Change::Tuple(delta) => self.apply_tuple(delta, rev),
+            Change::Namespace(delta) => self.apply_namespace(delta, rev),
+            // The owner of a node comes with the question.
+            Change::Node(_) | Change::Key(_) | Change::Agent(_) => {}
+            Change::Workspace(_) | Change::Mount(_) | Change::Sandbox(_) => {}
+        }
+    }
+
+    fn publish(&mut self, rev: Rev) {
+        self.rev = rev;
+    }
+}
+
+impl Graph {
+    fn stamp_all(&mut self, rev: Rev) {
+        (self.rev, self.perm_rev, self.nest_rev, self.schema_rev) = (rev, rev, rev, rev);
+    }
+
+    fn apply_entity(&mut self, delta: &Delta<EntityRow>, rev: Rev) {
+        if let Some(before) = &delta.before {
+            self.forget_name(before);
+        }
+        if let Some(after) = &delta.after {
+            self.name_entity(after);
+        }
+        if let Some(row) = delta.after.as_ref().or(delta.before.as_ref()) {
+            *self.cell_rev.get_mut(row.id) = rev;
+        }
+    }
+
+    fn key(&self, row: &EntityRow) -> u128 {
+        NameHash::new(self.seed, &row.tenant, &row.kind).name(&row.name).key()
+    }
+
+    /// Makes the id findable under its name. The name's former holder, if any, is about to be renamed or retired.
+    fn name_entity(&mut self, row: &EntityRow) {
+        let entity = Entity {
+            tenant: self.tenants.intern(&row.tenant),
+            kind: self.kinds.intern(&row.kind),
+            name: row.name.as_str().into(),
+        };
+        let key = self.key(row);
+        let taken = self.ids.get(&key).copied().filter(|holder| *holder != row.id);
+        let other_name = |holder: EntityId| {
+            self.at(holder).is_some_and(|e| (e.tenant, e.kind, &e.name) != (entity.tenant, entity.kind, &entity.name))
+        };
+        if taken.is_some_and(other_name) {
+            Arc::make_mut(&mut self.collided).push(row.id);
+        } else {
+            self.ids.insert(key, row.id);
+        }
+        *self.entities.get_mut(row.id) = Some(entity);
+    }
+
+    /// The name no longer leads to the id; the id keeps its stamps and what still refers to it.
+    fn forget_name(&mut self, row: &EntityRow) {
+        let key = self.key(row);
+        if self.ids.get(&key) == Some(&row.id) {
+            self.ids.remove(&key);
+        }
+        if self.collided.contains(&row.id) {
+            Arc::make_mut(&mut self.collided).retain(|id| *id != row.id);
+        }
+    }
+
+    fn apply_tuple(&mut self, delta: &Delta<TupleRow>, rev: Rev) {
+        if let Some(before) = &delta.before {
+            self.remove_tuple(before, rev);
+        }
+        if let Some(after) = &delta.after {
+            self.put_tuple(after, rev);
+        }
+    }
+
+    /// The tuple as the graph keeps it, or `None` if it is one that nobody reads: a stored `parent` of a file.
+    fn ends(&mut self, row: &TupleRow) -> Option<Ends> {
+        let relation = relation_id(&mut self.relations, &row.relation);
+        let set = match &row.subject_relation {
+            Some(name) => relation_id(&mut self.relations, name).map(set_of),
+            None => Some(PLAIN),
+        };
+        let (Some(relation), Some(set)) = (relation, set) else {
+            self.overflowed = true;
+            return None;
+        };
+        let of_file = self.kind_of(row.subject) == Some(FILE);
+        (relation != PARENT || !of_file).then_some(Ends { object: row.object, relation, set, subject: row.subject })
+    }
+
+    fn shape(&self, ends: Ends) -> Shape {
+        let subject_kind = self.kind_of(ends.subject).unwrap_or(u32::MAX);
+        Shape { on_file: self.kind_of(ends.object) == Some(FILE), subject_kind, set: ends.set }
+    }
+
+    fn put_tuple(&mut self, row: &TupleRow, rev: Rev) {
+        let Some(ends) = self.ends(row) else { return };
+        let meta = meta_of(row);
+        let flag = |edge: Edge| if meta.is_some() { edge.with_meta() } else { edge };
+        let is_new = self.edges_on(ends.object).find(ends.forward()).is_none();
+        self.forward.get_mut(ends.object).insert(flag(ends.forward()));
+        self.reverse.get_mut(ends.subject).insert(flag(ends.reverse()));
+        match meta {
+            Some(meta) => self.meta.insert((ends.object, ends.forward()), Arc::new(meta)),
+            None => self.meta.remove(&(ends.object, ends.forward())),
+        };
+        if is_new {
+            let shape = self.shape(ends);
+            self.shapes.add(shape, &self.schema);
+        }
+        self.stamp(ends, rev);
+    }
+
+    fn remove_tuple(&mut self, row: &TupleRow, rev: Rev) {
+        let Some(ends) = self.ends(row) else { return };
+        if self.forward.get_mut(ends.object).remove(ends.forward()) {
+            let shape = self.shape(ends);
+            self.shapes.remove(shape, &self.schema);
+        }
+        self.reverse.get_mut(ends.subject).remove(ends.reverse());
+        self.meta.remove(&(ends.object, ends.forward()));
+        self.stamp(ends, rev);
+    }
+
+    fn stamp(&mut self, ends: Ends, rev: Rev) {
+        *self.cell_rev.get_mut(ends.object) = rev;
+        let on_file = self.kind_of(ends.object) == Some(FILE);
+        if !on_file && ends.is_userset() {
+            self.nest_rev = rev;
+        }
+        if !on_file && !ends.is_userset() {
+            *self.member_rev.get_mut(ends.subject) = rev;
+        }
+        self.use_as_set(ends, rev);
+    }
+
+    /// Closures leave out sets that nothing refers to, so the first reference changes them.
+    fn use_as_set(&mut self, ends: Ends, rev: Rev) {
+        if ends.is_userset() && !self.used_as_sets.contains(ends.set - 1) {
+            Arc::make_mut(&mut self.used_as_sets).insert(ends.set - 1);
+            self.nest_rev = rev;
+        }
+    }
+
+    fn apply_namespace(&mut self, delta: &Delta<NamespaceRow>, rev: Rev) {
+        let (before, after) = (delta.before.as_ref(), delta.after.as_ref());
+        if let Some(gone) = before.filter(|row| after.is_none_or(|a| a.object_type != row.object_type)) {
+            self.put_namespace(&gone.object_type, None);
+        }
+        if let Some(row) = after {
+            self.put_namespace(&row.object_type, Some(&row.config));
+        }
+        self.compile();
+        self.schema_rev = rev;
+    }
+
+    /// Puts the rules of a type in force, or its default again.
+    fn put_namespace(&mut self, kind: &str, config: Option<&str>) {
+        let namespaces = Arc::make_mut(&mut self.namespaces);
+        match (config, default_namespace(kind)) {
+            (Some(config), _) => namespaces.insert(kind.to_owned(), Namespace::parse_text(config).ok()),
+            (None, Some(default)) => namespaces.insert(kind.to_owned(), Namespace::parse(default).ok()),
+            (None, None) => namespaces.remove(kind),
+        };
+    }
+
+    pub(super) fn compile(&mut self) {
+        self.schema = Arc::new(Schema::compile(&self.namespaces, &mut self.kinds, &mut self.relations));
+        self.shapes.decide(&self.schema);
+    }
+
+    /// Whether `config` may become the namespace of `kind` beside those of the other types. To be asked before it is
+    /// stored.
+    pub fn validate_namespace(&self, kind: &str, config: &serde_json::Value) -> Result<(), NamespaceError> {
+        let namespace = Namespace::parse(config)?;
+        let mut namespaces = (*self.namespaces).clone();
+        namespaces.insert(kind.to_owned(), Some(namespace));
+        let (mut kinds, mut relations) = (self.kinds.clone(), self.relations.clone());
+        let schema = Schema::compile(&namespaces, &mut kinds, &mut relations);
+        if kinds.find(kind).is_some_and(|kind| schema.is_broken(kind)) {
+            return Err(NamespaceError::TooManyRelations);
+        }
+        stratify::check(&schema)
+    }
+
+    /// Whether a tuple may use this relation name: it is known, or there is room for one more.
+    #[must_use]
+    pub fn can_intern_relation(&self, name: &str) -> bool {
+        self.relations.find(name).is_some() || self.relations.len() < RELATIONS_MAX
+    }
+}
+
+fn meta_of(row: &TupleRow) -> Option<Meta> {
+    let meta = Meta { expires_at_us: row.expires_at_us, condition: Condition::parse(row.condition.as_deref()) };
+    (meta != Meta::default()).then_some(meta)
+}
+
+/// Builds all cells at once: one edge at a time would copy each small cell as often as it has edges.
+#[derive(Default)]
+struct Bulk {
+    forward: Vec<(EntityId, Edge)>,
+    reverse: Vec<(EntityId, Edge)>,
+}
+
+impl Bulk {
+    fn add(&mut self, graph: &mut Graph, row: &TupleRow) {
+        let Some(ends) = graph.ends(row) else { return };
+        let meta = meta_of(row);
+        let flag = |edge: Edge| if meta.is_some() { edge.with_meta() } else { edge };
+        self.forward.push((ends.object, flag(ends.forward())));
+        self.reverse.push((ends.subject, flag(ends.reverse())));
+        if let Some(meta) = meta {
+            graph.meta.insert((ends.object, ends.forward()), Arc::new(meta));
+        }
+        let shape = graph.shape(ends);
+        graph.shapes.load(shape);
+        graph.use_as_set(ends, 0);
+    }
+
+    fn finish(self, graph: &mut Graph) {
+        let cells = |mut edges: Vec<(EntityId, Edge)>, put: &mut dyn FnMut(EntityId, Edges)| {
+            edges.sort_unstable();
+            let mut cell = Vec::new();
+            for of_one in edges.chunk_by(|a, b| a.0 == b.0) {
+                cell.clear();
+                cell.extend(of_one.iter().map(|(_, edge)| *edge));
+                put(of_one[0].0, Edges::from_sorted(&cell));
+            }
+        };
+        cells(self.forward, &mut |object, edges| *graph.forward.get_mut(object) = edges);
+        cells(self.reverse, &mut |subject, edges| *graph.reverse.get_mut(subject) = edges);
+        graph.shapes.decide(&graph.schema);
+    }
+}

@@ -1,0 +1,176 @@
+//! Deciding one permission for one subject on many files: a directory is decided once.
+
+use super::condition::Tri;
+use super::graph::Graph;
+use super::hash::NameHash;
+use super::limits::Budget;
+use super::schema::Name;
+use super::walk::{Found, Prober};
+use super::{Caches, Env, LeafFacts, ObjectRef, Query, Verdict, Why};
+
+/// Decides one permission for one subject on many files of one tenant. Give it paths in tree order: what it remembers
+/// is the way to the last one.
+pub struct Filter<'g> {
+    graph: &'g Graph,
+    subject: ObjectRef<'g>,
+    permission: &'g str,
+    tenant: &'g str,
+    env: &'g Env,
+    caches: Option<&'g Caches>,
+    state: State<'g>,
+}
+
+/// Whether directories can be decided once.
+enum State<'g> {
+    /// Not looked at yet.
+    Unasked,
+    /// Name by name, by the one decision function.
+    EachAlone,
+    /// Down the remembered way.
+    Remembering(Box<Way<'g>>),
+}
+
+/// The last directory and what each directory on the way to it grants.
+struct Way<'g> {
+    prober: Prober<'g>,
+    name: Name,
+    /// The hash of tenant, type and the empty component before the first `/`.
+    start: NameHash,
+    /// The path of the last directory; empty for `/`.
+    path: String,
+    levels: Vec<Level>,
+}
+
+/// A directory on the way.
+struct Level {
+    /// Bytes of the path up to its end; 0 for `/`.
+    end: usize,
+    /// The hash of the path up to its end.
+    hash: NameHash,
+    /// What it and those above grant.
+    found: Found,
+}
+
+impl Graph {
+    /// Prepares to decide `permission` for one subject on many files of one tenant (listings): a directory is decided
+    /// once where the namespace is homogeneous.
+    #[must_use]
+    pub fn filter<'g>(
+        &'g self,
+        subject: ObjectRef<'g>,
+        permission: &'g str,
+        tenant: &'g str,
+        env: &'g Env,
+        caches: Option<&'g Caches>,
+    ) -> Filter<'g> {
+        Filter { graph: self, subject, permission, tenant, env, caches, state: State::Unasked }
+    }
+}
+
+impl std::fmt::Debug for Filter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Filter")
+            .field("permission", &self.permission)
+            .field("tenant", &self.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'g> Filter<'g> {
+    /// The decision on the file or directory at `path` (normalised), remembering that of its directory.
+    pub fn check(&mut self, path: &str, leaf: LeafFacts, budget: &mut Budget) -> Verdict {
+        if let State::Unasked = self.state {
+            match self.prepare(budget) {
+                Ok(state) => self.state = state,
+                Err(why) => return Verdict::Unknown(why),
+            }
+        }
+        let object = ObjectRef { tenant: self.tenant, kind: "file", id: path };
+        match &mut self.state {
+            State::Remembering(way) if path.starts_with('/') => match way.decide(path, leaf, self.env, budget) {
+                Err(why) => Verdict::Unknown(why),
+                Ok(found) if found.answer != Tri::Yes && !way.prober.exact => {
+                    self.graph.evaluate(way.prober.subject, way.name, object, leaf.owner, self.env, budget)
+                }
+                Ok(found) => found.verdict(),
+            },
+            _ => {
+                let query = Query { subject: self.subject, permission: self.permission, object };
+                self.graph.check(&query, leaf, self.env, self.caches, budget)
+            }
+        }
+    }
+
+    fn prepare(&self, budget: &mut Budget) -> Result<State<'g>, Why> {
+        let name = self.graph.question("file", self.permission).filter(|_| !self.graph.overflowed);
+        let Some(name) = name.filter(|name| self.graph.schema.plan(*name).inherits()) else {
+            return Ok(State::EachAlone);
+        };
+        let object = ObjectRef { tenant: self.tenant, kind: "file", id: "/" };
+        let subject = self.graph.subject(self.subject);
+        let prober = self.graph.prober(subject, name, object, self.env, self.caches, budget)?;
+        let start = NameHash::new(self.graph.seed, self.tenant, "file").segment(b"");
+        let way = |prober| Way { prober, name, start, path: String::new(), levels: Vec::new() };
+        Ok(prober.map_or(State::EachAlone, |prober| State::Remembering(Box::new(way(prober)))))
+    }
+}
+
+impl Way<'_> {
+    fn decide(&mut self, path: &str, leaf: LeafFacts, env: &Env, budget: &mut Budget) -> Result<Found, Why> {
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        self.go_to(directory, env, budget)?;
+        let Some(above) = self.levels.last() else { return Ok(Found::default()) };
+        let mut found = above.found.clone();
+        if found.answer == Tri::Yes {
+            return Ok(found);
+        }
+        if let Some(owner) = leaf.owner {
+            self.prober.owner(owner, &mut found);
+        }
+        // `/` is its own only level.
+        if !name.is_empty() && found.answer != Tri::Yes {
+            self.probe(above.hash.segment(name.as_bytes()), path, env, &mut found, budget)?;
+        }
+        Ok(found)
+    }
+
+    /// Makes `directory` (`""` for `/`) the last level.
+    fn go_to(&mut self, directory: &str, env: &Env, budget: &mut Budget) -> Result<(), Why> {
+        let on_the_way = |level: &Level| {
+            let end = level.end;
+            let same = directory.as_bytes().get(..end) == Some(&self.path.as_bytes()[..end]);
+            same && (end == directory.len() || directory.as_bytes().get(end) == Some(&b'/'))
+        };
+        let kept = self.levels.iter().take_while(|level| on_the_way(level)).count();
+        self.levels.truncate(kept);
+        self.path.truncate(self.levels.last().map_or(0, |level| level.end));
+        if self.levels.is_empty() {
+            let mut found = Found::default();
+            self.probe(self.start.segment(b""), "/", env, &mut found, budget)?;
+            self.levels.push(Level { end: 0, hash: self.start, found });
+        }
+        for component in directory[self.path.len()..].split('/').skip(1) {
+            let Some(above) = self.levels.last() else { break };
+            let hash = above.hash.segment(component.as_bytes());
+            let mut found = above.found.clone();
+            let end = self.path.len() + 1 + component.len();
+            if found.answer != Tri::Yes {
+                self.probe(hash, &directory[..end], env, &mut found, budget)?;
+            }
+            self.path.push('/');
+            self.path.push_str(component);
+            self.levels.push(Level { end, hash, found });
+        }
+        Ok(())
+    }
+
+    fn probe(&self, hash: NameHash, path: &str, env: &Env, found: &mut Found, budget: &mut Budget) -> Result<(), Why> {
+        if !budget.spend(1) {
+            return Err(Why::Budget);
+        }
+        match self.prober.graph.file_by_key(hash.key(), self.prober.tenant, path) {
+            Some(object) => self.prober.cell(object, env, found, budget),
+            None => Ok(()),
+        }
+    }
+}

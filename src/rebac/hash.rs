@@ -1,0 +1,137 @@
+//! The keyed 128-bit hash of a typed name, built so that the key of every prefix of a path falls out of one pass.
+//!
+//! Two multiply-and-fold streams with secret seeds. It is an index, not a proof: whoever finds an entity by it
+//! compares the name.
+
+use std::hash::{BuildHasher, Hasher};
+
+/// The secrets of one process; another process has others, so nobody can prepare names that collide.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seed([u64; 4]);
+
+impl Seed {
+    /// Secrets from the standard library's per-process randomness. No answer depends on them.
+    pub(super) fn random() -> Self {
+        let state = std::hash::RandomState::new();
+        Self(std::array::from_fn(|i| state.hash_one(i) | 1))
+    }
+}
+
+/// The hash of what was absorbed so far. Plain data: keep it at a directory, go on for each name in it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NameHash {
+    a: u64,
+    b: u64,
+    seed: Seed,
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+fn fold(x: u64, y: u64) -> u64 {
+    let product = u128::from(x) * u128::from(y);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+impl NameHash {
+    /// The start for names of one tenant and type.
+    pub(super) fn new(seed: Seed, tenant: &str, kind: &str) -> Self {
+        let start = Self { a: seed.0[0], b: seed.0[1], seed };
+        start.segment(tenant.as_bytes()).segment(kind.as_bytes())
+    }
+
+    /// Absorbs one component: bytes and length.
+    pub(super) fn segment(mut self, bytes: &[u8]) -> Self {
+        let mut chunks = bytes.chunks_exact(8);
+        for chunk in &mut chunks {
+            self.word(u64::from_le_bytes(chunk.try_into().expect("chunks of eight")));
+        }
+        let mut tail = [0_u8; 8];
+        tail[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
+        self.word(u64::from_le_bytes(tail));
+        self.word(bytes.len() as u64);
+        self
+    }
+
+    fn word(&mut self, word: u64) {
+        self.a = fold(self.a ^ word, self.seed.0[2]);
+        self.b = fold(self.b.rotate_left(23) ^ word, self.seed.0[3]);
+    }
+
+    /// Absorbs a whole name, cut at each `/`.
+    pub(super) fn name(self, name: &str) -> Self {
+        name.as_bytes().split(|b| *b == b'/').fold(self, NameHash::segment)
+    }
+
+    /// The key of what was absorbed.
+    pub(super) fn key(self) -> u128 {
+        let a = fold(self.a ^ self.seed.0[1], self.seed.0[3]);
+        let b = fold(self.b ^ self.seed.0[0], self.seed.0[2]);
+        u128::from(a) << 64 | u128::from(b)
+    }
+}
+
+/// Hands a key that is a hash already to the map.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct KeyState;
+
+/// See [`KeyState`].
+#[derive(Debug)]
+pub(super) struct KeyHasher(u64);
+
+impl BuildHasher for KeyState {
+    type Hasher = KeyHasher;
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher(0)
+    }
+}
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "either half is a good hash")]
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_has_the_key_of_its_name() {
+        let start = NameHash::new(Seed::random(), "t", "file");
+        let mut at = start.segment(b"");
+        for (component, prefix) in [("a", "/a"), ("long-component", "/a/long-component"), ("c", "/a/long-component/c")]
+        {
+            at = at.segment(component.as_bytes());
+            assert_eq!(at.key(), start.name(prefix).key(), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn neighbours_differ() {
+        let seed = Seed::random();
+        let key = |tenant: &str, kind: &str, name: &str| NameHash::new(seed, tenant, kind).name(name).key();
+        let keys = [
+            key("t", "file", "/a/b"),
+            key("t", "file", "/ab"),
+            key("t", "file", "/a/b/"),
+            key("t", "file", "/a//b"),
+            key("t", "file/", "a/b"),
+            key("tf", "ile", "/a/b"),
+            key("t", "file", ""),
+            key("t", "file", "/"),
+            key("t", "file", "/a/b\0"),
+            key("t", "file", "12345678"),
+            key("t", "file", "12345678\0"),
+        ];
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+}

@@ -1,0 +1,58 @@
+//! The named limits of the engine, and the budget that one request may spend.
+//!
+//! A spent budget makes an answer unknown; it never turns into an answer, and NOT does not invert it.
+
+/// Edges and path components that one ordinary request may visit.
+pub const EDGES_PER_REQUEST: u64 = 100_000;
+/// Edges that warming one subject's closure may visit at start.
+pub const EDGES_PER_WARM_UP: u64 = 100_000;
+/// Relation names that the graph can tell apart; one more is refused, for a wrapped number would be another name.
+pub const RELATIONS_MAX: usize = 32_767;
+/// Edges of one cell above which it is kept as a tree instead of a slice.
+pub const SLICE_EDGES_MAX: usize = 64;
+/// Bytes that all cached closures may take together.
+pub const CLOSURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes that all cached lists of granted paths may take together.
+pub const REACH_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// Rules nested in each other in one namespace.
+pub const RULE_DEPTH_MAX: usize = 32;
+/// Rules and references of one namespace.
+pub const RULES_MAX: usize = 1_024;
+
+/// Work that one request may spend, in edges visited.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    left: u64,
+    spent: u64,
+}
+
+impl Budget {
+    /// The budget of an ordinary request: [`EDGES_PER_REQUEST`].
+    #[must_use]
+    pub fn request() -> Self {
+        Self::edges(EDGES_PER_REQUEST)
+    }
+
+    /// A budget of `edges`.
+    #[must_use]
+    pub fn edges(edges: u64) -> Self {
+        Self { left: edges, spent: 0 }
+    }
+
+    /// Edges visited so far.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
+        self.spent
+    }
+
+    /// Takes `edges` from it; `false` = not enough left, and nothing is left from now on.
+    pub(super) fn spend(&mut self, edges: u64) -> bool {
+        if edges > self.left {
+            self.left = 0;
+            return false;
+        }
+        self.left -= edges;
+        self.spent += edges;
+        true
+    }
+}
