@@ -7,7 +7,9 @@ use std::cell::RefCell;
 
 use crate::auth::{AuthIndex, Caller};
 use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
-use crate::rebac::{Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why};
+use crate::rebac::{
+    Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why,
+};
 use crate::store::{DecisionNote, Note, Sql, Store, namespaces};
 
 use super::ServiceError;
