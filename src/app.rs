@@ -1,1 +1,205 @@
-//! The composition root.
+//! The composition root: settings in, a running system out, and the order in which it ends.
+//!
+//! Owns which projections a store has, what a first start makes, and the shutdown: doors, then sandboxes, then store.
+//! Must never hold a rule. Invariant: when [`App::close`] has returned, everything that was accepted is on disk.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::auth::{ApiKey, AuthIndex, KeyHasher, SecretError};
+use crate::config::{self, Config, ConfigError};
+use crate::http::{AppState, Limits, Running, ServeError, Server};
+use crate::model::Rev;
+use crate::rebac::{Caches, Graph};
+use crate::rpc::context::Services;
+use crate::sandbox::Sandboxes;
+use crate::service::{ServiceError, keys_ops};
+use crate::store::{Durability, Options, Store, StoreError};
+use crate::telemetry::metric;
+
+/// The file that the first key is written to, in the data directory.
+pub const ADMIN_KEY_FILE: &str = "admin.key";
+/// How long a stopping server waits for requests that are under way.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// Connections for inline reads beside one per worker.
+const SPARE_READERS: usize = 2;
+
+/// Why the system did not come up. The text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The secret that keys are hashed with.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The first key.
+    #[error("making the first key failed: {0}")]
+    FirstKey(#[source] ServiceError),
+    /// A key from the settings that cannot be one.
+    #[error("api_key is no key: it must begin with sk- and have 32 to 512 characters")]
+    BadKey,
+    /// The file of the first key.
+    #[error("writing {} failed: {source}", path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The server.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+impl AppError {
+    /// The exit status by sysexits.h.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        const USAGE_DATA: u8 = 65;
+        const UNAVAILABLE: u8 = 69;
+        const IO: u8 = 74;
+        const TRY_LATER: u8 = 75;
+        const CONFIG: u8 = 78;
+        match self {
+            Self::Config(error) => error.exit_status(),
+            Self::Store(StoreError::Locked { .. }) => TRY_LATER,
+            Self::Store(StoreError::Unusable { .. } | StoreError::Corrupt { .. }) => USAGE_DATA,
+            Self::Store(_) | Self::FirstKey(_) | Self::KeyFile { .. } => IO,
+            Self::Secret(_) | Self::BadKey => CONFIG,
+            Self::Serve(_) => UNAVAILABLE,
+        }
+    }
+}
+
+/// An open system. The command line, tests and programs that embed it use the same one.
+pub struct App {
+    /// The store.
+    pub store: Store,
+    /// The shared closures of the permission engine.
+    pub caches: Arc<Caches>,
+    /// The services.
+    pub services: Arc<Services>,
+    /// The key that this start made, if it was the first; shown once.
+    pub first_key: Option<ApiKey>,
+    config: Config,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("data_dir", &self.config.data_dir).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Opens the store of `config`, and makes what a first start needs: the secret, the first key and its file.
+    pub async fn open(config: Config) -> Result<Self, AppError> {
+        let mut options = Options::new(&config.data_dir);
+        options.durability = match config.durability {
+            config::Durability::Full => Durability::Full,
+            config::Durability::Relaxed => Durability::Relaxed,
+        };
+        options.reader_slots = Limits::default().workers + SPARE_READERS;
+        Self::open_with(config, options).await
+    }
+
+    /// As [`open`](Self::open), with other options for the store: an injected clock, other limits.
+    pub async fn open_with(config: Config, options: Options) -> Result<Self, AppError> {
+        // Handles of metrics are taken when the store opens.
+        metric::recorder();
+        let given = match &config.api_key {
+            Some(key) => Some(ApiKey::given(key.expose()).ok_or(AppError::BadKey)?),
+            None => None,
+        };
+        let random = Arc::clone(&options.random);
+        let store = Store::builder(options).project::<Graph>().project::<AuthIndex>().open()?;
+        let secret = config.server_secret.as_ref().map(|secret| secret.expose());
+        let hasher = KeyHasher::open(store.data_dir(), secret, &*random)?;
+        let published = store.published();
+        let has_keys = !published.view::<AuthIndex>().is_empty();
+        if hasher.is_new() && has_keys {
+            tracing::warn!("the server secret was lost: keys made with it are not known any more");
+        }
+        if has_keys && given.as_ref().is_some_and(|key| !is_known(published.view(), key, &hasher, &store)) {
+            tracing::warn!("api_key is used at the first start only, and this data directory has other keys");
+        }
+        let first_key = keys_ops::bootstrap(&store, &hasher, given.clone()).await.map_err(AppError::FirstKey)?;
+        if let Some(new) = first_key.as_ref().filter(|_| given.is_none()) {
+            write_key(&store.data_dir().join(ADMIN_KEY_FILE), new.key.expose())?;
+        }
+        let services = Services { sandboxes: Arc::new(Sandboxes::new(store.data_dir())), hasher: Arc::new(hasher) };
+        let app = Self {
+            store,
+            caches: Arc::new(Caches::new()),
+            services: Arc::new(services),
+            first_key: first_key.map(|new| new.key),
+            config,
+        };
+        Ok(app)
+    }
+
+    /// The settings it was opened with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What a server serves, by the settings.
+    #[must_use]
+    pub fn state(&self) -> AppState {
+        let status = self.store.status();
+        AppState {
+            store: self.store.clone(),
+            caches: Arc::clone(&self.caches),
+            services: Arc::clone(&self.services),
+            limits: Limits { body_bytes: self.config.body_limit.0, ..Limits::default() },
+            open_access: self.config.open_access,
+            allowed_hosts: self.config.allowed_hosts.0.clone(),
+            cors_origins: self.config.cors_origins.0.clone(),
+            engine: status.engine,
+            durability: status.durability,
+        }
+    }
+
+    /// Starts the HTTP server at the address of the settings.
+    pub fn serve(&self) -> Result<Running, AppError> {
+        self.config.check_serving()?;
+        let bind = SocketAddr::new(self.config.host, self.config.port);
+        Ok(Server::start(self.state(), bind, GRACE)?)
+    }
+
+    /// Ends everything in order: the server answers what is under way, then the store drains and closes. Returns the
+    /// last revision.
+    pub async fn close(self, running: Option<Running>) -> Result<Rev, StoreError> {
+        if let Some(running) = running {
+            running.stop().await;
+        }
+        self.store.close().await?;
+        Ok(self.store.published().rev)
+    }
+}
+
+fn is_known(index: &AuthIndex, key: &ApiKey, hasher: &KeyHasher, store: &Store) -> bool {
+    index.identify(key.expose(), None, store.clock().now_us(), hasher).is_ok()
+}
+
+/// Writes the first key where its owner finds it, readable by nobody else.
+fn write_key(path: &Path, key: &str) -> Result<(), AppError> {
+    let failed = |source| AppError::KeyFile { path: path.to_owned(), source };
+    // The store is new, so an old file is of another life of this directory.
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
+    let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = open.map_err(failed)?;
+    writeln!(file, "{key}").and_then(|()| file.sync_all()).map_err(failed)
+}

@@ -7,9 +7,9 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
+use super::identity;
 use super::reply::{JSON, NO_STORE, request_id, unauthenticated};
 use super::state::Shared;
-use super::identity;
 use crate::auth::{AuthError, AuthIndex};
 use crate::rpc::{openapi, openrpc, registry};
 use crate::store::{Sql as _, StoreError};
@@ -40,6 +40,13 @@ pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
 async fn unready(shared: &Shared) -> Option<String> {
     if shared.is_closing() {
         return Some("shutting down".into());
+    }
+    let status = shared.app.store.status();
+    if let Some(reason) = status.read_only {
+        return Some(format!("read-only since an input/output error: {reason}"));
+    }
+    if !status.writer_alive {
+        return Some("the writer is gone; restart the server".into());
     }
     let read: Result<_, StoreError> = shared.app.store.read(|tx| Ok(tx.rev())).await;
     read.err().map(|error| error.to_string())
@@ -116,5 +123,8 @@ fn document(request: &HttpRequest, text: &'static str) -> HttpResponse {
     if !identity::sees_detail(shared, request) {
         return unauthenticated(&AuthError::Missing, &request_id(request));
     }
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).insert_header((CACHE_CONTROL, "private, no-cache")).body(text)
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, JSON))
+        .insert_header((CACHE_CONTROL, "private, no-cache"))
+        .body(text)
 }
