@@ -4,6 +4,8 @@
 //! No HTTP, no JSON-RPC, no SQL text. `ops.rs` lists every writer message.
 
 pub mod access;
+pub mod agents;
+pub mod agents_ops;
 pub mod call;
 pub mod error;
 pub mod files;
@@ -22,6 +24,8 @@ pub mod sandboxes_ops;
 pub mod skills;
 pub mod tuples;
 pub mod tuples_ops;
+pub mod workspaces;
+pub mod workspaces_ops;
 
 pub use call::Call;
 pub use error::ServiceError;

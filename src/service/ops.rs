@@ -9,6 +9,8 @@ macro_rules! ops {
 
 /// The names of all writer messages, as the changelog and the metrics show them.
 pub const OPS: &[&str] = ops![
+    super::agents_ops::DeleteAgent,
+    super::agents_ops::RegisterAgent,
     super::files_ops::DeleteFile,
     super::files_ops::FreeDetached,
     super::files_ops::MakeDirectory,
@@ -23,4 +25,6 @@ pub const OPS: &[&str] = ops![
     super::sandboxes_ops::GetOrCreateSandbox,
     super::tuples_ops::CreateTuple,
     super::tuples_ops::DeleteTuple,
+    super::workspaces_ops::RegisterWorkspace,
+    super::workspaces_ops::UnregisterWorkspace,
 ];

@@ -25,8 +25,8 @@ statements! {
          tenant, is_admin, is_instance_admin, inherit_permissions, name, created_at_us, expires_at_us, revoked_at_us, \
          last_used_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, NULL)";
     /// What may change of one.
-    UPDATE_KEY = "UPDATE api_keys SET is_admin = ?2, name = ?3, expires_at_us = ?4, revoked_at_us = ?5 \
-         WHERE key_id = ?1";
+    UPDATE_KEY = "UPDATE api_keys SET is_admin = ?2, name = ?3, expires_at_us = ?4, revoked_at_us = ?5, \
+         inherit_permissions = ?6 WHERE key_id = ?1";
 }
 
 fn from_row(row: &Row<'_>) -> Result<KeyRow, StoreError> {
@@ -91,9 +91,19 @@ pub fn insert(tx: &mut WriteTx<'_>, row: KeyRow) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Changes a key's label, expiry, admin flag or revocation; everything else of it stays for ever.
+/// Changes a key's label, expiry, flags or revocation; whose key it is, and its hash, stay for ever.
 pub fn update(tx: &mut WriteTx<'_>, before: KeyRow, after: KeyRow) -> Result<(), StoreError> {
-    tx.exec(UPDATE_KEY, params![&after.key_id, after.is_admin, &after.name, after.expires_at_us, after.revoked_at_us])?;
+    tx.exec(
+        UPDATE_KEY,
+        params![
+            &after.key_id,
+            after.is_admin,
+            &after.name,
+            after.expires_at_us,
+            after.revoked_at_us,
+            after.inherit_permissions
+        ],
+    )?;
     tx.record(Change::Key(Delta::update(before, after)));
     Ok(())
 }
