@@ -12,10 +12,24 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::decode::{Arguments, decode, write_result};
+use super::methods::{files, skills};
 use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 
 /// Every method, by name. One line each.
-pub static METHODS: &[Entry] = &[];
+pub static METHODS: &[Entry] = &[
+    entry::<files::Delete>(),
+    entry::<files::Exists>(),
+    entry::<files::IsDirectory>(),
+    entry::<files::List>(),
+    entry::<files::Mkdir>(),
+    entry::<files::Read>(),
+    entry::<files::Rename>(),
+    entry::<files::Rmdir>(),
+    entry::<skills::SkillsInfo>(),
+    entry::<skills::SkillsList>(),
+    entry::<files::Stat>(),
+    entry::<files::Write>(),
+];
 
 /// Parameters as a door has them.
 #[derive(Debug)]

@@ -108,8 +108,7 @@ impl From<Entry> for ListRow {
 impl Method for List {
     const NAME: &'static str = "list";
     const ACCESS: Access = Access::Read;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::InvalidPath, ErrorCode::ResultTooLarge, ErrorCode::Indeterminate];
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::InvalidPath, ErrorCode::ResultTooLarge, ErrorCode::Indeterminate];
     const CACHE: CachePolicy = CachePolicy::MaxAge(30);
     type Output = ListOutput;
 

@@ -80,8 +80,7 @@ impl Method for Write {
 
     async fn call(self, cx: &RequestContext) -> Result<WriteOutput, RpcError> {
         let path = files::path_below_root(&self.path)?;
-        let options =
-            PutOptions { if_match: self.if_match, if_none_match: self.if_none_match, force: self.force };
+        let options = PutOptions { if_match: self.if_match, if_none_match: self.if_none_match, force: self.force };
         let written = files::write(&cx.call, path, self.content.0, options).await?;
         let metadata = WriteMetadata::from(written);
         Ok(WriteOutput { bytes_written: metadata.clone(), metadata })
