@@ -16,8 +16,10 @@ statements! {
          version = excluded.version, content = excluded.content, size = excluded.size, mime = excluded.mime, \
          created_at_us = excluded.created_at_us, created_by = excluded.created_by, source = excluded.source, \
          reason = excluded.reason";
-    /// Ends the open interval of a node, if it began earlier.
-    CLOSE_VERSION = "UPDATE versions SET to_rev = ?2 WHERE node = ?1 AND to_rev IS NULL AND from_rev < ?2";
+    /// Ends the open interval of a node, if it began earlier. It is the last one: looking at the others would make
+    /// each write of a file as expensive as the file has versions.
+    CLOSE_VERSION = "UPDATE versions SET to_rev = ?2 WHERE node = ?1 AND to_rev IS NULL AND from_rev = \
+         (SELECT MAX(last.from_rev) FROM versions AS last WHERE last.node = ?1 AND last.from_rev < ?2)";
     /// A state that did not outlive its own revision never was.
     DROP_VERSION = "DELETE FROM versions WHERE node = ?1 AND from_rev = ?2 AND to_rev IS NULL";
     /// The versions of a file, newest first; moves are left out.
