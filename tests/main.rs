@@ -3,6 +3,7 @@
 //! A module per area; the line above each says what belongs there.
 
 // What tests and benchmarks share; no tests of its own but of the tools.
+#[expect(dead_code, reason = "shared with the benchmarks; each uses a part")]
 mod harness;
 // Tests of those tools.
 mod tools;

@@ -30,7 +30,6 @@ impl Disk for Counting {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the file system is tested without the store")]
 fn open(path: &Path, vfs: &str) -> rusqlite::Connection {
     let connection =
         rusqlite::Connection::open_with_flags_and_vfs(path, rusqlite::OpenFlags::default(), vfs).expect("opens");

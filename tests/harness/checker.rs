@@ -243,13 +243,23 @@ impl Finished {
         Self { connection }
     }
 
+    /// The revision of the data, which may be ahead of what a running store has published.
+    pub(crate) fn head(&self) -> Rev {
+        let head = self.connection.query_row("SELECT rev FROM head", [], |row| row.get::<_, i64>(0));
+        head.expect("a head").cast_unsigned()
+    }
+
     /// The whole changelog.
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let sql = "SELECT rev, op, before, after FROM changelog ORDER BY rev";
         let mut statement = self.connection.prepare(sql).expect("the changelog");
         let rows = statement.query_map([], |row| {
             let texts = (row.get::<_, String>(2)?, row.get::<_, String>(3)?);
-            Ok(Entry { rev: row.get::<_, i64>(0)?.cast_unsigned(), op: row.get(1)?, changes: changes(&texts.0, &texts.1) })
+            Ok(Entry {
+                rev: row.get::<_, i64>(0)?.cast_unsigned(),
+                op: row.get(1)?,
+                changes: changes(&texts.0, &texts.1),
+            })
         });
         rows.expect("the changelog").collect::<Result<_, _>>().expect("every row of the changelog")
     }

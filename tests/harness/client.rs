@@ -76,13 +76,12 @@ pub(crate) fn request(verb: &str, path: &str, headers: &[(&str, &str)], body: &[
     out
 }
 
-/// The bytes of a JSON-RPC call.
-pub(crate) fn call_bytes(id: u64, key: Option<&str>, method: &str, params: &Value) -> Vec<u8> {
+/// The bytes of a JSON-RPC call by the holder of `key`, through `agent`.
+pub(crate) fn call_bytes(id: u64, key: Option<&str>, agent: Option<&str>, method: &str, params: &Value) -> Vec<u8> {
     let bearer = key.map(|key| format!("Bearer {key}"));
     let mut headers = vec![("Content-Type", "application/json")];
-    if let Some(bearer) = &bearer {
-        headers.push(("Authorization", bearer));
-    }
+    headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+    headers.extend(agent.map(|agent| ("X-Agent-ID", agent)));
     request("POST", &format!("/api/nfs/{method}"), &headers, &envelope(id, method, params))
 }
 
@@ -135,6 +134,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 pub(crate) struct Client {
     address: SocketAddr,
     key: Option<String>,
+    agent: Option<String>,
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
     next_id: u64,
@@ -143,14 +143,20 @@ pub(crate) struct Client {
 impl Client {
     /// A client that shows `key`, or none.
     pub(crate) fn new(address: SocketAddr, key: Option<&str>) -> Self {
-        Self { address, key: key.map(str::to_owned), stream: None, buffer: Vec::new(), next_id: 1 }
+        Self { address, key: key.map(str::to_owned), agent: None, stream: None, buffer: Vec::new(), next_id: 1 }
+    }
+
+    /// Names the agent that acts.
+    pub(crate) fn acting_as(mut self, agent: Option<&str>) -> Self {
+        self.agent = agent.map(str::to_owned);
+        self
     }
 
     /// Calls a method and returns the whole answer.
     pub(crate) fn call(&mut self, method: &str, params: &Value) -> std::io::Result<Answer> {
         let id = self.next_id;
         self.next_id += 1;
-        let bytes = call_bytes(id, self.key.as_deref(), method, params);
+        let bytes = call_bytes(id, self.key.as_deref(), self.agent.as_deref(), method, params);
         self.exchange(&bytes)
     }
 

@@ -10,3 +10,7 @@ pub(crate) mod measure;
 pub(crate) mod checker;
 // A store with people in it.
 pub(crate) mod world;
+// The real HTTP server over a world.
+pub(crate) mod server;
+// The real program as a process.
+pub(crate) mod process;

@@ -295,7 +295,7 @@ impl World {
 
     /// Holds the writer before the COMMIT of a batch of the world's own. What is submitted until
     /// [`Held::release`] lies in its mailbox and lands in **one** batch, in the order of submission.
-    pub(crate) async fn hold_writer(&self) -> Held {
+    pub(crate) fn hold_writer(&self) -> Held {
         let held = self.pause_at(FaultPoint::BeforeCommit);
         let label = self.store.random().uuid();
         // Submitted now; answered after the release, which nobody needs to wait for.
@@ -306,8 +306,28 @@ impl World {
 
     /// Stops the writer the next time it comes to `point`.
     pub(crate) fn pause_at(&self, point: FaultPoint) -> Held {
-        self.gates.close(point);
+        self.pause_at_later(point, 0)
+    }
+
+    /// Stops the writer at `point` after it has passed it `passes` times.
+    pub(crate) fn pause_at_later(&self, point: FaultPoint, passes: u32) -> Held {
+        self.gates.close(point, passes);
         Held { gates: Arc::clone(&self.gates), point }
+    }
+
+    /// Hands `op` to the writer as the caller of `call`, now.
+    pub(crate) fn submit<O: WriteOp>(
+        &self,
+        call: &Call,
+        op: O,
+    ) -> impl Future<Output = Result<(O::Output, Rev), O::Error>> + Send + use<O> {
+        let origin = Origin {
+            actor: call.caller.actor(),
+            tenant: call.caller.tenant.clone(),
+            request_id: call.request_id.clone(),
+            deadline: None,
+        };
+        self.store.submit(origin, op)
     }
 
     /// Closes the store and gives back its directory.
@@ -360,13 +380,14 @@ struct Gates {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gate {
-    Closed,
+    /// Closed for whoever comes after so many.
+    After(u32),
     Reached,
 }
 
 impl Gates {
-    fn close(&self, point: FaultPoint) {
-        self.closed.lock().insert(point, Gate::Closed);
+    fn close(&self, point: FaultPoint, passes: u32) {
+        self.closed.lock().insert(point, Gate::After(passes));
     }
     fn open(&self, point: FaultPoint) {
         self.closed.lock().remove(&point);
@@ -376,6 +397,10 @@ impl Gates {
     fn arrive(&self, point: FaultPoint) {
         let mut closed = self.closed.lock();
         match closed.get_mut(&point) {
+            Some(Gate::After(passes)) if *passes > 0 => {
+                *passes -= 1;
+                return;
+            }
             Some(gate) => *gate = Gate::Reached,
             None => return,
         }
@@ -384,7 +409,7 @@ impl Gates {
     }
     fn wait_for_arrival(&self, point: FaultPoint) {
         let mut closed = self.closed.lock();
-        let waiting = |closed: &mut HashMap<FaultPoint, Gate>| closed.get(&point) == Some(&Gate::Closed);
+        let waiting = |closed: &mut HashMap<FaultPoint, Gate>| matches!(closed.get(&point), Some(Gate::After(_)));
         let timed_out = self.changed.wait_while_for(&mut closed, waiting, LIVENESS).timed_out();
         assert!(!timed_out, "the writer never came to {point:?}");
     }
