@@ -10,7 +10,8 @@ use crate::store::{INLINE_BYTES_MAX, Sql, WriteOp, WriteTx, agents, entities, ke
 
 use super::access::{Access, FILE, Permission};
 use super::agents::{AgentInfo, directory, visible};
-use super::files_ops::{FileBody, free_detached, make_directories_in, own_in, put_file_in, remove_tree_in};
+use super::files::free_in_background;
+use super::files_ops::{FileBody, make_directories_in, own_in, put_file_in, remove_tree_in};
 use super::keys_ops::{NewKey, blank, with_text};
 use super::located::Located;
 use super::{Call, ServiceError};
@@ -267,7 +268,7 @@ fn update_keys(tx: &mut WriteTx<'_>, agent: &AgentRow, change: impl Fn(&mut KeyR
 pub async fn delete(call: &Call, agent_id: String) -> Result<bool, ServiceError> {
     let (deleted, rows_left) = call.submit(DeleteAgent { caller: call.caller.clone(), agent_id }).await?;
     if rows_left {
-        tokio::spawn(free_detached(call.store.clone()));
+        free_in_background(call);
     }
     Ok(deleted)
 }
