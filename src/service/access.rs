@@ -4,13 +4,14 @@
 //! Decides, and words the refusals. Changes nothing; the engine it asks knows neither admins nor agents.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use crate::auth::{AuthIndex, Caller};
 use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
 use crate::rebac::{
     Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why,
 };
-use crate::store::{DecisionNote, Note, Sql, Store, namespaces};
+use crate::store::{DecisionNote, Note, Sql, Store};
 
 use super::ServiceError;
 use super::located::Located;
@@ -139,6 +140,20 @@ impl<'t, T: Sql> Access<'t, T> {
     /// Bypass of an admin (read and write, nodes of its own tenant; instance admin: every tenant), else the caller's
     /// relations, else those an agent inherits from its owner.
     pub fn file(&self, target: Target<'_>, permission: Permission) -> Result<Verdict, ServiceError> {
+        self.decide(target, permission, self.notes)
+    }
+
+    /// [`file`](Self::file) about a path that nobody asked about; leaves no record.
+    pub(super) fn peek(&self, target: Target<'_>, permission: Permission) -> Result<Verdict, ServiceError> {
+        self.decide(target, permission, None)
+    }
+
+    fn decide(
+        &self,
+        target: Target<'_>,
+        permission: Permission,
+        notes: Option<&Store>,
+    ) -> Result<Verdict, ServiceError> {
         if permission == Permission::Write && self.read_only_namespace(target.path).is_some() {
             return Ok(Verdict::Deny);
         }
@@ -149,7 +164,7 @@ impl<'t, T: Sql> Access<'t, T> {
         let leaf = leaf_of(target.node);
         let mut verdict = Verdict::Deny;
         for subject in self.subjects() {
-            match self.relation(subject, permission.as_str(), object, leaf) {
+            match self.relation(subject, permission.as_str(), object, leaf, notes) {
                 Verdict::Allow => return Ok(Verdict::Allow),
                 Verdict::Deny => {}
                 unknown @ Verdict::Unknown(_) => verdict = unknown,
@@ -234,21 +249,34 @@ impl<'t, T: Sql> Access<'t, T> {
         if self.rules(tenant) {
             return Ok(true);
         }
-        if namespaces::current(self.tx, kind)?.is_none() {
+        let graph = self.tx.view::<Graph>();
+        if !graph.has_namespace(kind) {
             return Ok(false);
         }
+        let name = match kind {
+            FILE => Permission::Execute.as_str(),
+            _ if graph.defines(kind, "manage") => "manage",
+            _ => "owner",
+        };
         let object = ObjectRef { tenant, kind, id };
-        let names: &[&str] = if kind == FILE { &["execute"] } else { &["manage", "owner"] };
-        let mut holds = self.subjects().flat_map(|subject| names.iter().map(move |name| (subject, *name)));
-        Ok(holds.any(|(subject, name)| self.relation(subject, name, object, LeafFacts::default()).allowed()))
+        Ok(self
+            .subjects()
+            .any(|subject| self.relation(subject, name, object, LeafFacts::default(), self.notes).allowed()))
     }
 
     /// One decision of the engine for one subject, without any bypass.
-    fn relation(&self, subject: ObjectRef<'_>, permission: &str, object: ObjectRef<'_>, leaf: LeafFacts) -> Verdict {
+    fn relation(
+        &self,
+        subject: ObjectRef<'_>,
+        permission: &str,
+        object: ObjectRef<'_>,
+        leaf: LeafFacts,
+        notes: Option<&Store>,
+    ) -> Verdict {
         let query = Query { subject, permission, object };
         let budget = &mut *self.budget.borrow_mut();
         let verdict = self.tx.view::<Graph>().check(&query, leaf, &self.env, self.caches, budget);
-        if let (Some(store), false) = (self.notes, matches!(verdict, Verdict::Unknown(_))) {
+        if let (Some(store), false) = (notes, matches!(verdict, Verdict::Unknown(_))) {
             store.note(Note::Decision(DecisionNote {
                 tenant: object.tenant.to_owned(),
                 subject_type: subject.kind.to_owned(),
@@ -264,18 +292,18 @@ impl<'t, T: Sql> Access<'t, T> {
         verdict
     }
 
-    /// What the graph knows at or below `path` without looking at nodes: the granted paths of `tenant`; `None` if
-    /// its rules need a search.
-    pub(super) fn granted_below(&self, tenant: &str, path: &VirtualPath) -> Option<Vec<String>> {
+    /// What the graph knows at or below `path` without looking at nodes: the topmost granted paths of `tenant`, in
+    /// order of their text; `None` if its rules need a search.
+    pub(super) fn granted_below(&self, tenant: &str, path: &VirtualPath) -> Option<Vec<Arc<str>>> {
         let graph = self.tx.view::<Graph>();
-        let mut granted = Vec::new();
+        let mut granted: Vec<Arc<str>> = Vec::new();
         for subject in self.subjects() {
             let budget = &mut *self.budget.borrow_mut();
             let read = Permission::Read.as_str();
             let path = path.as_str();
             match graph.visible_candidates(subject, read, tenant, path, &self.env, self.caches, budget) {
                 Candidates::No => {}
-                Candidates::Paths(paths) => granted.extend(paths.iter().map(|path| path.to_string())),
+                Candidates::Paths(paths) => granted.extend(paths.iter().cloned()),
                 Candidates::Search => return None,
             }
         }
@@ -350,7 +378,7 @@ impl Readable<'_> {
         for filter in &mut self.filters {
             match filter.check(path, leaf, budget) {
                 Verdict::Allow => return Ok(true),
-                Verdict::Unknown(why @ Why::Budget) => {
+                Verdict::Unknown(why @ (Why::Budget | Why::CorruptNamespace | Why::TooManyRelations)) => {
                     return Err(ServiceError::Indeterminate { path: path.to_owned(), reason: reason(&why) });
                 }
                 Verdict::Deny | Verdict::Unknown(_) => {}
@@ -375,8 +403,10 @@ fn reason(why: &Why) -> String {
     match why {
         Why::MissingContext(keys) => format!("a condition needs the context {}", keys.join(", ")),
         Why::CorruptCondition => "a stored condition cannot be read".into(),
+        Why::CorruptNamespace => "a stored namespace cannot be read".into(),
+        Why::NegativeCycle => "grants close a ring through an exclusion".into(),
         Why::Budget => "the work budget of one request was spent".into(),
-        _ => "it depends on something unknown".into(),
+        Why::TooManyRelations => "more relation names are stored than can be told apart".into(),
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::model::{NodeId, NodeKind, NodeRow, ROOT_NODE, VirtualPath};
 use crate::rebac::{Graph, Why};
@@ -23,10 +24,10 @@ const OWNED_DIRECTORIES_MAX: usize = 20_000;
 pub struct Reach<'a, 't, T: Sql> {
     access: &'a Access<'t, T>,
     base: VirtualPath,
-    /// Per tenant the granted paths at or below the base, sorted; `None` = the graph needs a search.
-    granted: HashMap<String, Option<Vec<String>>>,
-    /// Whether a node of that tenant is at a granted path.
-    confirmed: HashMap<String, bool>,
+    /// Per tenant the topmost granted paths at or below the base, by text; `None` = the graph needs a search.
+    granted: HashMap<String, Option<Vec<Arc<str>>>>,
+    /// Whether a granted path of a tenant leads to a node of it.
+    confirmed: HashMap<(String, Arc<str>), bool>,
     /// The directories at or above a file that the caller owns.
     owned: Option<HashSet<NodeId>>,
     looks_left: usize,
@@ -56,20 +57,13 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
     /// Whether the caller may read anything that exists below the directory `node` at `path`, which it may not read
     /// itself.
     pub fn shows(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
-        let caller = self.access.caller();
-        if node.mixed && caller.is_admin && self.holds_tenant(node, &caller.tenant)? {
+        match self.granted_at_or_below(&node.tenant, path)? {
+            Some(true) => return Ok(true),
+            Some(false) => {}
+            None => return self.search(path, node),
+        }
+        if node.mixed && self.shows_foreign(path, node)? {
             return Ok(true);
-        }
-        let mut tenants = vec![node.tenant.as_str()];
-        if node.mixed && caller.tenant != node.tenant {
-            tenants.push(&caller.tenant);
-        }
-        for tenant in tenants {
-            match self.granted_at_or_below(tenant, path)? {
-                Some(true) => return Ok(true),
-                Some(false) => {}
-                None => return self.search(path, node),
-            }
         }
         self.owns_below(path, node)
     }
@@ -81,18 +75,61 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
         if searched { Ok(true) } else { self.shows(path, node) }
     }
 
-    /// Whether a granted path of `tenant` at or below `path` exists; `None` if the graph needs a search.
+    /// Whether anything of another tenant than the directory's own shows itself below it: of the caller's tenant by
+    /// whatever gives READ from above or below, of a third tenant by what was shared.
+    fn shows_foreign(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
+        let access = self.access;
+        let own = access.caller().tenant.as_str();
+        if own != node.tenant {
+            let from_above = Target { path, node: None, tenant: own };
+            if access.peek(from_above, Permission::Read)?.allowed() && self.holds_tenant(node, own)? {
+                return Ok(true);
+            }
+            match self.granted_at_or_below(own, path)? {
+                Some(true) => return Ok(true),
+                Some(false) => {}
+                None => return self.search(path, node),
+            }
+        }
+        let mut open = vec![(path.clone(), node.clone())];
+        while let Some((path, node)) = open.pop() {
+            let most = self.looks_left as u64 + 1;
+            for row in nodes::foreign_children(access.tx(), node.id, &node.tenant, most)? {
+                self.look()?;
+                let path = path.child(&row.name);
+                let target = Target { path: &path, node: Some(&row), tenant: &row.tenant };
+                if access.peek(target, Permission::Read)?.allowed() {
+                    return Ok(true);
+                }
+                if row.kind == NodeKind::File {
+                    continue;
+                }
+                match self.granted_at_or_below(&row.tenant, &path)? {
+                    Some(true) => return Ok(true),
+                    Some(false) if !row.mixed => {}
+                    Some(false) => open.push((path, row)),
+                    None => return self.search(&path, &row),
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a granted path of `tenant` at or below `path` leads to a node of that tenant; `None` if the graph
+    /// needs a search.
     fn granted_at_or_below(&mut self, tenant: &str, path: &VirtualPath) -> Result<Option<bool>, ServiceError> {
         if !self.granted.contains_key(tenant) {
             self.granted.insert(tenant.to_owned(), self.access.granted_below(tenant, &self.base));
         }
         let Some(Some(granted)) = self.granted.get(tenant) else { return Ok(None) };
-        for candidate in within(granted, path) {
-            let known = match self.confirmed.get(candidate) {
+        let candidates: Vec<Arc<str>> = within(granted, path).cloned().collect();
+        for candidate in candidates {
+            let key = (tenant.to_owned(), Arc::clone(&candidate));
+            let known = match self.confirmed.get(&key) {
                 Some(known) => *known,
                 None => {
-                    let exists = exists_in(self.access.tx(), candidate, tenant)?;
-                    self.confirmed.insert(candidate.clone(), exists);
+                    let exists = self.is_there(&candidate, tenant)?;
+                    self.confirmed.insert(key, exists);
                     exists
                 }
             };
@@ -101,6 +138,16 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
             }
         }
         Ok(Some(false))
+    }
+
+    /// Whether a node of `tenant` is at the granted path or, where that is another tenant's by now, below it.
+    fn is_there(&mut self, path: &str, tenant: &str) -> Result<bool, ServiceError> {
+        let Ok(path) = VirtualPath::parse(path) else { return Ok(false) };
+        match nodes::find(self.access.tx(), &path)? {
+            Some(node) if node.tenant == tenant => Ok(true),
+            Some(node) if node.mixed => self.holds_tenant(&node, tenant),
+            _ => Ok(false),
+        }
     }
 
     /// Whether a file that the caller owns lies below: the owner column, found by owner and walked up once.
@@ -171,7 +218,7 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
                 self.look()?;
                 let path = directory.child(&row.name);
                 let target = Target { path: &path, node: Some(&row), tenant: &row.tenant };
-                if access.file(target, Permission::Read)?.allowed() {
+                if access.peek(target, Permission::Read)?.allowed() {
                     return Ok(true);
                 }
                 if row.kind == NodeKind::Directory {
@@ -206,22 +253,12 @@ fn add_ancestors(tx: &impl Sql, from: NodeId, above: &mut HashSet<NodeId>) -> Re
 }
 
 /// The paths of a sorted list that are `path` or lie below it, by component.
-fn within<'l>(sorted: &'l [String], path: &VirtualPath) -> impl Iterator<Item = &'l String> {
-    let base = path.as_str().to_owned();
-    let below = if path.is_root() { "/".to_owned() } else { format!("{base}/") };
-    let from = sorted.partition_point(|p| p.as_str() < base.as_str());
-    sorted[from..]
-        .iter()
-        .take_while({
-            let base = base.clone();
-            move |p| p.starts_with(base.as_str())
-        })
-        .filter(move |p| **p == base || p.starts_with(below.as_str()))
-}
-
-fn exists_in(tx: &impl Sql, path: &str, tenant: &str) -> Result<bool, ServiceError> {
-    let Ok(path) = VirtualPath::parse(path) else { return Ok(false) };
-    Ok(nodes::find(tx, &path)?.is_some_and(|node| node.tenant == tenant))
+fn within<'l>(sorted: &'l [Arc<str>], path: &VirtualPath) -> impl Iterator<Item = &'l Arc<str>> {
+    let base = path.as_str();
+    let from = sorted.partition_point(|p| **p < *base);
+    let count = sorted[from..].partition_point(|p| p.starts_with(base));
+    let is_inside = move |rest: &str| rest.is_empty() || rest.starts_with('/') || base == "/";
+    sorted[from..from + count].iter().filter(move |p| p.strip_prefix(base).is_some_and(is_inside))
 }
 
 impl<T: Sql> std::fmt::Debug for Reach<'_, '_, T> {

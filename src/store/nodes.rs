@@ -30,6 +30,10 @@ statements! {
     CHILDREN_TOWARDS_TENANT = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, \
          version, mime, created_at_us, modified_at_us, created_by FROM nodes \
          WHERE parent = ?1 AND (tenant = ?2 OR mixed = 1)";
+    /// What lies in a directory and is of another tenant, or holds something that is.
+    FOREIGN_CHILDREN = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+         mime, created_at_us, modified_at_us, created_by FROM nodes \
+         WHERE parent = ?1 AND (tenant <> ?2 OR mixed = 1) LIMIT ?3";
     /// Whether anything lies in a directory.
     ANY_CHILD = "SELECT 1 FROM nodes WHERE parent = ?1 LIMIT 1";
     /// The next directory, by id, in which an owner has a file of a tenant.
@@ -144,6 +148,17 @@ pub fn children(
 /// What lies directly in a directory and is of `tenant`, or is a directory with nodes of several tenants below it.
 pub fn children_towards_tenant(tx: &impl Sql, directory: NodeId, tenant: &str) -> Result<Vec<NodeRow>, StoreError> {
     tx.query(CHILDREN_TOWARDS_TENANT, params![directory, tenant], from_row)
+}
+
+/// Up to `limit` of what lies directly in a directory and is not of `tenant`, or is a directory with nodes of several
+/// tenants below it.
+pub fn foreign_children(
+    tx: &impl Sql,
+    directory: NodeId,
+    tenant: &str,
+    limit: u64,
+) -> Result<Vec<NodeRow>, StoreError> {
+    tx.query(FOREIGN_CHILDREN, params![directory, tenant, limit], from_row)
 }
 
 /// Whether anything lies in a directory.
