@@ -15,8 +15,8 @@
 --   R7  intervals [from_rev, to_rev) of one node do not overlap and are not empty.
 --   R8  every content that a node or a version names exists; its size agrees; it is inline or a blob file, never both.
 --   R9  object and subject of every tuple are entities; entities.key is the hash of (tenant, type, name).
---   R10 a tuple on or of a file entity has the tenant of the file's node, where the node exists.
---   R11 skills has exactly one row for each live, readable SKILL.md, with the path of its node.
+--   R10 a tuple on or of a file entity has the tenant of the file's node, if it was written after the node's present state.
+--   R11 every row of skills belongs to a live SKILL.md and has its path (one that cannot be read has none).
 --   R12 an implicit directory has at least one child and no tuple on it.
 --   R13 for every object type at most one namespace row has to_rev NULL, and intervals do not overlap.
 --   R14 permission_cache rows have rev <= head.rev.

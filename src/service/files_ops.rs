@@ -548,6 +548,7 @@ pub struct FreeDetached;
 
 impl WriteOp for FreeDetached {
     const NAME: &'static str = "detached_free";
+    const UNRECORDED: bool = true;
     /// Whether there may be more.
     type Output = bool;
     type Error = StoreError;

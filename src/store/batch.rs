@@ -53,6 +53,7 @@ impl Core {
             return answer_all(batch, &StoreError::ReadOnly { reason });
         }
         self.shared.metrics.batch_ops.record(batch.len() as f64);
+        self.shared.metrics.queue_depth.set(self.shared.admission.under_way() as f64);
         let (numbers, mark) = (self.counters, self.working.mark());
         match self.attempt(&mut batch, numbers) {
             Ok(()) => {

@@ -57,9 +57,14 @@ impl Slot {
     ) -> Result<R, E> {
         let _alone = NotNested::enter();
         self.deadline.begin(&shared.clock, time);
-        let published = self.begin(shared).inspect_err(|_| self.end())?;
+        let published = self.begin(shared).inspect_err(|error| {
+            self.end();
+            if sqlite::is_busy(error) {
+                shared.busy();
+            }
+        })?;
         let now_us = shared.now_us();
-        let tx = ReadTx { conn: &self.conn, published: &published, now_us };
+        let tx = ReadTx { conn: &self.conn, published: &published, now_us, shared };
         let result = catch_unwind(AssertUnwindSafe(|| f(&tx)));
         self.end();
         result.unwrap_or_else(|panic| resume_unwind(panic))

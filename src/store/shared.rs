@@ -60,7 +60,7 @@ pub(super) struct Gauges {
     pub(super) refused: AtomicU64,
     /// When the oldest message not yet answered was sent, µs after `start`; 0 = none.
     pub(super) oldest_us: AtomicU64,
-    /// The moment of the first look at the clock.
+    /// The moment from which `oldest_us` counts: the first look at it.
     pub(super) start: OnceLock<std::time::Instant>,
 }
 

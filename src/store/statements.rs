@@ -39,3 +39,41 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     LISTS.iter().flat_map(|(file, list)| list.iter().map(move |(name, sql)| (*file, *name, *sql)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Options, Sql, Store, StoreError};
+
+    #[tokio::test]
+    async fn every_statement_can_be_prepared_on_the_current_schema() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::builder(Options::new(dir.path())).open().expect("opens");
+        let prepared = store.read_slow(|tx| {
+            for (file, name, sql) in all() {
+                let prepared = tx.conn.prepare(sql);
+                assert!(
+                    prepared.is_ok(),
+                    "{file}: {name}: {}",
+                    prepared.err().map(|e| e.to_string()).unwrap_or_default()
+                );
+            }
+            Ok::<_, StoreError>(tx.rev())
+        });
+        prepared.await.expect("read");
+        store.close().await.expect("closes");
+    }
+
+    #[test]
+    fn the_register_knows_every_file_that_declares_statements() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+        for entry in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("readable").path();
+            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+            let text = if path.is_file() { std::fs::read_to_string(&path).expect("text") } else { String::new() };
+            if text.lines().any(|line| line == "statements! {") {
+                assert!(LISTS.iter().any(|(file, _)| *file == name), "{name} has no line in LISTS");
+            }
+        }
+    }
+}

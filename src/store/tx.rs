@@ -14,6 +14,7 @@ use super::StoreError;
 use super::backend::sqlite::{self, Trouble};
 use super::op::Origin;
 use super::projection::{Mark, Projection, Published, Working};
+use super::shared::Shared;
 
 /// A parameter. A NULL keeps its type.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -222,6 +223,7 @@ pub struct ReadTx<'a> {
     pub(super) conn: &'a rusqlite::Connection,
     pub(super) published: &'a Published,
     pub(super) now_us: i64,
+    pub(super) shared: &'a Shared,
 }
 
 impl Sql for ReadTx<'_> {
@@ -231,7 +233,11 @@ impl Sql for ReadTx<'_> {
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        sqlite::each(self.conn, sql, params, each)
+        sqlite::each(self.conn, sql, params, each).inspect_err(|error| {
+            if sqlite::is_busy(error) {
+                self.shared.busy();
+            }
+        })
     }
     fn rev(&self) -> Rev {
         self.published.rev
@@ -415,6 +421,7 @@ impl Sql for WriteTx<'_> {
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
+        debug_assert!(sqlite::reads_only(self.conn, sql), "a statement that writes goes through exec: {sql}");
         self.watch(sqlite::each(self.conn, sql, params, each))
     }
     fn rev(&self) -> Rev {

@@ -254,7 +254,6 @@ pub(in crate::store) fn each(
     mut each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let mut statement = bound(conn, sql, params)?;
-    debug_assert!(statement.readonly(), "a statement that writes goes through exec: {sql}");
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(|e| StoreError::sql("reading rows", e))? {
         if each(&Row::Lite(row))?.is_break() {
@@ -262,6 +261,12 @@ pub(in crate::store) fn each(
         }
     }
     Ok(())
+}
+
+/// Whether a statement changes nothing.
+pub(in crate::store) fn reads_only(conn: &Connection, sql: &'static str) -> bool {
+    // A text that cannot be prepared is an error where it is run.
+    conn.prepare_cached(sql).map_or(true, |statement| statement.readonly())
 }
 
 /// Runs a statement that changes rows; returns how many.
