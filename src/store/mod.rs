@@ -274,7 +274,7 @@ impl Inner {
             }
         })?;
         shared.gauges.sent(&shared.clock);
-        let (job, answer) = queue::Job::new(op);
+        let (job, answer) = queue::Job::boxed(op);
         let sent = shared.clock.instant();
         self.writer.send(queue::Queued { job, origin, sent, bytes, permit, rev: 0 });
         Ok(answer)

@@ -122,7 +122,7 @@ pub(super) struct Job<O: WriteOp> {
 
 impl<O: WriteOp> Job<O> {
     /// The message and the end where its answer comes out.
-    pub(super) fn new(op: O) -> (Box<dyn Erased>, oneshot::Receiver<Answer<O>>) {
+    pub(super) fn boxed(op: O) -> (Box<dyn Erased>, oneshot::Receiver<Answer<O>>) {
         let (reply, answer) = oneshot::channel();
         (Box::new(Self { op, outcome: None, reply }), answer)
     }

@@ -179,7 +179,7 @@ const COUNT_FOR_EVER: &str = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT
 #[tokio::test]
 async fn a_read_past_its_deadline_is_ended() {
     let clock = Arc::new(ManualClock::new(0));
-    let t = open_with(|o| o.clock = clock.clone());
+    let t = open_with(|o| o.clock = Arc::<ManualClock>::clone(&clock));
     for slow in [false, true] {
         let clock = Arc::clone(&clock);
         let count = move |tx: &nexus_lite::store::ReadTx<'_>| {

@@ -154,7 +154,7 @@ async fn a_message_past_its_deadline_is_not_begun() {
     let clock = Arc::new(ManualClock::new(1_000_000));
     let t = open_with(|o| {
         o.faults = gate.faults();
-        o.clock = clock.clone();
+        o.clock = Arc::<ManualClock>::clone(&clock);
     });
     gate.shut();
     let first = t.store.submit(origin(), add("first"));
@@ -173,7 +173,7 @@ async fn a_message_past_its_deadline_is_not_begun() {
 #[tokio::test]
 async fn time_never_goes_back_in_the_log() {
     let clock = Arc::new(ManualClock::new(5_000_000));
-    let t = open_with(|o| o.clock = clock.clone());
+    let t = open_with(|o| o.clock = Arc::<ManualClock>::clone(&clock));
     for now in [5_000_000, 9_000_000, 2_000_000, 9_500_000] {
         clock.set(now);
         t.store.submit(origin(), add(&format!("at {now}"))).await.expect("written");
