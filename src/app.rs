@@ -162,6 +162,7 @@ impl App {
             services: Arc::clone(&self.services),
             limits: Limits { body_bytes: self.config.body_limit.0, ..Limits::default() },
             open_access: self.config.open_access,
+            demo: false,
             allowed_hosts: self.config.allowed_hosts.0.clone(),
             cors_origins: self.config.cors_origins.0.clone(),
             engine: status.engine,

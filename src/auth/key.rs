@@ -6,6 +6,8 @@ use std::fmt;
 
 use crate::model::RandomSource;
 
+/// The key that everybody knows. It opens a demo, and nothing else (see `http`).
+pub const DEMO_KEY: &str = "sk-default_admin_dddddddd_eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee";
 /// Shortest text that is looked up, characters.
 pub const KEY_CHARS_MIN: usize = 32;
 /// Longest text that is looked up, characters.

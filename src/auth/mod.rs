@@ -10,7 +10,7 @@ mod names;
 
 pub use hasher::{KeyHasher, NEXUS_SCHEME, SECRET_FILE, SERVER_SCHEME, SecretError};
 pub use index::{AuthIndex, OpenIdentity};
-pub use key::{ApiKey, KEY_CHARS_MAX, KEY_CHARS_MIN};
+pub use key::{ApiKey, DEMO_KEY, KEY_CHARS_MAX, KEY_CHARS_MIN};
 pub use names::{NAME_BYTES_MAX, NameError, check_name};
 
 /// Who is calling, as of one revision. Made by [`AuthIndex::identify`], made again inside a transaction by

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::app::AppError;
+use crate::http::ServeError;
+use crate::service::ServiceError;
 use crate::store::StoreError;
 
 /// Exit codes.
@@ -14,6 +17,8 @@ pub mod exit {
     pub const USAGE: u8 = 64;
     /// The data cannot be used: foreign, newer, damaged.
     pub const DATA: u8 = 65;
+    /// A file that is needed is not there.
+    pub const NO_INPUT: u8 = 66;
     /// Something that is needed is not there: a server, a port, an engine.
     pub const UNAVAILABLE: u8 = 69;
     /// An error of this program.
@@ -90,5 +95,34 @@ impl From<StoreError> for Failure {
             _ => exit::SOFTWARE,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        let text = error.to_string();
+        match error {
+            AppError::Store(inner) => inner.into(),
+            AppError::FirstKey(inner) => Self { message: text, ..inner.into() },
+            AppError::KeyFile { source, path } => Self::file("writing", &path, &source),
+            AppError::Serve(ServeError::Bind { source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                Self::new(exit::NO_PERMISSION, text).hint("ports below 1024 need a right; try --port 8080")
+            }
+            other => Self::new(other.exit_status(), text),
+        }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        let text = error.to_string();
+        match error {
+            ServiceError::Store(inner) => inner.into(),
+            ServiceError::PermissionDenied { hint, .. } => Self::new(exit::NO_PERMISSION, text).hint(hint),
+            ServiceError::NotFound(what) => Self::new(exit::DATA, what),
+            _ => Self::new(exit::DATA, text),
+        }
     }
 }

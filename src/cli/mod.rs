@@ -2,9 +2,16 @@
 //!
 //! The only layer that writes to standard output. Must never hold a rule of the product.
 
+pub mod banner;
+pub mod check;
 pub mod demo;
 pub mod failure;
+pub mod key;
+pub mod offline;
+pub mod running;
 pub mod scratch;
+pub mod serve;
+pub mod settings;
 pub mod waves;
 
 use std::ffi::OsString;
@@ -30,7 +37,11 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Serve(serve::Serve),
+    Demo(demo::Demo),
     Waves(waves::Waves),
+    Key(key::Key),
+    Check(check::Check),
 }
 
 /// Runs the command line and returns the exit code.
@@ -47,7 +58,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let ended = match cli.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Demo(demo) => demo.run(),
         Command::Waves(waves) => waves.run(),
+        Command::Key(key) => key.run(),
+        Command::Check(check) => check.run(),
     };
     ended.unwrap_or_else(|failure| {
         let _ = write!(std::io::stderr().lock(), "{failure}");

@@ -347,8 +347,6 @@ mod tests {
         assert!(status == 69 && text.contains("built without postgres") && !text.contains("hidden"), "{text}");
         assert_eq!(refused(&[("open_access", "true"), ("host", "0.0.0.0")]).0, 78);
         assert!(refused(&[("cors_origins", "*")]).1.contains("`*` is no origin"));
-        assert!(refused(&[("environment", "production")]).1.contains("acknowledge_single_node"));
-        let agreed = [("environment", "production"), ("acknowledge_single_node", "true")];
-        load(&sources(&agreed, &[], "")).expect("valid").check_serving().expect("agreed");
+        load(&sources(&[("environment", "production")], &[], "")).expect("valid").check_serving().expect("warned of");
     }
 }

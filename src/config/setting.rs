@@ -78,7 +78,7 @@ settings! {
     allowed_hosts: List = "";
     /// `development` or `production`.
     environment: Environment = "development";
-    /// In production: one machine and its disk hold everything, and that is accepted.
+    /// One machine and its disk hold everything, and that is accepted: no warning at start.
     acknowledge_single_node: bool = "false";
     /// Secret with which API keys are hashed; without it one is made and kept in the data directory.
     server_secret: Option<Secret> = "";
@@ -109,8 +109,7 @@ impl Config {
         })
     }
 
-    /// Refuses what must not be served: an engine that is not built, an open server beyond loopback, production on
-    /// one node that nobody has agreed to.
+    /// Refuses what must not be served: an engine that is not built, an open server beyond loopback.
     pub fn check_serving(&self) -> Result<(), ConfigError> {
         if self.database_url.is_some() {
             return Err(ConfigError::NotBuilt);
@@ -125,11 +124,6 @@ impl Config {
             return Err(ConfigError::Unsafe(format!(
                 "cors_origins: `{bad}` is no origin; name each one, e.g. http://localhost:5173 (`*` is not accepted)"
             )));
-        }
-        if self.environment == Environment::Production && !self.acknowledge_single_node {
-            let text = "environment = \"production\" with SQLite: one machine and its disk hold everything. \
-                        Plan backups, then set acknowledge_single_node = true";
-            return Err(ConfigError::Unsafe(text.into()));
         }
         Ok(())
     }

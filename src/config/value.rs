@@ -53,6 +53,11 @@ pub struct List(pub Vec<String>);
 pub struct Secret(String);
 
 impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
     /// The text. Not for logs, errors or replies.
     #[must_use]
     pub fn expose(&self) -> &str {

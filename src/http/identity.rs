@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 
 use super::state::Shared;
-use crate::auth::{AuthError, AuthIndex, Caller, OpenIdentity};
+use crate::auth::{AuthError, AuthIndex, Caller, DEMO_KEY, OpenIdentity};
 use crate::store::Note;
 
 /// Names the agent that acts with its user's key.
@@ -43,6 +43,9 @@ fn identify(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Resu
     }
     let now_us = store.clock().now_us();
     let shown = bearer(headers).ok_or(AuthError::Missing)?;
+    if shown == DEMO_KEY && !(shared.app.demo && shared.ip().is_loopback()) {
+        return Err(AuthError::Invalid);
+    }
     let caller = index.identify(shown, agent, now_us, &shared.app.services.hasher)?;
     if let Some(key_id) = &caller.key_id {
         store.note(Note::KeyUsed { key_id: key_id.clone(), at_us: now_us });

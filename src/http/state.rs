@@ -55,6 +55,8 @@ pub struct AppState {
     pub limits: Limits,
     /// Whether everyone is served without a key.
     pub open_access: bool,
+    /// Whether the key that everybody knows opens it: demos only, on loopback only.
+    pub demo: bool,
     /// Host names beside the loopback ones, with or without port.
     pub allowed_hosts: Vec<String>,
     /// Web origins whose pages may call.

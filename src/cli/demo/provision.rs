@@ -1,12 +1,93 @@
 //! Makes the demo's data: every step is a message to the writer.
+//!
+//! The clock stands still meanwhile, so that the manifest can say to the µs when things were made.
 
-use super::manifest;
-use super::script::{self, Ids};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::script::{self, By, Ids, Step};
+use super::{DEMO_KEY, manifest};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::cli::Failure;
 use crate::cli::waves::expect::Expectations;
+use crate::config::{Config, Secret};
 use crate::model::random::SeededRandom;
+use crate::model::{Clock as _, ManualClock, SystemClock};
+use crate::service::files_ops::PutOptions;
+use crate::service::names::EntityName;
+use crate::service::tuples_ops::TupleRequest;
+use crate::service::{Call, ServiceError, files, tuples_ops};
+use crate::store::Options;
+
+/// A demo that is there.
+#[derive(Debug)]
+pub struct Provisioned {
+    /// What it must answer.
+    pub expect: Expectations,
+    /// The key of the untrusted agent, if it was made just now: nobody can read it later.
+    pub agent_key: Option<String>,
+}
 
 /// The expectations of a demo that nobody has made: what the failing control holds.
 #[must_use]
 pub fn expectations_of_a_dry_run() -> Expectations {
     manifest::expectations(&script::steps(&Ids::draw(&SeededRandom::new(0))), 0)
+}
+
+/// Makes a demo in the empty directory of `config` and closes it.
+pub async fn provision(mut config: Config) -> Result<Provisioned, Failure> {
+    let at_us = SystemClock.now_us();
+    let options = Options { clock: Arc::new(ManualClock::new(at_us)), ..Options::new(&config.data_dir) };
+    config.api_key = Some(Secret::new(DEMO_KEY));
+    let app = App::open_with(config, options).await?;
+    let steps = script::steps(&Ids::draw(&**app.store.random()));
+    let mut agent_key = None;
+    for step in &steps {
+        match do_step(&app, step).await {
+            Ok(made) => agent_key = made.or(agent_key),
+            Err(error) => {
+                app.close(None).await?;
+                return Err(error.into());
+            }
+        }
+    }
+    let revision = app.close(None).await?;
+    Ok(Provisioned { expect: Expectations { revision, ..manifest::expectations(&steps, at_us) }, agent_key })
+}
+
+fn call(app: &App, by: By) -> Call {
+    let user = match by {
+        By::System => "system",
+        By::Admin => script::USER,
+    };
+    Call::new(Caller::system(user), "demo".into(), None, app.store.clone(), Arc::clone(&app.caches))
+}
+
+/// Does one step; returns the key it made, if any.
+async fn do_step(app: &App, step: &Step) -> Result<Option<String>, ServiceError> {
+    match step {
+        Step::Directory { by, path } => {
+            files::make_directory(&call(app, *by), files::path_below_root(path)?, false, true).await?;
+        }
+        Step::File { by, path, body } => {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            files::write(&call(app, *by), files::path_below_root(path)?, body, PutOptions::default()).await?;
+        }
+        Step::Tuple { subject, relation, object } => {
+            let request = TupleRequest {
+                subject: EntityName::subject(subject.0, subject.1)?,
+                subject_relation: None,
+                relation: (*relation).into(),
+                object: EntityName::object("file", object)?,
+                tenant: None,
+                expires_at_us: None,
+                has_column_rules: false,
+            };
+            tuples_ops::create(&call(app, By::Admin), request).await?;
+        }
+        Step::Workspace { .. } | Step::Agent { .. } => {}
+    }
+    Ok(None)
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::plan::{Operation, SANDBOX_NAMES};
+use crate::model::Rev;
 
 /// The format of the file, so that another one is refused instead of misread.
 pub const FORMAT: &str = "nexus-lite expectations 1";
@@ -24,6 +25,9 @@ pub struct Expectations {
     /// Every path there is, files and explicit directories; empty where nobody knows.
     #[serde(default)]
     pub paths: Vec<String>,
+    /// The revision of the server at which they hold; 0 where nobody knows.
+    #[serde(default)]
+    pub revision: Rev,
     /// The right results.
     pub operations: Vec<Expected>,
 }
@@ -57,7 +61,7 @@ impl Expectations {
     /// No bodies yet.
     #[must_use]
     pub fn new(source: impl Into<String>) -> Self {
-        Self { format: FORMAT.into(), source: source.into(), paths: Vec::new(), operations: Vec::new() }
+        Self { format: FORMAT.into(), source: source.into(), paths: Vec::new(), revision: 0, operations: Vec::new() }
     }
 
     /// Adds the right result of an operation.

@@ -1,0 +1,31 @@
+//! A data directory without a server: opened, used and closed by one command, under the same lock.
+
+use std::path::Path;
+
+use super::{Failure, exit};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::config::Config;
+use crate::service::Call;
+use crate::store::open::DATABASE_FILE;
+
+/// Who a command is in the changelog.
+const OPERATOR: &str = "admin";
+
+/// Opens the directory; refuses one without a database instead of making it.
+pub async fn open(data_dir: &Path) -> Result<App, Failure> {
+    let database = data_dir.join(DATABASE_FILE);
+    if !database.exists() {
+        let message = format!("there is no database in {} ({DATABASE_FILE})", data_dir.display());
+        let hint = "name the directory of a server with --data-dir, or make one: nexus-lite serve";
+        return Err(Failure::new(exit::NO_INPUT, message).hint(hint));
+    }
+    Ok(App::open(Config::for_directory(data_dir)).await?)
+}
+
+/// A call of the operator of the machine, who can do everything to the files anyway.
+#[must_use]
+pub fn call(app: &App, command: &str) -> Call {
+    let caller = Caller::system(OPERATOR);
+    Call::new(caller, format!("cli-{command}"), None, app.store.clone(), std::sync::Arc::clone(&app.caches))
+}

@@ -1,0 +1,54 @@
+//! `serve`: the server.
+
+use super::banner::{self, Entry};
+use super::running::{Signals, runtime, until_stopped};
+use super::settings::{Settings, start_log};
+use super::{Failure, demo, print};
+use crate::app::App;
+use crate::store::open::DATABASE_FILE;
+
+/// Serves until SIGINT or SIGTERM; a second one ends at once.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Serve {
+    /// Runs until the server has ended.
+    pub fn run(self) -> Result<u8, Failure> {
+        let config = self.settings.load()?;
+        start_log(&config)?;
+        // What must not be served is refused before a directory is made for it.
+        config.check_serving().map_err(|e| Failure::new(e.exit_status(), e.to_string()))?;
+        let new = !config.data_dir.join(DATABASE_FILE).exists();
+        runtime()?.block_on(async move {
+            let signals = Signals::listen()?;
+            let app = App::open(config).await?;
+            let running = match app.serve() {
+                Ok(running) => running,
+                Err(error) => {
+                    app.close(None).await?;
+                    return Err(error.into());
+                }
+            };
+            let first = app.first_key.as_ref().map(|key| key.expose().to_owned());
+            let entry = match &first {
+                _ if app.config().open_access => Entry::Open,
+                Some(key) if app.config().api_key.is_none() => Entry::NewKey(key),
+                _ => Entry::Known,
+            };
+            print(&banner::text(&app, &running.url(), entry, new))?;
+            if demo::knows_demo_key(&app) {
+                tracing::warn!(
+                    "this directory was made by `nexus-lite demo`; its well-known key is refused here. \
+                     Make a key of your own with the server stopped: nexus-lite key create --admin"
+                );
+            }
+            if let Some(line) = banner::one_node(&app) {
+                print(&line)?;
+            }
+            until_stopped(app, running, signals).await
+        })
+    }
+}
