@@ -31,6 +31,7 @@ impl Server {
             services: Arc::clone(&world.services),
             limits: Limits::default(),
             open_access: false,
+            demo: false,
             allowed_hosts: Vec::new(),
             cors_origins: Vec::new(),
             engine: "sqlite",
