@@ -12,22 +12,53 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::decode::{Arguments, decode, write_result};
-use super::methods::{files, skills};
+use super::methods::{admin, agents, files, mounts, rebac, sandboxes, skills, workspaces};
 use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 
 /// Every method, by name. One line each.
 pub static METHODS: &[Entry] = &[
+    entry::<admin::AdminCreateKey>(),
+    entry::<admin::AdminGetKey>(),
+    entry::<admin::AdminListKeys>(),
+    entry::<admin::AdminRevokeKey>(),
+    entry::<admin::AdminUpdateKey>(),
     entry::<files::Delete>(),
+    entry::<agents::DeleteAgent>(),
     entry::<files::Exists>(),
+    entry::<agents::GetAgent>(),
+    entry::<mounts::GetMount>(),
+    entry::<workspaces::GetWorkspaceInfo>(),
+    entry::<mounts::HasMount>(),
     entry::<files::IsDirectory>(),
     entry::<files::List>(),
+    entry::<agents::ListAgents>(),
+    entry::<mounts::ListMounts>(),
+    entry::<workspaces::ListWorkspaces>(),
     entry::<files::Mkdir>(),
     entry::<files::Read>(),
+    entry::<rebac::RebacCheck>(),
+    entry::<rebac::RebacCheckBatch>(),
+    entry::<rebac::RebacCreate>(),
+    entry::<rebac::RebacDelete>(),
+    entry::<rebac::RebacListTuples>(),
+    entry::<agents::RegisterAgent>(),
+    entry::<workspaces::RegisterWorkspace>(),
     entry::<files::Rename>(),
     entry::<files::Rmdir>(),
+    entry::<sandboxes::SandboxConnect>(),
+    entry::<sandboxes::SandboxCreate>(),
+    entry::<sandboxes::SandboxDisconnect>(),
+    entry::<sandboxes::SandboxGetOrCreate>(),
+    entry::<sandboxes::SandboxList>(),
+    entry::<sandboxes::SandboxPause>(),
+    entry::<sandboxes::SandboxResume>(),
+    entry::<sandboxes::SandboxRun>(),
+    entry::<sandboxes::SandboxStatus>(),
+    entry::<sandboxes::SandboxStop>(),
     entry::<skills::SkillsInfo>(),
     entry::<skills::SkillsList>(),
     entry::<files::Stat>(),
+    entry::<workspaces::UnregisterWorkspace>(),
     entry::<files::Write>(),
 ];
 

@@ -6,7 +6,7 @@ use crate::auth::{ApiKey, AuthIndex, Caller, KeyHasher, SERVER_SCHEME, check_nam
 use crate::model::{DEFAULT_TENANT, KeyRow};
 use crate::store::{Origin, Sql, Store, WriteOp, WriteTx, keys};
 
-use super::keys::{not_admin, not_instance_admin, require_admin, visible};
+use super::keys::{KeyInfo, not_admin, not_instance_admin, require_admin, visible};
 use super::{Call, ServiceError};
 
 /// µs in a day.
@@ -176,7 +176,7 @@ pub struct KeyChange {
 }
 
 /// Changes a key and returns it.
-pub async fn update(call: &Call, key_id: String, change: KeyChange) -> Result<KeyRow, ServiceError> {
+pub async fn update(call: &Call, key_id: String, change: KeyChange) -> Result<KeyInfo, ServiceError> {
     if let Some(name) = &change.name {
         check_label(name)?;
     }
@@ -196,10 +196,10 @@ pub struct UpdateKey {
 
 impl WriteOp for UpdateKey {
     const NAME: &'static str = "key_update";
-    type Output = KeyRow;
+    type Output = KeyInfo;
     type Error = ServiceError;
 
-    fn apply(&self, tx: &mut WriteTx<'_>) -> Result<KeyRow, ServiceError> {
+    fn apply(&self, tx: &mut WriteTx<'_>) -> Result<KeyInfo, ServiceError> {
         let before = changeable(tx, &self.caller, &self.key_id)?;
         let mut after = before.clone();
         if let Some(name) = &self.change.name {
@@ -218,7 +218,8 @@ impl WriteOp for UpdateKey {
         if after != before {
             keys::update(tx, before, after.clone())?;
         }
-        Ok(after)
+        let last_used_at_us = keys::last_used(tx, &after.key_id)?;
+        Ok(KeyInfo { row: after, last_used_at_us })
     }
 
     fn bytes(&self) -> usize {

@@ -41,6 +41,12 @@ impl SandboxInfo {
         Self { row, now_us }
     }
 
+    /// Whether it is active.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.row.status == sandboxes::ACTIVE
+    }
+
     /// How long it has been there, or was, in seconds.
     #[must_use]
     pub fn uptime_seconds(&self) -> f64 {

@@ -72,13 +72,18 @@ pub async fn get_or_create(
         if !request.verify {
             return Ok(GivenSandbox { info, verified: false });
         }
-        let id = info.row.sandbox_id.clone();
-        if blocking(providers.provider(&info.row.provider), move |p| p.verify(&id)).await?.unwrap_or(false) {
+        if verify(providers, &info.row).await? {
             return Ok(GivenSandbox { info, verified: true });
         }
         stale = Some(info.row.sandbox_id);
     }
     create(call, providers, request, stale).await
+}
+
+/// Whether the provider of a record has its sandbox.
+pub async fn verify(providers: &Sandboxes, row: &SandboxRow) -> Result<bool, ServiceError> {
+    let id = row.sandbox_id.clone();
+    Ok(blocking(providers.provider(&row.provider), move |p| p.verify(&id)).await?.unwrap_or(false))
 }
 
 /// Lets the provider make a sandbox, then the writer decide whether it is the one.

@@ -1,4 +1,10 @@
 //! One folder per noun, one file per verb. `rpc/registry.rs` lists them.
 
+pub mod admin;
+pub mod agents;
 pub mod files;
+pub mod mounts;
+pub mod rebac;
+pub mod sandboxes;
 pub mod skills;
+pub mod workspaces;

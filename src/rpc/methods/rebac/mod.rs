@@ -1,0 +1,48 @@
+//! Relationship tuples, one method a file.
+
+pub mod check;
+pub mod check_batch;
+pub mod create;
+pub mod delete;
+pub mod list_tuples;
+
+pub use check::RebacCheck;
+pub use check_batch::RebacCheckBatch;
+pub use create::RebacCreate;
+pub use delete::RebacDelete;
+pub use list_tuples::RebacListTuples;
+
+use crate::rpc::RpcError;
+use crate::service::names::EntityName;
+
+/// `(type, id)` of an object.
+pub(super) fn object(parts: &[String]) -> Result<EntityName, RpcError> {
+    match parts {
+        [kind, id] => Ok(EntityName::object(kind, id)?),
+        other => Err(misshapen("object", "(type, id)", other)),
+    }
+}
+
+/// `(type, id)` of a subject that is asked about.
+pub(super) fn subject(parts: &[String]) -> Result<EntityName, RpcError> {
+    match parts {
+        [kind, id] => Ok(EntityName::subject(kind, id)?),
+        other => Err(misshapen("subject", "(type, id)", other)),
+    }
+}
+
+/// `(type, id)` or `(type, id, relation)` of a subject that is granted something.
+pub(super) fn grantee(parts: &[String]) -> Result<(EntityName, Option<String>), RpcError> {
+    match parts {
+        [kind, id] => Ok((EntityName::subject(kind, id)?, None)),
+        [kind, id, relation] => Ok((EntityName::subject(kind, id)?, Some(relation.clone()))),
+        other => Err(misshapen("subject", "(type, id) or (type, id, relation)", other)),
+    }
+}
+
+/// The refusal of a list that is no name, in the words that clients know.
+fn misshapen(what: &str, wanted: &str, parts: &[String]) -> RpcError {
+    let quoted: Vec<String> = parts.iter().map(|part| format!("'{part}'")).collect();
+    let comma = if quoted.len() == 1 { "," } else { "" };
+    RpcError::invalid_params(format_args!("{what} must be {wanted} tuple, got ({}{comma})", quoted.join(", ")))
+}
