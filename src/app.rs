@@ -14,17 +14,19 @@ use crate::auth::{ApiKey, AuthIndex, KeyHasher, SecretError};
 use crate::config::{self, Config, ConfigError};
 use crate::http::{AppState, Limits, Running, ServeError, Server};
 use crate::model::Rev;
-use crate::rebac::{Caches, Graph};
+use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
 use crate::sandbox::Sandboxes;
 use crate::service::{ServiceError, keys_ops};
-use crate::store::{Durability, Options, Store, StoreError};
+use crate::store::{Durability, Options, ReadTx, Sql as _, Store, StoreError, decisions};
 use crate::telemetry::metric;
 
 /// The file that the first key is written to, in the data directory.
 pub const ADMIN_KEY_FILE: &str = "admin.key";
 /// How long a stopping server waits for requests that are under way.
 pub const GRACE: Duration = Duration::from_secs(10);
+/// Rows of the permission cache that are looked at for who asked lately.
+const WARM_ROWS: u64 = 10_000;
 /// Connections for inline reads beside one per worker.
 const SPARE_READERS: usize = 2;
 
@@ -143,6 +145,7 @@ impl App {
             first_key: first_key.map(|new| new.key),
             config,
         };
+        tokio::spawn(warm(app.store.clone(), Arc::clone(&app.caches)));
         Ok(app)
     }
 
@@ -185,6 +188,23 @@ impl App {
         }
         self.store.close().await?;
         Ok(self.store.published().rev)
+    }
+}
+
+/// Fills the closures of those who asked lately, on the slow lane, while the server already serves.
+async fn warm(store: Store, caches: Arc<Caches>) {
+    let fill = move |tx: &ReadTx<'_>| -> Result<usize, StoreError> {
+        let subjects = decisions::warm_subjects(tx, ENGINE_VERSION, WARM_ROWS)?;
+        let env = Env { now_us: tx.now_us(), context: None };
+        for (tenant, kind, id) in &subjects {
+            tx.view::<Graph>().warm(&caches, ObjectRef { tenant, kind, id }, &env);
+        }
+        Ok(subjects.len())
+    };
+    match store.read_slow(fill).await {
+        Ok(subjects) => metric::CACHE_ROWS_WARMED.set(subjects as u64),
+        // The first requests of these subjects take microseconds longer; nothing else depends on it.
+        Err(error) => tracing::warn!(%error, "the permission cache was not warmed"),
     }
 }
 

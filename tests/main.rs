@@ -13,3 +13,5 @@ mod tidy;
 mod dependencies;
 // The store alone: writer, readers, lanes, opening and closing, faults. Its own ops and projection, no rules.
 mod store;
+// The HTTP door: bad input, foreign pages, slow senders, headers. Not what a method answers.
+mod http;

@@ -1,0 +1,108 @@
+//! Who is calling: keys, agents, open mode; and that it is settled before the body.
+
+use serde_json::json;
+
+use super::{Served, Who, object};
+use crate::harness::client::request;
+
+/// A read that everybody with a key may ask.
+const BODY: &[u8] = br#"{"id":1,"params":{"path":"/"}}"#;
+
+#[tokio::test]
+async fn without_a_valid_key_nobody_is_served() {
+    let served = Served::new().await;
+    let good = served.world.key(Who::Alice).expect("a key").to_owned();
+    let wrong = format!("Bearer {}x", &good[..good.len() - 1]);
+    let lower = format!("bearer {good}");
+    let bare = good.clone();
+    for header in [
+        None,
+        Some("Basic Zm9vOmJhcg=="),
+        Some("Bearer "),
+        Some("Bearer sk-short"),
+        Some("Bearer sk-default_admin_00000000_00000000000000000000000000000000"),
+        Some(wrong.as_str()),
+        Some(lower.as_str()),
+        Some(bare.as_str()),
+    ] {
+        let headers: Vec<(&str, &str)> = header.iter().map(|h| ("Authorization", *h)).collect();
+        let answer = served.raw(request("POST", "/api/nfs/exists", &headers, BODY)).await;
+        assert_eq!(answer.status, 401, "{header:?}");
+        let body = object(&answer);
+        assert_eq!(body["detail"], "Invalid or missing API key", "{header:?}");
+        assert!(body["hint"].as_str().is_some_and(|h| h.contains("key")), "{body}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+    let answer = served.send(Who::Alice, "POST", "/api/nfs/exists", &[], BODY).await;
+    assert_eq!(answer.status, 200);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn agents_act_for_their_own_user_only() {
+    let served = Served::new().await;
+    for (who, agent, status) in [
+        (Who::Alice, "alice,Helper", 200),
+        (Who::Alice, "alice,Nobody", 403),
+        (Who::Bob, "alice,Helper", 403),
+        (Who::OtherUser, "alice,Helper", 403),
+        (Who::Alice, "", 200),
+    ] {
+        let answer = served.send(who, "POST", "/api/nfs/exists", &[("X-Agent-ID", agent)], BODY).await;
+        assert_eq!(answer.status, status, "{who:?} as {agent:?}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn whoami_is_always_answered() {
+    let served = Served::new().await;
+    let nobody = json!({
+        "authenticated": false, "subject_type": null, "subject_id": null, "tenant_id": null,
+        "is_admin": false, "inherit_permissions": true, "user": null,
+    });
+    let answer = served.send(Who::Anonymous, "GET", "/api/auth/whoami", &[], b"").await;
+    assert_eq!((answer.status, object(&answer)), (200, nobody.clone()));
+    let bad = [("Authorization", "Bearer sk-bad_x_y_z")];
+    let answer = served.raw(request("GET", "/api/auth/whoami", &bad, b"")).await;
+    assert_eq!((answer.status, object(&answer)), (200, nobody));
+
+    let answer = served.send(Who::Admin, "GET", "/api/auth/whoami", &[], b"").await;
+    let admin = json!({
+        "authenticated": true, "subject_type": "user", "subject_id": "admin", "tenant_id": "default",
+        "is_admin": true, "inherit_permissions": false, "user": "admin",
+    });
+    assert_eq!(object(&answer), admin);
+    let answer = served.send(Who::Alice, "GET", "/api/auth/whoami", &[("X-Agent-ID", "alice,Helper")], b"").await;
+    assert_eq!(object(&answer)["subject_id"], "alice", "the header is not looked at");
+    let answer = served.send(Who::OtherUser, "GET", "/api/auth/whoami", &[], b"").await;
+    assert_eq!(object(&answer)["tenant_id"], "acme");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn open_mode_believes_and_never_makes_an_admin() {
+    let served = Served::with(|state| state.open_access = true).await;
+    for (headers, subject, tenant) in [
+        (vec![], "anonymous", "default"),
+        (vec![("X-Nexus-Subject", "user:carol")], "carol", "default"),
+        (vec![("X-Nexus-Subject", "user:carol"), ("X-Nexus-Tenant-ID", "acme")], "carol", "acme"),
+        (vec![("Authorization", "Bearer sk-acme_dave_11111111_2222")], "dave", "acme"),
+    ] {
+        let who = object(&served.raw(request("GET", "/api/auth/whoami", &headers, b"")).await);
+        let expected = (&json!(true), &json!(subject), &json!(tenant), &json!(false));
+        assert_eq!((&who["authenticated"], &who["subject_id"], &who["tenant_id"], &who["is_admin"]), expected);
+        let answer = served.raw(request("POST", "/api/nfs/exists", &headers, BODY)).await;
+        assert_eq!(answer.status, 200, "{headers:?}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_stranger_is_refused_before_the_body_is_read() {
+    let served = Served::new().await;
+    // The body never comes; the answer does.
+    let head = "POST /api/nfs/write HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n";
+    assert_eq!(served.raw(head.as_bytes().to_vec()).await.status, 401);
+    served.stop().await;
+}
