@@ -22,6 +22,7 @@ pub mod reach;
 pub mod sandboxes;
 pub mod sandboxes_ops;
 pub mod skills;
+pub mod tree;
 pub mod tuples;
 pub mod tuples_ops;
 pub mod workspaces;
