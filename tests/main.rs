@@ -15,3 +15,5 @@ mod dependencies;
 mod store;
 // The HTTP door: bad input, foreign pages, slow senders, headers. Not what a method answers.
 mod http;
+// Methods, one folder per noun and one file per verb: scenarios with what must be in an answer and what must not.
+mod rpc;

@@ -42,7 +42,7 @@ impl Call {
     }
 
     /// What the caller may do in a read transaction of this call; each decision on one path leaves a record.
-    pub fn access<'t>(&'t self, tx: &'t ReadTx<'_>) -> Result<Access<'t, ReadTx<'_>>, ServiceError> {
+    pub fn access<'t, 'c>(&'t self, tx: &'t ReadTx<'c>) -> Result<Access<'t, ReadTx<'c>>, ServiceError> {
         Ok(Access::new(tx, &self.caller, Some(&self.caches))?.noting(&self.store))
     }
 

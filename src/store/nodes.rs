@@ -277,26 +277,35 @@ pub fn detach(tx: &mut WriteTx<'_>, row: &NodeRow) -> Result<(), StoreError> {
 /// a directory found in a detached one is detached itself, so that no run has to go deep.
 pub fn free_detached(tx: &mut WriteTx<'_>, limit: u64) -> Result<u64, StoreError> {
     let mut met = 0;
-    for directory in tx.query(DETACHED, params![limit], |row| row.id(0))? {
-        if met >= limit {
+    while met < limit {
+        let directories = tx.query(DETACHED, params![limit - met], |row| row.id(0))?;
+        if directories.is_empty() {
             break;
         }
-        let found = tx.query(DETACHED_CHILDREN, params![directory, limit - met], |row| {
-            Ok((row.string(0)?, row.id(1)?, row.int(2)?))
-        })?;
-        for (name, id, kind) in &found {
-            if *kind == kind_code(NodeKind::Directory) {
-                tx.exec(DETACH_NODE, params![directory, name, &id.to_string()])?;
-            } else {
-                tx.exec(DELETE_NODE, params![directory, name])?;
-            }
-            versions::end(tx, *id)?;
-            met += 1;
+        for directory in directories {
+            met += free_directory(tx, directory, limit - met)?;
         }
-        if met < limit {
-            tx.exec(DELETE_NODE, params![NOWHERE, &directory.to_string()])?;
-            met += 1;
+    }
+    Ok(met)
+}
+
+/// Frees one detached directory, or as much of it as `limit` allows.
+fn free_directory(tx: &mut WriteTx<'_>, directory: NodeId, limit: u64) -> Result<u64, StoreError> {
+    let found =
+        tx.query(DETACHED_CHILDREN, params![directory, limit], |row| Ok((row.string(0)?, row.id(1)?, row.int(2)?)))?;
+    let mut met = 0;
+    for (name, id, kind) in &found {
+        if *kind == kind_code(NodeKind::Directory) {
+            tx.exec(DETACH_NODE, params![directory, name, &id.to_string()])?;
+        } else {
+            tx.exec(DELETE_NODE, params![directory, name])?;
         }
+        versions::end(tx, *id)?;
+        met += 1;
+    }
+    if met < limit {
+        tx.exec(DELETE_NODE, params![NOWHERE, &directory.to_string()])?;
+        met += 1;
     }
     Ok(met)
 }

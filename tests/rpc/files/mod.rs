@@ -1,0 +1,28 @@
+//! Files and directories.
+
+mod delete;
+mod exists;
+mod list;
+mod mkdir;
+mod read;
+mod rename;
+mod revoke;
+mod rmdir;
+mod tenants;
+mod write;
+
+use serde_json::json;
+
+use super::{grant, ok, write};
+use crate::harness::world::{Who, World};
+
+/// `/w`, a directory of the admin with a file of hers; below it `/w/alice`, where alice may write and bob may read.
+pub(crate) async fn shared_world() -> World {
+    let world = World::new().await;
+    ok(&world, Who::Admin, "mkdir", json!({"path": "/w"})).await;
+    ok(&world, Who::Admin, "mkdir", json!({"path": "/w/alice"})).await;
+    write(&world, Who::Admin, "/w/secret.txt", "secret").await;
+    grant(&world, ("user", "alice"), "direct_editor", "/w/alice").await;
+    grant(&world, ("user", "bob"), "direct_viewer", "/w/alice").await;
+    world
+}
