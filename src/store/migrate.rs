@@ -127,3 +127,62 @@ fn apply(conn: &rusqlite::Connection, number: u64, migration: &Migration, now_us
     tracing::info!(number, name = migration.name, "migrated");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::Durability;
+    use crate::store::backend::sqlite::RwConnection;
+
+    const FIRST: Migration = Migration {
+        name: "1",
+        sql: "CREATE TABLE migrations (id INTEGER PRIMARY KEY, name TEXT, checksum TEXT, applied_at_us INTEGER); \
+            CREATE TABLE t (a TEXT)",
+    };
+    const SECOND: Migration = Migration { name: "2", sql: "ALTER TABLE t ADD COLUMN b TEXT" };
+    const BAD: Migration = Migration { name: "2", sql: "CREATE TABLE u (a TEXT); CREATE TABLE t (a TEXT)" };
+
+    fn database() -> (tempfile::TempDir, std::path::PathBuf, RwConnection) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("db.sqlite");
+        let conn = RwConnection::open(&path, None, Durability::Full, &Arc::default()).expect("opens");
+        (dir, path, conn)
+    }
+
+    fn tables(conn: &rusqlite::Connection) -> i64 {
+        conn.query_row("SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table'", [], |row| row.get(0)).expect("runs")
+    }
+
+    #[test]
+    fn each_is_applied_once_with_a_copy_before() {
+        let (dir, path, conn) = database();
+        run(&conn, &path, &[FIRST], 1).expect("migrates");
+        conn.execute("INSERT INTO t (a) VALUES ('kept')", []).expect("written");
+        for _ in 0..2 {
+            run(&conn, &path, &[FIRST, SECOND], 2).expect("migrates");
+        }
+        assert_eq!(version(&conn).expect("read"), 2);
+        let kept: String = conn.query_row("SELECT a FROM t WHERE b IS NULL", [], |row| row.get(0)).expect("runs");
+        assert_eq!(kept, "kept");
+        assert!(dir.path().join("db.before-migration-1.sqlite").exists());
+    }
+
+    #[test]
+    fn one_that_fails_leaves_nothing_of_itself() {
+        let (_dir, path, conn) = database();
+        run(&conn, &path, &[FIRST], 1).expect("migrates");
+        assert!(run(&conn, &path, &[FIRST, BAD], 2).is_err());
+        assert_eq!((version(&conn).expect("read"), tables(&conn)), (1, 2), "not even its first statement");
+        run(&conn, &path, &[FIRST, SECOND], 3).expect("the mended one runs");
+    }
+
+    #[test]
+    fn a_changed_or_newer_history_is_refused() {
+        let (_dir, path, conn) = database();
+        run(&conn, &path, &[FIRST, SECOND], 1).expect("migrates");
+        assert!(matches!(run(&conn, &path, &[FIRST], 2), Err(StoreError::Unusable { .. })), "newer");
+        assert!(matches!(run(&conn, &path, &[FIRST, BAD], 2), Err(StoreError::Unusable { .. })), "changed");
+    }
+}

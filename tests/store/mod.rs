@@ -3,6 +3,7 @@
 mod lanes;
 mod open;
 mod publish;
+mod rules;
 mod writer;
 
 use std::collections::BTreeMap;

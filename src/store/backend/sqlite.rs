@@ -113,6 +113,9 @@ impl RwConnection {
         let pages: i64 = self.conn.pragma_query_value(None, "page_count", |r| r.get(0))?;
         if pages == 0 {
             self.conn.execute_batch(CREATION_PRAGMAS)?;
+        } else if self.conn.pragma_query_value(None, "application_id", |r| r.get::<_, i32>(0))? != APPLICATION_ID {
+            // Seen from outside it could not be told: a journal lay beside it.
+            return Err(rusqlite::Error::InvalidPath("a database of another program".into()));
         }
         // WAL: readers never wait for the writer, nor it for them.
         let mode: String = self.conn.pragma_update_and_check(None, "journal_mode", "WAL", |r| r.get(0))?;
