@@ -5,6 +5,10 @@
 // What tests and benchmarks share; no tests of its own but of the tools.
 #[expect(dead_code, reason = "shared with the benchmarks; each uses a part")]
 mod harness;
+// What survives crashes.
+mod crash;
+// What is remembered, and at which revision.
+mod cache;
 // Tests of those tools.
 mod tools;
 // Rules about the text of the project.

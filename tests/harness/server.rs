@@ -1,10 +1,9 @@
 //! The real HTTP server over a world, on a free port of the loopback interface.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_lite::http::{AppState, Limits, Running};
+use nexus_lite::http::{AppState, Running};
 
 use super::client::Client;
 use super::world::{Who, World};
@@ -25,18 +24,7 @@ impl Server {
 
     /// Serves `world` with a last word on the state.
     pub(crate) fn with(world: &World, tune: impl FnOnce(&mut AppState)) -> Self {
-        let mut state = AppState {
-            store: world.store.clone(),
-            caches: Arc::clone(&world.caches),
-            services: Arc::clone(&world.services),
-            limits: Limits::default(),
-            open_access: false,
-            demo: false,
-            allowed_hosts: Vec::new(),
-            cors_origins: Vec::new(),
-            engine: "sqlite",
-            durability: "full",
-        };
+        let mut state = world.app.state();
         tune(&mut state);
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let running = nexus_lite::http::Server::start(state, any_port, GRACE).expect("a free port");

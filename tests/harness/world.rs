@@ -9,15 +9,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_lite::auth::{ApiKey, AuthError, AuthIndex, KeyHasher, SERVER_SCHEME};
+use nexus_lite::app::App;
+use nexus_lite::auth::{ApiKey, AuthError, AuthIndex, SERVER_SCHEME};
+use nexus_lite::config::Config;
 use nexus_lite::model::random::{SeededRandom, SharedRandom};
 use nexus_lite::model::time::SharedClock;
 use nexus_lite::model::{AgentRow, KeyRow, ManualClock, OsRandom, Rev, SystemClock};
-use nexus_lite::rebac::{Caches, Graph};
+use nexus_lite::rebac::Caches;
 use nexus_lite::rpc::context::Services;
 use nexus_lite::rpc::registry::Params;
 use nexus_lite::rpc::{RequestContext, RpcError, dispatch};
-use nexus_lite::sandbox::Sandboxes;
 use nexus_lite::service::Call;
 use nexus_lite::store::{
     FaultPoint, Faults, Options, Origin, Sql, Store, StoreError, WriteOp, WriteTx, agents, entities, keys,
@@ -115,6 +116,8 @@ impl Default for Setup {
 
 /// A store with people in it.
 pub(crate) struct World {
+    /// The open system, as the server has it.
+    pub(crate) app: App,
     pub(crate) store: Store,
     pub(crate) caches: Arc<Caches>,
     pub(crate) services: Arc<Services>,
@@ -136,18 +139,18 @@ impl World {
     pub(crate) async fn with(setup: Setup) -> Self {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
         let path = dir.path().join("data");
-        let mut world = Self::open(&path, setup);
+        let mut world = Self::open(&path, setup).await;
         world.dir = Some(dir);
         world.people().await;
         world
     }
 
     /// Opens the directory of a world that was closed; its people are still in it, their keys in `keys`.
-    pub(crate) fn again(path: &Path, setup: Setup, keys: HashMap<Who, String>) -> Self {
-        Self { keys, ..Self::open(path, setup) }
+    pub(crate) async fn again(path: &Path, setup: Setup, keys: HashMap<Who, String>) -> Self {
+        Self { keys, ..Self::open(path, setup).await }
     }
 
-    fn open(path: &Path, setup: Setup) -> Self {
+    async fn open(path: &Path, setup: Setup) -> Self {
         let gates = Arc::new(Gates::default());
         let manual = setup.injected.then(|| Arc::new(ManualClock::new(START_US)));
         let mut options = Options::new(path);
@@ -163,15 +166,12 @@ impl World {
             options.random = Arc::new(OsRandom);
         }
         (setup.tune)(&mut options);
-        let store = Store::builder(options).project::<Graph>().project::<AuthIndex>().open().expect("the store opens");
-        let services = Services {
-            sandboxes: Arc::new(Sandboxes::new(path)),
-            hasher: Arc::new(KeyHasher::new(b"the secret of a server under test")),
-        };
+        let app = App::open_with(Config::for_directory(path), options).await.expect("the system opens");
         Self {
-            store,
-            caches: Arc::new(Caches::new()),
-            services: Arc::new(services),
+            store: app.store.clone(),
+            caches: Arc::clone(&app.caches),
+            services: Arc::clone(&app.services),
+            app,
             clock: manual,
             gates,
             keys: HashMap::new(),

@@ -1,0 +1,7 @@
+//! What is remembered, and at which revision: the permission cache that answers nothing, and the moment between
+//! COMMIT and publish.
+
+// The record of decisions: what it holds, and that no answer depends on it.
+mod decisions;
+// Data and permissions of one revision, at the worst moments.
+mod new_enemy;
