@@ -34,7 +34,7 @@ fn operands(schema: &Schema, node: &Node) -> Vec<NodeId> {
     names.into_iter().filter_map(|name| if let Name::Node(node) = name { Some(node) } else { None }).collect()
 }
 
-/// The shortest way from `from` to `to`, both named.
+/// The shortest way from the exclusion `to` over its operand `from` back to it, in names.
 fn way_back(schema: &Schema, operands: &[Vec<NodeId>], from: NodeId, to: NodeId) -> String {
     let mut came_from = vec![None; operands.len()];
     let mut queue = std::collections::VecDeque::from([from]);
@@ -53,5 +53,6 @@ fn way_back(schema: &Schema, operands: &[Vec<NodeId>], from: NodeId, to: NodeId)
     while let Some(Some(before)) = way.last().map(|at| came_from[*at as usize]) {
         way.push(before);
     }
+    way.push(to);
     way.iter().rev().map(|node| schema.place(*node)).collect::<Vec<_>>().join(" -> ")
 }

@@ -1,1 +1,12 @@
 //! Tests of the engine as a whole: truth tables, traps, and the comparison with the oracle.
+//!
+//! Every check of a [`World`](world::World) is made by cache, without, by the general evaluator and by a filter, and all
+//! must agree, so that each test of a rule is a test of all ways to it.
+
+mod caching;
+mod general;
+mod oracle;
+mod property;
+mod tables;
+mod traps;
+mod world;

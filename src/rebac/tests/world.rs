@@ -1,0 +1,263 @@
+//! A store in miniature: names, tuples and namespaces in text, applied to a graph one revision at a time.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use crate::model::{Change, Delta, EntityId, EntityRow, NamespaceRow, Rev, TupleRow};
+use crate::store::Projection;
+
+/// The tenant of a text that names none.
+pub(super) const HOME: &str = "home";
+
+/// `[tenant|]kind:id[#relation]`, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Who {
+    pub(super) tenant: String,
+    pub(super) kind: String,
+    pub(super) id: String,
+    pub(super) set: Option<String>,
+}
+
+pub(super) fn who(text: &str) -> Who {
+    let named = text.split_once('|').filter(|(tenant, _)| !tenant.contains(':'));
+    let (tenant, rest) = named.unwrap_or((HOME, text));
+    let public = rest == "*" || rest.starts_with("*#");
+    let (kind, rest) = if public { ("*", rest) } else { rest.split_once(':').expect("kind:id") };
+    let (id, set) = rest.split_once('#').map_or((rest, None), |(id, set)| (id, Some(set.to_owned())));
+    Who { tenant: tenant.into(), kind: kind.into(), id: id.into(), set }
+}
+
+impl Who {
+    pub(super) fn object(&self) -> ObjectRef<'_> {
+        ObjectRef { tenant: &self.tenant, kind: &self.kind, id: &self.id }
+    }
+}
+
+/// The parts of a tuple beside its identity.
+#[derive(Debug, Clone, Default)]
+pub(super) struct With {
+    pub(super) expires: Option<i64>,
+    pub(super) condition: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct World {
+    pub(super) graph: Graph,
+    pub(super) tuples: BTreeMap<(Who, String, Who), TupleRow>,
+    pub(super) namespaces: BTreeMap<String, Value>,
+    names: BTreeMap<Who, EntityId>,
+    next: EntityId,
+    pub(super) rev: Rev,
+    pub(super) env: Env,
+    pub(super) caches: Arc<Caches>,
+    /// Compare the ways to an answer; off where their cost would be the test.
+    pub(super) compare: bool,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let namespaces = default_namespaces().map(|(kind, config)| (kind.to_owned(), config.clone())).collect();
+        Self {
+            graph: Graph::new(),
+            tuples: BTreeMap::new(),
+            namespaces,
+            names: BTreeMap::new(),
+            next: 1,
+            rev: 0,
+            env: Env { now_us: 1_000, context: None },
+            caches: Arc::new(Caches::new()),
+            compare: true,
+        }
+    }
+
+    /// One committed and published operation.
+    fn commit(&mut self, changes: &[Change]) {
+        self.rev += 1;
+        changes.iter().for_each(|change| self.graph.apply(change, self.rev));
+        self.graph.publish(self.rev);
+    }
+
+    fn intern(&mut self, name: &Who, changes: &mut Vec<Change>) -> EntityId {
+        let name = Who { set: None, ..name.clone() };
+        if let Some(id) = self.names.get(&name) {
+            return *id;
+        }
+        let id = self.next;
+        self.next += 1;
+        changes.push(Change::Entity(Delta::insert(row(id, &name))));
+        self.names.insert(name, id);
+        id
+    }
+
+    pub(super) fn id(&self, text: &str) -> EntityId {
+        self.names[&who(text)]
+    }
+
+    /// `subject relation object`, separated by blanks.
+    pub(super) fn grant(&mut self, tuple: &str) -> &mut Self {
+        self.grant_with(tuple, With::default())
+    }
+
+    pub(super) fn grant_until(&mut self, tuple: &str, expires: i64) -> &mut Self {
+        self.grant_with(tuple, With { expires: Some(expires), condition: None })
+    }
+
+    pub(super) fn grant_if(&mut self, tuple: &str, condition: &str) -> &mut Self {
+        self.grant_with(tuple, With { expires: None, condition: Some(condition.to_owned()) })
+    }
+
+    pub(super) fn grant_with(&mut self, tuple: &str, with: With) -> &mut Self {
+        let (subject, relation, object) = parts(tuple);
+        let mut changes = Vec::new();
+        let row = TupleRow {
+            tuple_id: tuple.to_owned(),
+            object: self.intern(&object, &mut changes),
+            relation: relation.clone(),
+            subject: self.intern(&subject, &mut changes),
+            subject_relation: subject.set.clone(),
+            created_at_us: 0,
+            expires_at_us: with.expires,
+            condition: with.condition,
+            created_by: "user:test".into(),
+            rev: self.rev,
+        };
+        let before = self.tuples.insert((subject, relation, object), row.clone());
+        changes.push(Change::Tuple(Delta { before, after: Some(row) }));
+        self.commit(&changes);
+        self
+    }
+
+    /// Takes a tuple back; nothing happens if there is none.
+    pub(super) fn revoke(&mut self, tuple: &str) -> &mut Self {
+        if let Some(row) = self.tuples.remove(&parts(tuple)) {
+            self.commit(&[Change::Tuple(Delta::delete(row))]);
+        }
+        self
+    }
+
+    pub(super) fn namespace(&mut self, kind: &str, config: Value) -> &mut Self {
+        let row = namespace_row(kind, &config);
+        self.commit(&[Change::Namespace(Delta::insert(row))]);
+        self.namespaces.insert(kind.to_owned(), config);
+        self
+    }
+
+    /// Deletes the stored namespace: the default, if there is one, applies again.
+    pub(super) fn drop_namespace(&mut self, kind: &str) -> &mut Self {
+        self.commit(&[Change::Namespace(Delta::delete(namespace_row(kind, &json!({}))))]);
+        match default_namespace(kind) {
+            Some(default) => self.namespaces.insert(kind.to_owned(), default.clone()),
+            None => self.namespaces.remove(kind),
+        };
+        self
+    }
+
+    /// Gives an entity another name; its tuples follow.
+    pub(super) fn rename(&mut self, from: &str, to: &str) -> &mut Self {
+        let (from, to) = (who(from), who(to));
+        let id = self.names.remove(&from).expect("a known entity");
+        self.names.insert(to.clone(), id);
+        let moved = |name: &Who| {
+            if name.object() == from.object() { Who { set: name.set.clone(), ..to.clone() } } else { name.clone() }
+        };
+        let tuples = std::mem::take(&mut self.tuples);
+        self.tuples = tuples.into_iter().map(|((s, r, o), row)| ((moved(&s), r, moved(&o)), row)).collect();
+        self.commit(&[Change::Entity(Delta::update(row(id, &from), row(id, &to)))]);
+        self
+    }
+
+    /// Removes an entity with all its tuples, as the removal of a file does.
+    pub(super) fn remove(&mut self, text: &str) -> &mut Self {
+        let gone = who(text);
+        let Some(id) = self.names.remove(&gone) else { return self };
+        let of_it = |(s, _, o): &(Who, String, Who)| s.object() == gone.object() || o.object() == gone.object();
+        let keys: Vec<_> = self.tuples.keys().filter(|key| of_it(key)).cloned().collect();
+        let rows = keys.iter().filter_map(|key| self.tuples.remove(key));
+        let mut changes: Vec<_> = rows.map(|row| Change::Tuple(Delta::delete(row))).collect();
+        changes.push(Change::Entity(Delta::delete(row(id, &gone))));
+        self.commit(&changes);
+        self
+    }
+
+    pub(super) fn at(&mut self, now_us: i64) -> &mut Self {
+        self.env.now_us = now_us;
+        self
+    }
+
+    pub(super) fn context(&mut self, context: Value) -> &mut Self {
+        self.env.context = context.as_object().cloned().map(Arc::new);
+        self
+    }
+
+    /// `subject permission object`, decided in every way there is.
+    pub(super) fn ask(&self, question: &str) -> Verdict {
+        self.ask_as_owner(question, None)
+    }
+
+    pub(super) fn ask_as_owner(&self, question: &str, owner: Option<EntityId>) -> Verdict {
+        let (subject, permission, object) = parts(question);
+        let query = Query { subject: subject.object(), permission: &permission, object: object.object() };
+        self.decide(&self.graph, &query, LeafFacts { owner })
+    }
+
+    /// The answer of `graph`, which may be an older one.
+    pub(super) fn decide(&self, graph: &Graph, query: &Query<'_>, leaf: LeafFacts) -> Verdict {
+        let budget = &mut Budget::edges(10_000_000);
+        let uncached = graph.check(query, leaf, &self.env, None, budget);
+        if !self.compare {
+            return uncached;
+        }
+        let cached = graph.check(query, leaf, &self.env, Some(&self.caches), budget);
+        assert_eq!(cached, uncached, "cached and uncached differ: {query:?}");
+        let again = graph.check(query, leaf, &self.env, Some(&self.caches), budget);
+        assert_eq!(again, uncached, "cached at the second time: {query:?}");
+        let general = graph.check_general(query, leaf, &self.env, budget);
+        assert_eq!(general, uncached, "general and walk differ: {query:?}");
+        if query.object.kind == "file" {
+            let caches = Some(&*self.caches);
+            let mut filter = graph.filter(query.subject, query.permission, query.object.tenant, &self.env, caches);
+            assert_eq!(filter.check(query.object.id, leaf, budget), uncached, "filter differs: {query:?}");
+        }
+        uncached
+    }
+
+    pub(super) fn allows(&self, question: &str) -> bool {
+        self.ask(question) == Verdict::Allow
+    }
+
+    #[track_caller]
+    pub(super) fn yes(&mut self, question: &str) -> &mut Self {
+        assert_eq!(self.ask(question), Verdict::Allow, "{question}");
+        self
+    }
+
+    #[track_caller]
+    pub(super) fn no(&mut self, question: &str) -> &mut Self {
+        assert_eq!(self.ask(question), Verdict::Deny, "{question}");
+        self
+    }
+}
+
+fn row(id: EntityId, name: &Who) -> EntityRow {
+    EntityRow { id, tenant: name.tenant.clone(), kind: name.kind.clone(), name: name.id.clone() }
+}
+
+pub(super) fn namespace_row(kind: &str, config: &Value) -> NamespaceRow {
+    NamespaceRow {
+        namespace_id: kind.into(),
+        object_type: kind.into(),
+        config: config.to_string(),
+        created_at_us: 0,
+        updated_at_us: 0,
+    }
+}
+
+/// `subject relation object`.
+pub(super) fn parts(text: &str) -> (Who, String, Who) {
+    let mut words = text.split(' ');
+    let mut next = || words.next().expect("three words");
+    let (subject, relation, object) = (next(), next(), next());
+    (who(subject), relation.to_owned(), who(object))
+}
