@@ -10,8 +10,9 @@ use crate::model::{Change, Delta, Rev};
 
 use super::StoreError;
 use super::op::Origin;
+use super::row::Row;
 use super::statements::statements;
-use super::tx::{Row, Sql, WriteTx};
+use super::tx::{Sql, WriteTx};
 
 statements! {
     /// The row of one operation.

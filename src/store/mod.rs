@@ -56,6 +56,7 @@ pub mod op;
 pub mod open;
 pub mod options;
 pub mod projection;
+pub mod row;
 pub mod sandboxes;
 pub mod skills;
 pub mod statements;
@@ -72,8 +73,9 @@ pub use op::{Origin, WriteOp};
 pub use open::{Builder, DATABASE_FILE, WAL_FILE};
 pub use options::{Durability, Limits, Options};
 pub use projection::{Projection, Published};
+pub use row::{Row, Val};
 pub use status::Status;
-pub use tx::{ReadTx, Row, Sql, Val, WriteTx};
+pub use tx::{ReadTx, Sql, WriteTx};
 
 /// Bodies up to this size lie in the database; larger ones are blob files, written by the request.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;

@@ -13,8 +13,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
 
+use crate::store::row::{Row, Val};
 use crate::store::shared::Shared;
-use crate::store::tx::{Row, Val};
 use crate::store::{Durability, StoreError};
 
 /// `PRAGMA application_id` of our databases: "NxLt".
