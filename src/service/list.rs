@@ -5,6 +5,7 @@
 
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -76,7 +77,7 @@ pub struct Listing {
 
 /// Lists a directory. A file and what does not exist list as empty.
 pub async fn list(call: &Call, query: ListQuery) -> Result<Listing, ServiceError> {
-    let (caller, caches, asked) = (call.caller.clone(), call.caches.clone(), query.clone());
+    let (caller, caches, asked) = (call.caller.clone(), Arc::clone(&call.caches), query.clone());
     let inline = move |tx: &ReadTx<'_>| {
         let access = Access::new(tx, &caller, Some(&caches))?;
         walk(tx, &access, &asked, Some(INLINE_ROWS_MAX))
@@ -84,7 +85,7 @@ pub async fn list(call: &Call, query: ListQuery) -> Result<Listing, ServiceError
     if let Some(listing) = call.read(inline).await? {
         return Ok(listing);
     }
-    let (caller, caches) = (call.caller.clone(), call.caches.clone());
+    let (caller, caches) = (call.caller.clone(), Arc::clone(&call.caches));
     let slow = move |tx: &ReadTx<'_>| {
         let access = Access::new(tx, &caller, Some(&caches))?.spending(Budget::edges(SLOW_EDGES_MAX));
         walk(tx, &access, &query, None)

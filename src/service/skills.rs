@@ -4,6 +4,7 @@
 //! is one query per tier and the READ filter, at one revision; a skill's file decides who may see it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::auth::Caller;
 use crate::model::VirtualPath;
@@ -89,7 +90,7 @@ pub async fn list(call: &Call, tier: Option<&str>) -> Result<Vec<Skill>, Service
         Some(Some(tier)) => vec![tier],
         Some(None) => return Ok(Vec::new()),
     };
-    let (caller, caches) = (call.caller.clone(), call.caches.clone());
+    let (caller, caches) = (call.caller.clone(), Arc::clone(&call.caches));
     call.read(move |tx| readable(&Access::new(tx, &caller, Some(&caches))?, &tiers)).await
 }
 

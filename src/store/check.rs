@@ -84,7 +84,7 @@ statements! {
         UNION ALL SELECT n.id, tree.path || '/' || n.name FROM tree JOIN nodes AS n ON n.parent = tree.id) \
         SELECT 'the skill of node ' || CAST(s.node AS TEXT) || ' has no live SKILL.md at its path' FROM skills AS s \
         WHERE NOT EXISTS (SELECT 1 FROM tree JOIN nodes AS n ON n.id = tree.id \
-        WHERE tree.id = s.node AND tree.path = s.path AND n.name = 'SKILL.md' AND n.type = 0)";
+        WHERE tree.id = s.node AND tree.path = s.path AND LOWER(n.name) = 'skill.md' AND n.type = 0)";
     /// R12: an implicit directory is there for something.
     CHECK_R12 = "WITH RECURSIVE tree (id, path) AS (SELECT CAST(1 AS BIGINT), CAST('' AS TEXT) \
         UNION ALL SELECT n.id, tree.path || '/' || n.name FROM tree JOIN nodes AS n ON n.parent = tree.id) \

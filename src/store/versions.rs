@@ -90,7 +90,7 @@ pub(super) fn end(tx: &mut WriteTx<'_>, node: NodeId) -> Result<(), StoreError> 
 
 /// The versions of a file, newest first.
 pub fn of_node(tx: &impl Sql, node: NodeId) -> Result<Vec<VersionRow>, StoreError> {
-    tx.query(VERSIONS_OF, params![node], |row| from_row(row))
+    tx.query(VERSIONS_OF, params![node], from_row)
 }
 
 fn from_row(row: &Row<'_>) -> Result<VersionRow, StoreError> {

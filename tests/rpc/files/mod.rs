@@ -9,6 +9,7 @@ mod rename;
 mod revoke;
 mod rmdir;
 mod tenants;
+mod walk;
 mod write;
 
 use serde_json::json;
