@@ -9,6 +9,8 @@ mod harness;
 mod crash;
 // What is remembered, and at which revision.
 mod cache;
+// Who may call what.
+mod authz;
 // Tests of those tools.
 mod tools;
 // Rules about the text of the project.

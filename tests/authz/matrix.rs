@@ -1,0 +1,223 @@
+//! Every method of the registry as the admin, the owner, a stranger, an agent without rights, a user of another
+//! tenant and nobody, with the smallest parameters that make sense.
+//!
+//! One row per method says who gets what. Beside that it holds for every cell: who has no right learns nothing (no
+//! name, body, etag or id that he did not send); what a method of the kind `read` does moves no revision; what
+//! another kind changes is a message of the list of writer messages.
+
+use std::collections::BTreeSet;
+
+use nexus_lite::rpc::registry::METHODS;
+use nexus_lite::rpc::{Access, ErrorCode};
+use nexus_lite::service::ops::OPS;
+use nexus_lite::store::{Durability, Sql, StoreError};
+use serde_json::{Value, json};
+
+use crate::harness::client::Failure;
+use crate::harness::server::Server;
+use crate::harness::world::{HOME, Setup, Who, World};
+
+/// The columns, in the order of the table's outcomes.
+const COLUMNS: [Who; 5] = [Who::Admin, Who::Alice, Who::Stranger, Who::Agent, Who::OtherUser];
+
+/// What a caller gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// A result.
+    Yes,
+    /// A result that holds nothing the caller did not send.
+    Blind,
+    /// An error of this code, which holds nothing the caller did not send.
+    No(ErrorCode),
+}
+use Outcome::{Blind, No, Yes};
+
+const DENIED: Outcome = No(ErrorCode::PermissionDenied);
+
+/// One method.
+struct Row {
+    method: &'static str,
+    /// Admin, owner, stranger, agent, another tenant's user.
+    outcomes: [Outcome; 5],
+    /// What must be there first, done in this order.
+    before: Before,
+    /// What alice does last, with what that gave back.
+    then: Option<(&'static str, Params)>,
+    /// The smallest sensible parameters.
+    params: Params,
+}
+
+/// Calls that must succeed before a cell is tried; their results are in [`Scene::made`].
+type Before = fn(&Scene) -> Vec<(Who, &'static str, Value)>;
+
+/// Makes the parameters for one cell.
+type Params = fn(&Scene) -> Value;
+
+/// What one cell plays with: a directory of alice with a file, shared with bob, made for this cell alone.
+struct Scene {
+    /// Unique in the run.
+    tag: String,
+    directory: String,
+    file: String,
+    /// The id of bob's right to the file.
+    tuple: String,
+    /// What the calls before gave back.
+    made: Vec<Value>,
+    /// What must not reach whoever has no right.
+    secrets: Vec<String>,
+}
+
+#[path = "table.rs"]
+mod table;
+
+fn home() -> String {
+    format!("/tenant:{HOME}/user:alice")
+}
+
+async fn ok(world: &World, who: Who, method: &str, params: Value) -> Value {
+    let said = params.to_string();
+    world.rpc(who, method, params).await.unwrap_or_else(|e| panic!("{who:?} {method} {said}: {e:?}"))
+}
+
+impl Scene {
+    async fn new(world: &World, tag: String) -> Self {
+        let directory = format!("{}/{tag}", home());
+        let file = format!("{directory}/name-of-{tag}.txt");
+        let body = format!("body of {tag}");
+        let written = ok(world, Who::Alice, "write", json!({"path": file, "content": body})).await;
+        let etag = written["bytes_written"]["etag"].as_str().expect("an etag").to_owned();
+        let viewer = json!({"subject": ["user", "bob"], "relation": "direct_viewer", "object": ["file", file]});
+        let tuple = ok(world, Who::Alice, "rebac_create", viewer).await.as_str().expect("an id").to_owned();
+        let encoded = {
+            use base64::Engine as _;
+            base64::engine::general_purpose::STANDARD.encode(&body)
+        };
+        let names = ["name-of-", "skill-of-", "alice,"].map(|prefix| format!("{prefix}{tag}"));
+        let mut secrets = vec![directory.clone(), body, encoded, etag, tuple.clone()];
+        secrets.extend(names);
+        Self { tag, directory, file, tuple, made: Vec::new(), secrets }
+    }
+}
+
+/// A world of which alice owns her home, on a disk that need not be waited for.
+async fn world() -> World {
+    let hasty = |options: &mut nexus_lite::store::Options| options.durability = Durability::Relaxed;
+    let world = World::with(Setup { tune: Box::new(hasty), ..Setup::default() }).await;
+    ok(&world, Who::Admin, "mkdir", json!({"path": home(), "parents": true})).await;
+    let owner = json!({"subject": ["user", "alice"], "relation": "direct_owner", "object": ["file", home()]});
+    ok(&world, Who::Admin, "rebac_create", owner).await;
+    world
+}
+
+#[test]
+fn every_method_has_a_row() {
+    let listed: BTreeSet<&str> = METHODS.iter().map(|entry| entry.name).collect();
+    let rows: Vec<&str> = table::ROWS.iter().map(|row| row.method).collect();
+    let known: BTreeSet<&str> = rows.iter().copied().collect();
+    assert_eq!(known.len(), rows.len(), "a method has two rows");
+    assert_eq!(listed.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new(), "methods without a row");
+    assert_eq!(known.difference(&listed).collect::<Vec<_>>(), Vec::<&&str>::new(), "rows without a method");
+}
+
+#[tokio::test]
+async fn everybody_gets_what_the_table_says() {
+    let world = world().await;
+    let mut wrong = Vec::new();
+    for row in table::ROWS {
+        let entry = METHODS.iter().find(|entry| entry.name == row.method);
+        let access = entry.expect("every_method_has_a_row says so").access;
+        let mut changed = false;
+        for (who, outcome) in COLUMNS.into_iter().zip(row.outcomes) {
+            let mut scene = Scene::new(&world, format!("{}-{who:?}", row.method)).await;
+            for (who, method, params) in (row.before)(&scene) {
+                let made = ok(&world, who, method, params).await;
+                let ids = ["key_id", "sandbox_id"].into_iter().filter_map(|id| made[id].as_str());
+                scene.secrets.extend(ids.map(str::to_owned));
+                scene.made.push(made);
+            }
+            if let Some((method, params)) = row.then {
+                ok(&world, Who::Alice, method, params(&scene)).await;
+            }
+            let params = (row.params)(&scene);
+            let before = world.head().await;
+            let (answer, _) = world.rpc_at(who, row.method, params.clone()).await;
+            let after = world.head().await;
+            let cell = format!("{} as {who:?} with {params}", row.method);
+            if let Some(what) = unlike(outcome, &answer) {
+                wrong.push(format!("{cell}: {what}"));
+            }
+            if outcome != Yes {
+                let said = said(&answer);
+                let sent = params.to_string();
+                for secret in scene.secrets.iter().filter(|s| !sent.contains(*s) && said.contains(*s)) {
+                    wrong.push(format!("{cell}: the answer reveals {secret:?}: {said}"));
+                }
+                if after != before {
+                    wrong.push(format!("{cell}: nothing was allowed, and yet the revision moved"));
+                }
+            }
+            if outcome == Yes && row.outcomes.contains(&Blind) && access == Access::Read {
+                let blind = world.rpc(Who::Stranger, row.method, params).await;
+                if blind == answer {
+                    wrong.push(format!("{cell}: the answer is that of a stranger: {answer:?}"));
+                }
+            }
+            if access == Access::Read && after != before {
+                wrong.push(format!("{cell}: a read moved the revision from {before} to {after}"));
+            }
+            if access == Access::Admin && answer.is_ok() && who != Who::Admin {
+                wrong.push(format!("{cell}: a method of admins answered somebody else"));
+            }
+            changed |= after != before;
+            for op in ops_after(&world, before).await {
+                if !OPS.contains(&op.as_str()) {
+                    wrong.push(format!("{cell}: {op} is not in the list of writer messages"));
+                }
+            }
+        }
+        let succeeds = row.outcomes.contains(&Yes);
+        if access != Access::Read && succeeds && !changed {
+            wrong.push(format!("{}: it writes, succeeds and changes nothing", row.method));
+        }
+    }
+    assert!(wrong.is_empty(), "{} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn nobody_gets_nothing() {
+    let world = world().await;
+    let server = Server::start(&world);
+    let mut nobody = server.client(&world, Who::Anonymous);
+    let before = world.head().await;
+    for entry in METHODS {
+        let answer = nobody.call(entry.name, &json!({})).expect("an answer");
+        assert_eq!(answer.status, 401, "{}: {}", entry.name, String::from_utf8_lossy(&answer.body));
+    }
+    assert_eq!(world.head().await, before);
+    server.stop().await;
+}
+
+/// What an answer says, in the form in which a client sees it.
+fn said(answer: &Result<Value, Failure>) -> String {
+    match answer {
+        Ok(result) => result.to_string(),
+        Err(failure) => format!("{} {}", failure.message, failure.data),
+    }
+}
+
+/// In which way an answer is not the outcome.
+fn unlike(outcome: Outcome, answer: &Result<Value, Failure>) -> Option<String> {
+    match (outcome, answer) {
+        (Yes | Blind, Ok(_)) => None,
+        (No(code), Err(failure)) if failure.code == i64::from(code.number()) => None,
+        _ => Some(format!("{answer:?} instead of {outcome:?}")),
+    }
+}
+
+/// The writer messages after revision `rev`.
+async fn ops_after(world: &World, rev: u64) -> Vec<String> {
+    let read = world.store.read(move |tx| {
+        tx.query("SELECT op FROM changelog WHERE rev > ?1 ORDER BY rev", nexus_lite::params![rev], |row| row.string(0))
+    });
+    read.await.map_err(|e: StoreError| e).expect("the changelog")
+}

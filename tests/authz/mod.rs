@@ -1,0 +1,4 @@
+//! Who may call what: one table over every method of the registry.
+
+// Every method as admin, owner, stranger, agent, another tenant's user and nobody.
+mod matrix;
