@@ -23,3 +23,5 @@ mod store;
 mod http;
 // Methods, one folder per noun and one file per verb: scenarios with what must be in an answer and what must not.
 mod rpc;
+// The application as a whole: settings in, a served directory out.
+mod app;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use nexus_lite::http::{ServeError, Server};
 
-use super::{Served, Who, local, state};
+use super::{Served, Who, local};
 use crate::harness::client::LIVENESS;
+
 use crate::harness::world::World;
 
 #[tokio::test]
@@ -14,7 +15,7 @@ async fn a_taken_port_is_told_with_a_free_one() {
     let world = World::new().await;
     let taken = TcpListener::bind(local(0)).expect("a port");
     let address = taken.local_addr().expect("bound");
-    let error = Server::start(state(&world), address, Duration::from_secs(1)).expect_err("taken");
+    let error = Server::start(world.app.state(), address, Duration::from_secs(1)).expect_err("taken");
     let ServeError::InUse { free, .. } = &error else { panic!("{error}") };
     if let Some(free) = free {
         assert_eq!(error.to_string(), format!("{address} is in use; try --port {free} (free)"));

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use nexus_lite::http::{AppState, Limits, Running, Server};
+use nexus_lite::http::{AppState, Running, Server};
 use serde_json::Value;
 
 use crate::harness::client::{Answer, Client, Failure, request};
+
 use crate::harness::world::{Setup, Who, World};
 
 mod auth;
@@ -40,7 +41,7 @@ impl Served {
 
     /// Serves `world`.
     fn of(world: World, tune: impl FnOnce(&mut AppState)) -> Self {
-        let mut state = state(&world);
+        let mut state = world.app.state();
         tune(&mut state);
         let running = Server::start(state, local(0), Duration::from_secs(5)).expect("it starts");
         Self { world, running }
@@ -80,22 +81,6 @@ impl Served {
     async fn stop(self) {
         self.running.stop().await;
         self.world.close().await;
-    }
-}
-
-/// What a world serves.
-fn state(world: &World) -> AppState {
-    AppState {
-        store: world.store.clone(),
-        caches: world.caches.clone(),
-        services: world.services.clone(),
-        limits: Limits { workers: 2, ..Limits::default() },
-        open_access: false,
-        demo: false,
-        allowed_hosts: Vec::new(),
-        cors_origins: Vec::new(),
-        engine: "sqlite",
-        durability: "full",
     }
 }
 
