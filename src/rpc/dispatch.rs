@@ -88,3 +88,102 @@ fn too_late(access: Access) -> RpcError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::auth::{AuthIndex, Caller, KeyHasher};
+    use crate::model::ManualClock;
+    use crate::model::time::Clock as _;
+    use crate::rebac::Caches;
+    use crate::rpc::context::Services;
+    use crate::rpc::{CachePolicy, Entry, Method, entry};
+    use crate::sandbox::Sandboxes;
+    use crate::service::Call;
+    use crate::store::{Options, Store};
+
+    /// A method that does as it is told.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Probe {
+        /// What to do.
+        #[serde(default)]
+        what: String,
+    }
+
+    impl Method for Probe {
+        const NAME: &'static str = "probe";
+        const ACCESS: Access = Access::Write;
+        const ERRORS: &'static [ErrorCode] = &[];
+        const CACHE: CachePolicy = CachePolicy::NoStore;
+        type Output = String;
+        async fn call(self, _cx: &RequestContext) -> Result<String, RpcError> {
+            match self.what.as_str() {
+                "panic" => panic!("the secret words of a panic"),
+                _ => Ok(self.what),
+            }
+        }
+    }
+
+    static PROBE: Entry = entry::<Probe>();
+
+    struct Setting {
+        store: Store,
+        clock: Arc<ManualClock>,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Setting {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().expect("a directory");
+            let clock = Arc::new(ManualClock::new(1_767_323_045_000_000));
+            let mut options = Options::new(dir.path().join("data"));
+            options.clock = Arc::<ManualClock>::clone(&clock);
+            let store = Store::builder(options).project::<AuthIndex>().open().expect("opens");
+            Self { store, clock, _dir: dir }
+        }
+
+        async fn run(&self, what: &str, deadline: Option<Duration>) -> Result<String, RpcError> {
+            let deadline = deadline.map(|left| self.clock.instant() + left);
+            let (store, caches) = (self.store.clone(), Arc::new(Caches::new()));
+            let call = Call::new(Caller::system("admin"), "r1".into(), deadline, store, caches);
+            let sandboxes = Arc::new(Sandboxes::new(self.store.data_dir()));
+            let services = Services { sandboxes, hasher: Arc::new(KeyHasher::new(b"secret")) };
+            let cx = RequestContext::new(call, Arc::new(services));
+            let serde_json::Value::Object(params) = serde_json::json!({ "what": what }) else { unreachable!() };
+            let mut out = Vec::new();
+            run(&cx, &Spec::of(&PROBE), Params::Value(params), &mut out).await?;
+            Ok(String::from_utf8(out).expect("JSON"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_error_that_shows_nothing() {
+        let setting = Setting::new();
+        assert_eq!(setting.run("echo", None).await.expect("an answer"), r#""echo""#);
+        let error = setting.run("panic", None).await.expect_err("it panicked");
+        assert_eq!(error.code, ErrorCode::Internal);
+        assert!(!error.to_wire("r1").to_string().contains("secret"), "{error}");
+        setting.store.close().await.expect("a clean end");
+    }
+
+    #[tokio::test]
+    async fn work_is_not_begun_after_the_deadline() {
+        let setting = Setting::new();
+        let error = setting.run("echo", Some(Duration::ZERO)).await.expect_err("too late");
+        assert_eq!(error.code, ErrorCode::DeadlineExceeded);
+        setting.run("echo", Some(Duration::from_secs(1))).await.expect("in time");
+        setting.store.close().await.expect("a clean end");
+    }
+
+    #[test]
+    fn what_is_known_when_the_time_is_up() {
+        assert_eq!(too_late(Access::Read).code, ErrorCode::DeadlineExceeded);
+        assert_eq!(too_late(Access::Write).code, ErrorCode::OutcomeUnknown);
+    }
+}
