@@ -69,12 +69,14 @@ pub enum StoreError {
         what: String,
     },
     /// The directory is in use by another process.
-    #[error("{dir} is in use by pid {pid}. Use --data-dir or stop it")]
+    #[error("{dir} is in use by pid {pid}{}. Use --data-dir or stop it", since.as_ref().map_or_else(String::new, |at| format!(" (since {at})")))]
     Locked {
         /// The data directory.
         dir: String,
         /// The process that holds it, as it wrote it down.
         pid: String,
+        /// Since when, as it wrote it down.
+        since: Option<String>,
     },
     /// The database file is not ours, or newer than this program.
     #[error("{path}: {what}. {remedy}")]

@@ -1,13 +1,15 @@
 //! The lock of a data directory: one process, one store.
 //!
 //! An advisory lock of the operating system on `LOCK`, given back by the kernel when the holder dies, however it
-//! dies. The pid inside is only for the message.
+//! dies. Pid and time inside are only for the message.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::StoreError;
+use crate::model::time::iso_utc;
+use crate::model::{Clock as _, SystemClock};
 
 /// The file's name in the data directory.
 pub const LOCK_FILE: &str = "LOCK";
@@ -27,19 +29,19 @@ impl LockFile {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
+                let mut note = String::new();
                 // The holder may be about to write it: an empty answer is still the right refusal.
-                let _ = file.read_to_string(&mut pid);
-                let pid = pid.trim();
-                let pid = if pid.is_empty() { "unknown" } else { pid };
-                return Err(StoreError::Locked { dir: dir.display().to_string(), pid: pid.into() });
+                let _ = file.read_to_string(&mut note);
+                let mut words = note.split_whitespace().map(str::to_owned);
+                let pid = words.next().unwrap_or_else(|| "unknown".into());
+                return Err(StoreError::Locked { dir: dir.display().to_string(), pid, since: words.next() });
             }
             Err(TryLockError::Error(e)) => return Err(StoreError::io("locking", &path, e)),
         }
         let note = |file: &mut File| {
             file.set_len(0)?;
             file.seek(SeekFrom::Start(0))?;
-            writeln!(file, "{}", std::process::id())
+            writeln!(file, "{} {}", std::process::id(), iso_utc(SystemClock.now_us()))
         };
         note(&mut file).map_err(|e| StoreError::io("writing", &path, e))?;
         Ok(Self { _file: file })
