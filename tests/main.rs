@@ -25,3 +25,5 @@ mod http;
 mod rpc;
 // The application as a whole: settings in, a served directory out.
 mod app;
+// The command line, as a process: what it prints, how it ends, what it refuses.
+mod cli;

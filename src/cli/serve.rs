@@ -3,7 +3,7 @@
 use super::banner::{self, Entry};
 use super::running::{Signals, runtime, until_stopped};
 use super::settings::{Settings, start_log};
-use super::{Failure, demo, print};
+use super::{Failure, demo, exit, print};
 use crate::app::App;
 use crate::store::open::DATABASE_FILE;
 
@@ -21,6 +21,10 @@ impl Serve {
         start_log(&config)?;
         // What must not be served is refused before a directory is made for it.
         config.check_serving().map_err(|e| Failure::new(e.exit_status(), e.to_string()))?;
+        if config.api_key.as_ref().is_some_and(|key| key.expose() == demo::DEMO_KEY) {
+            let message = "api_key is the demo's key, which everybody knows; it opens demos only";
+            return Err(Failure::new(exit::CONFIG, message).hint("unset NEXUS_API_KEY; the first start makes a key"));
+        }
         let new = !config.data_dir.join(DATABASE_FILE).exists();
         runtime()?.block_on(async move {
             let signals = Signals::listen()?;
