@@ -36,10 +36,13 @@ fn paths(steps: &[Step]) -> Vec<String> {
                 paths.push(format!("{dir}/config.yaml"));
                 paths.push(dir);
             }
-            Step::Workspace { .. } | Step::Tuple { .. } => {}
+            // A directory that a write made by itself stays, and is listed, once something is granted on it.
+            Step::Tuple { object, .. } => paths.push(object.clone()),
+            Step::Workspace { .. } => {}
         }
     }
     paths.sort();
+    paths.dedup();
     paths
 }
 

@@ -15,10 +15,13 @@ use crate::cli::waves::expect::Expectations;
 use crate::config::{Config, Secret};
 use crate::model::random::SeededRandom;
 use crate::model::{Clock as _, ManualClock, SystemClock};
+use crate::service::agents_ops::{self, AgentRequest};
 use crate::service::files_ops::PutOptions;
 use crate::service::names::EntityName;
-use crate::service::tuples_ops::TupleRequest;
-use crate::service::{Call, ServiceError, files, tuples_ops};
+use crate::service::tuples_ops::{self, TupleRequest};
+use crate::service::workspaces::Scope;
+use crate::service::workspaces_ops::{self, WorkspaceRequest};
+use crate::service::{Call, ServiceError, files};
 use crate::store::Options;
 
 /// A demo that is there.
@@ -87,7 +90,31 @@ async fn do_step(app: &App, step: &Step) -> Result<Option<String>, ServiceError>
             };
             tuples_ops::create(&call(app, By::Admin), request).await?;
         }
-        Step::Workspace { .. } | Step::Agent { .. } => {}
+        Step::Workspace { path, name } => {
+            let request = WorkspaceRequest {
+                path: path.clone(),
+                scope: Scope::Workspace,
+                name: Some((*name).into()),
+                description: None,
+                created_by: None,
+                metadata: None,
+                session_id: None,
+                ttl_us: None,
+            };
+            workspaces_ops::register(&call(app, By::Admin), request).await?;
+        }
+        Step::Agent { id, name, description, key, inherits, metadata } => {
+            let request = AgentRequest {
+                agent_id: (*id).into(),
+                name: (*name).into(),
+                description: Some((*description).into()),
+                inherit_permissions: Some(*inherits),
+                metadata: metadata.as_object().cloned(),
+                generate_api_key: *key,
+            };
+            let made = agents_ops::register(&call(app, By::Admin), &app.services.hasher, request).await?;
+            return Ok(made.key.map(|new| new.key.expose().to_owned()));
+        }
     }
     Ok(None)
 }

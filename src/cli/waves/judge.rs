@@ -68,14 +68,17 @@ fn compare_objects(place: &str, expected: &Map<String, Value>, actual: &Map<Stri
     }
 }
 
-/// A short answer is the worst bug: say what is missing.
+/// A short answer is the worst bug: say what is missing, or else what is too much.
 fn wrong_length(place: &str, expected: &[Value], actual: &[Value]) -> String {
+    let name = |row: &Value| shorten(&row.get("name").or_else(|| row.get("path")).unwrap_or(row).to_string());
     let absent = expected.iter().find(|e| !actual.iter().any(|a| compare("", e, a).is_ok()));
-    let absent = absent.map_or_else(String::new, |e| {
-        let name = e.get("name").or_else(|| e.get("path")).unwrap_or(e);
-        format!("; missing: {}", shorten(&name.to_string()))
-    });
-    format!("{place} has {} of {} entries{absent}", actual.len(), expected.len())
+    let foreign = actual.iter().find(|a| !expected.iter().any(|e| compare("", e, a).is_ok()));
+    let which = match (absent, foreign) {
+        (Some(absent), _) => format!("; missing: {}", name(absent)),
+        (None, Some(foreign)) => format!("; too much: {}", name(foreign)),
+        (None, None) => "; one of them twice".to_owned(),
+    };
+    format!("{place} has {} of {} entries{which}", actual.len(), expected.len())
 }
 
 fn pattern(value: &Value) -> Option<(&str, &Value)> {
