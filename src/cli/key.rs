@@ -13,6 +13,9 @@ use crate::service::keys::{KeyFilter, KeyInfo};
 use crate::service::keys_ops::{self, KeyRequest};
 use crate::service::{Call, ServiceError, keys};
 
+/// Keys that are asked for at once of a running server.
+const PAGE: usize = 1_000;
+
 /// Makes, lists and revokes API keys.
 #[derive(Debug, clap::Args)]
 pub struct Key {
@@ -191,7 +194,7 @@ fn online(url: String, key: Option<String>, command: &Command) -> Result<Value, 
     let (method, params) = match command {
         Command::Create(wanted) => ("admin_create_key", created(wanted)),
         Command::List { all } => {
-            ("admin_list_keys", json!({ "include_revoked": all, "include_expired": all, "limit": 10_000 }))
+            ("admin_list_keys", json!({ "include_revoked": all, "include_expired": all, "limit": PAGE }))
         }
         Command::Revoke { key_id } => ("admin_revoke_key", json!({ "key_id": key_id })),
     };
