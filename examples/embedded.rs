@@ -7,6 +7,8 @@
 //!
 //! Any runtime will do: the store brings its own thread for the writer, and reads run where they are called.
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -12,6 +12,8 @@
 //!
 //! Ends with 1 if ours has a single error, or the other design has none.
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;

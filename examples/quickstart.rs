@@ -6,6 +6,8 @@
 //!
 //! The client below is thirty lines over a TCP socket, so that nothing is hidden; use any HTTP library.
 
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+
 use std::error::Error;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

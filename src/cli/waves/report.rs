@@ -184,7 +184,8 @@ impl Report {
 }
 
 fn lines(samples: &[Sample], key: impl Fn(&Sample) -> (Option<usize>, String)) -> Vec<Line> {
-    let mut groups: Vec<((Option<usize>, String), Vec<&Sample>)> = Vec::new();
+    type Group<'s> = ((Option<usize>, String), Vec<&'s Sample>);
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for sample in samples {
         let key = key(sample);
         match groups.iter_mut().find(|(known, _)| *known == key) {
