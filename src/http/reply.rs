@@ -1,7 +1,9 @@
 //! The two shapes of refusal: `{"detail": …}` where no JSON-RPC answer is due, and the JSON-RPC error object.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::json;
 
@@ -49,10 +51,11 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
 }
 
 /// 405, in the words that clients know. `allow` lists the verbs of the route.
-pub(super) fn method_not_allowed(allow: &'static str) -> impl Fn(HttpRequest) -> std::future::Ready<HttpResponse> + Clone {
+pub(super) fn method_not_allowed(
+    allow: &'static str,
+) -> impl Fn(HttpRequest) -> std::future::Ready<HttpResponse> + Clone {
     move |request| {
-        let mut response =
-            detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", None, &request_id(&request));
+        let mut response = detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", None, &request_id(&request));
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         std::future::ready(response)
     }

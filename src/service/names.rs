@@ -46,16 +46,15 @@ impl EntityName {
 
     fn any(what: &str, kind: &str, id: &str) -> Result<Self, ServiceError> {
         check_word(what, "type", kind)?;
-        if id.is_empty() || id.len() > ID_BYTES_MAX || id.contains('\0') {
-            return Err(ServiceError::InvalidParams(format!(
-                "{what} id must have 1 to {ID_BYTES_MAX} bytes without NUL"
-            )));
+        if kind == FILE && id.starts_with('/') {
+            let path = VirtualPath::parse(id).map_err(|reason| ServiceError::path(id, reason))?;
+            return Ok(Self { kind: kind.to_owned(), id: path.as_str().to_owned() });
         }
-        let id = match kind == FILE && id.starts_with('/') {
-            true => VirtualPath::parse(id).map_err(|reason| ServiceError::path(id, reason))?.as_str().to_owned(),
-            false => id.to_owned(),
-        };
-        Ok(Self { kind: kind.to_owned(), id })
+        if id.is_empty() || id.len() > ID_BYTES_MAX || id.contains('\0') {
+            let text = format!("{what} id must have 1 to {ID_BYTES_MAX} bytes without NUL");
+            return Err(ServiceError::InvalidParams(text));
+        }
+        Ok(Self { kind: kind.to_owned(), id: id.to_owned() })
     }
 
     /// The path, if it is one of the file tree.

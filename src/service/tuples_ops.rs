@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::auth::Caller;
 use crate::model::{EntityRow, NodeKind, NodeRow, TupleRow, VirtualPath};
+use crate::rebac::{Graph, default_namespace};
 use crate::store::{Sql, WriteOp, WriteTx, entities, namespaces, nodes, tuples};
 
 use super::access::{Access, FILE};
@@ -134,6 +135,11 @@ impl TupleRequest {
             let text = format!("tenant isolation: {} belongs to another tenant than {}", self.subject, self.object);
             return Err(ServiceError::InvalidParams(text));
         }
+        let graph = tx.view::<Graph>();
+        let mut relations = std::iter::once(&self.relation).chain(&self.subject_relation);
+        if let Some(name) = relations.find(|name| !graph.can_intern_relation(name)) {
+            return Err(ServiceError::Precondition(format!("there is no room for another relation name: '{name}'")));
+        }
         Ok(Tenants { object, subject })
     }
 }
@@ -154,8 +160,7 @@ fn opens_subject(tx: &impl Sql, kind: &str, relation: &str) -> Result<bool, Serv
     match namespaces::current(tx, kind)? {
         // Rules that cannot be read could lead anywhere.
         Some(row) => Ok(serde_json::from_str(&row.config).map_or(true, |rules| leads(&rules, relation))),
-        // The default rules: of files the path leads, of skills the tenant.
-        None => Ok((kind, relation) == ("skill", "tenant")),
+        None => Ok(default_namespace(kind).is_some_and(|rules| leads(rules, relation))),
     }
 }
 

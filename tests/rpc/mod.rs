@@ -1,8 +1,14 @@
 //! Methods, as people of a world call them: a table of scenarios per method, with what must be in an answer and what
 //! must not.
 
+mod admin;
+mod agents;
 mod files;
+mod mounts;
+mod rebac;
+mod sandboxes;
 mod skills;
+mod workspaces;
 
 use nexus_lite::model::{TupleRow, VirtualPath};
 use nexus_lite::store::{Origin, Sql, StoreError, WriteOp, WriteTx, entities, nodes, tuples};

@@ -1,0 +1,4 @@
+//! Registered workspaces.
+
+mod list;
+mod register;
