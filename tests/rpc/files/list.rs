@@ -142,16 +142,22 @@ async fn a_listing_too_large_for_the_callers_thread_is_the_same() {
 }
 
 #[tokio::test]
-async fn leaves_no_record_per_row() {
+async fn leaves_no_record_per_row_and_one_per_question() {
     let world = shared_world().await;
     for at in 0..10 {
         write(&world, Who::Alice, &format!("/w/alice/f{at}.txt"), "x").await;
     }
-    world.pass(std::time::Duration::from_secs(2)).await;
-    let head = world.head().await;
+    let second = std::time::Duration::from_secs(2);
+    world.pass(second).await;
+    let (head, before) = (world.head().await, world.store.status().note_rows);
     list(&world, Who::Bob, "/", true).await;
     ok(&world, Who::Bob, "skills_list", json!({})).await;
-    ok(&world, Who::Bob, "exists", json!({"path": "/w/alice/f1.txt"})).await;
-    world.pass(std::time::Duration::from_secs(2)).await;
+    world.pass(second).await;
+    assert_eq!(world.store.status().note_rows, before, "a listing asks about nothing by name");
+    for _ in 0..3 {
+        ok(&world, Who::Bob, "exists", json!({"path": "/w/alice/f1.txt"})).await;
+    }
+    world.pass(second).await;
+    assert_eq!(world.store.status().note_rows, before + 1, "one row per decision");
     assert_eq!(world.head().await, head, "no read moves the revision");
 }
