@@ -17,6 +17,7 @@ use crate::model::Rev;
 use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
 use crate::sandbox::Sandboxes;
+use crate::service::files_ops::free_detached;
 use crate::service::{ServiceError, keys_ops};
 use crate::store::{Durability, Options, ReadTx, Sql as _, Store, StoreError, decisions};
 use crate::telemetry::metric;
@@ -146,6 +147,8 @@ impl App {
             config,
         };
         tokio::spawn(warm(app.store.clone(), Arc::clone(&app.caches)));
+        // What a removal before the last end left to be freed.
+        tokio::spawn(free_detached(app.store.clone()));
         Ok(app)
     }
 

@@ -363,7 +363,7 @@ pub async fn free_detached(store: Store) {
     loop {
         match store.submit(Origin::system(FreeDetached::NAME), FreeDetached).await {
             Ok((true, _)) => {}
-            Ok((false, _)) => return,
+            Ok((false, _)) | Err(StoreError::Closed) => return,
             // The rows are out of the tree; the next removal, or the next start, frees them.
             Err(error) => {
                 tracing::warn!(%error, "freeing removed directories stopped");
