@@ -77,6 +77,8 @@ pub(crate) enum Then {
     Panic,
     /// Succeeds only if the working view has this name.
     Need(&'static str),
+    /// Reads only: fails if the working view or the table has this name.
+    Miss(&'static str),
     /// Changes a row and does not record it.
     Unrecorded,
     /// Reads only.
@@ -110,6 +112,11 @@ impl WriteOp for Add {
             && !tx.view::<Names>().has(name)
         {
             return Err(StoreError::Corrupt { what: format!("no {name}") });
+        }
+        if let Then::Miss(name) = self.then {
+            let stored = tx.query(ALL_NAMES, &[], |row| row.string(1))?;
+            assert!(!tx.view::<Names>().has(name) && !stored.iter().any(|have| have == name), "{name} is still there");
+            return Ok(0);
         }
         let id = tx.next_entity_id();
         if self.then == Then::Nothing {

@@ -29,7 +29,9 @@ async fn one_batch_keeps_the_neighbours_of_what_fails() {
     // These wait in the mailbox and become one batch.
     let a = t.store.submit(origin(), add("a"));
     let failed = t.store.submit(origin(), add_then("failed", Then::Fail));
+    let failed_is_gone = t.store.submit(origin(), add_then("", Then::Miss("failed")));
     let panicked = t.store.submit(origin(), add_then("panicked", Then::Panic));
+    let panicked_is_gone = t.store.submit(origin(), add_then("", Then::Miss("panicked")));
     let in_projection = t.store.submit(origin(), add("panic in projection"));
     let unrecorded = t.store.submit(origin(), add_then("unrecorded", Then::Unrecorded));
     let reads = t.store.submit(origin(), add_then("", Then::Nothing));
@@ -41,7 +43,9 @@ async fn one_batch_keeps_the_neighbours_of_what_fails() {
     assert_eq!(first.await.expect("ok"), (1, 1));
     assert_eq!(a.await.expect("ok"), (2, 2));
     assert!(matches!(failed.await, Err(StoreError::Corrupt { what }) if what == "asked to fail"));
+    failed_is_gone.await.expect("nothing is left of it");
     assert!(matches!(panicked.await, Err(StoreError::Panicked { op: "test_add" })));
+    panicked_is_gone.await.expect("nothing is left of it");
     assert!(matches!(in_projection.await, Err(StoreError::Panicked { .. })));
     assert!(matches!(unrecorded.await, Err(StoreError::Corrupt { what }) if what.contains("without recording")));
     assert_eq!(reads.await.expect("ok"), (3, 2), "a read draws a number and gives it back");
@@ -51,7 +55,7 @@ async fn one_batch_keeps_the_neighbours_of_what_fails() {
 
     let (rev, have) = names(&t.store).await.expect("read");
     assert_eq!((rev, have.join(" ")), (4, "first a sees b".into()));
-    assert_eq!(t.store.status().commits, 2, "one transaction for the nine");
+    assert_eq!(t.store.status().commits, 2, "one transaction for the eleven");
 }
 
 #[tokio::test]
