@@ -1,5 +1,6 @@
 //! The store without the rules above it: test operations, a test projection, one temporary directory per test.
 
+mod faults;
 mod lanes;
 mod open;
 mod publish;
