@@ -1,5 +1,7 @@
 //! `POST /api/nfs/{method}`.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -49,8 +51,8 @@ async fn answer(
     let app = &shared.app;
     let is_long = registry::find(method).is_some_and(|spec| spec.entry.long);
     let deadline = (!is_long).then(|| app.store.clock().instant() + app.limits.request_deadline);
-    let call = Call::new(caller, request_id.clone(), deadline, app.store.clone(), app.caches.clone());
-    let mut cx = RequestContext::new(call, app.services.clone());
+    let call = Call::new(caller, request_id.clone(), deadline, app.store.clone(), Arc::clone(&app.caches));
+    let mut cx = RequestContext::new(call, Arc::clone(&app.services));
     cx.if_none_match = if_none_match(request);
 
     let mut out = Vec::with_capacity(512);

@@ -95,7 +95,7 @@ pub struct RpcError {
     /// What to do next.
     pub hint: Option<String>,
     /// Further fields of `data`, e.g. `path`, `expected_etag`, `current_etag`.
-    pub data: Option<Map<String, Value>>,
+    pub data: Option<Box<Map<String, Value>>>,
 }
 
 impl RpcError {
@@ -144,7 +144,7 @@ impl RpcError {
             data.insert("hint".into(), hint.as_str().into());
         }
         data.insert("request_id".into(), request_id.into());
-        data.extend(self.data.iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        data.extend(self.data.as_deref().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
         json!({"code": self.code.number(), "message": self.message, "data": data})
     }
 }

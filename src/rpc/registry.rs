@@ -181,6 +181,17 @@ mod tests {
         }
     }
 
+    /// A method that comes, goes or changes its access or its parameters changes this list: on purpose, or not at all.
+    #[test]
+    fn the_list_as_clients_see_it() {
+        let line = |entry: &'static Entry| {
+            let mark = |p: &Parameter| format!("{}{}", p.name, if p.required { "*" } else { "" });
+            let parameters: Vec<String> = Spec::of(entry).parameters.iter().map(mark).collect();
+            format!("{} {:?} ({})", entry.name, entry.access, parameters.join(", "))
+        };
+        insta::assert_snapshot!(METHODS.iter().map(line).collect::<Vec<_>>().join("\n"));
+    }
+
     #[test]
     fn every_method_is_found_by_its_name() {
         for entry in METHODS {

@@ -339,7 +339,7 @@ impl World {
 
 /// An error of the dispatcher as a client sees it.
 fn failure(error: &RpcError) -> Failure {
-    let mut data = error.data.clone().unwrap_or_default();
+    let mut data = error.data.as_deref().cloned().unwrap_or_default();
     data.insert("code".to_owned(), json!(error.code.name()));
     if let Some(hint) = &error.hint {
         data.insert("hint".to_owned(), json!(hint));
