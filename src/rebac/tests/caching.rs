@@ -31,7 +31,7 @@ fn a_revoked_grant_leaves_nothing_cached() {
 #[test]
 fn an_older_reader_gets_nothing_from_a_newer_one() {
     let mut world = World::new();
-    world.grant("group:g direct_viewer file:/a").grant("user:other member group:g");
+    world.grant("group:g direct_viewer file:/a").grant("user:bob direct_viewer file:/own");
     let older = world.graph.clone();
     world.grant("user:bob member group:g").yes("user:bob read file:/a");
     assert_eq!(world.decide(&older, &read("bob", "/a"), LeafFacts::default()), Verdict::Deny);

@@ -80,6 +80,35 @@ fn one_level_is_one_level() {
 }
 
 #[test]
+fn a_filter_goes_from_directory_to_directory() {
+    let mut world = World::new();
+    world
+        .grant("user:u direct_viewer file:/a")
+        .grant("user:u direct_viewer file:/c/d")
+        .grant("user:v direct_viewer file:/b");
+    let mut filter =
+        world.graph.filter(ObjectRef { tenant: "home", kind: "user", id: "u" }, "read", "home", &world.env, None);
+    let rows = [
+        ("/a/x", true),
+        ("/b/x", false),
+        ("/a/x/y", true),
+        ("/b", false),
+        ("/c", false),
+        ("/c/d", true),
+        ("/c/e", false),
+        ("/c/d/e/f", true),
+        ("/c/e/e/f", false),
+        ("/ab/x", false),
+        ("/", false),
+        ("/a", true),
+        ("x", false),
+    ];
+    for (path, wanted) in rows {
+        assert_eq!(filter.check(path, LeafFacts::default(), &mut Budget::request()).allowed(), wanted, "{path}");
+    }
+}
+
+#[test]
 fn without_the_parent_rule_nothing_is_inherited() {
     let mut world = World::new();
     world.namespace("file", json!({"relations": {"direct_viewer": {}}, "permissions": {"read": ["direct_viewer"]}}));

@@ -60,7 +60,7 @@ const RELATIONS: &[&str] = &[
     "read",
 ];
 const ASKERS: &[&str] = &["user:u1", "user:u2", "away|user:u3", "*", "group:g1", "user:stranger", "away|user:stranger"];
-const FILES: &[&str] = &["/", "/a", "/a/b", "/a/b/c", "/a/b/c/new", "/ab", "/new"];
+const FILES: &[&str] = &["/", "/a", "/a/b", "/a/b/c", "/a/b/c/new", "/ab", "/new", "/b/b", "/b/b/c"];
 const ANYTHING: &[&str] = &[
     "file:/",
     "file:/a",
@@ -164,8 +164,21 @@ enum Step {
 fn grant() -> impl Strategy<Value = Step> {
     let expires = prop_oneof![4 => Just(None), 1 => (998_i64..1_004).prop_map(Some)];
     let condition = prop_oneof![8 => Just(None), 1 => pick(CONDITIONS).prop_map(Some)];
-    (pick(SUBJECTS), pick(RELATIONS), pick(OBJECTS), expires, condition).prop_map(
-        |(subject, relation, object, expires, condition)| Step::Grant { subject, relation, object, expires, condition },
+    // Half of the tuples are of the few that meet each other.
+    let any = || (pick(SUBJECTS), pick(RELATIONS), pick(OBJECTS));
+    let member =
+        (pick(&["user:u1", "user:u2", "group:g1#member", "*"]), Just("member"), pick(&["group:g1", "group:g2"]));
+    let grantee = pick(&["user:u1", "group:g1", "group:g2", "group:g1#member", "group:g2#member"]);
+    let grant =
+        (grantee, pick(&["direct_viewer", "direct_owner"]), pick(&["file:/", "file:/a", "file:/a/b", "file:/b"]));
+    (prop_oneof![2 => any(), 1 => member, 1 => grant], expires, condition).prop_map(
+        |((subject, relation, object), expires, condition)| Step::Grant {
+            subject,
+            relation,
+            object,
+            expires,
+            condition,
+        },
     )
 }
 
