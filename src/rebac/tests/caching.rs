@@ -309,6 +309,12 @@ fn candidates_are_the_topmost_granted_paths() {
     assert_eq!(ask(&world, "/late"), Vec::<String>::new());
     world.revoke("user:u member group:g").rename("file:/p/a", "file:/n");
     assert_eq!(ask(&world, "/"), ["/n", "/p/a.txt", "/p/a/deep"].map(str::to_owned).to_vec().tap_sorted());
+    // A grant with a condition is looked at for each who asks.
+    world.grant_if("user:u direct_viewer file:/c", r#"{"allowed_devices":["mac"]}"#);
+    for (device, wanted) in [("mac", vec!["/c"]), ("pc", vec![]), ("mac", vec!["/c"])] {
+        world.context(json!({"device": device}));
+        assert_eq!(ask(&world, "/c"), wanted, "{device}");
+    }
     world.grant_if("user:u member group:g", r#"{"allowed_devices":["mac"]}"#);
     assert_eq!(ask(&world, "/q"), ["?"], "a conditional membership");
 }
