@@ -211,7 +211,9 @@ fn a_ring_that_tuples_close_through_an_exclusion_is_unknown() {
     assert_eq!(world.ask("user:tom member club:c"), Verdict::Unknown(Why::NegativeCycle));
     assert_eq!(world.ask("user:tom banned club:c"), Verdict::Unknown(Why::NegativeCycle));
     world.no("user:ann member club:c").no("user:ann banned club:c");
-    // Banned by name as well: nothing is in doubt.
+    // Banned through a group as well, or by name: nothing is in doubt.
+    world.grant("group:bad#member banned club:c").grant("user:tom member group:bad");
+    world.no("user:tom member club:c").yes("user:tom banned club:c").revoke("user:tom member group:bad");
     world.grant("user:tom banned club:c").no("user:tom member club:c").yes("user:tom banned club:c");
 }
 
