@@ -144,7 +144,6 @@ impl SetTable {
 
     fn slot(&self, key: u64) -> usize {
         let mask = self.slots.len() - 1;
-        #[expect(clippy::cast_possible_truncation, reason = "the upper bits are the well mixed ones")]
         let mut at = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & mask;
         while self.slots[at] != FREE && self.slots[at] != key {
             at = (at + 1) & mask;
@@ -182,7 +181,6 @@ impl SetTable {
         is_new
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the parts that were put together")]
     pub(super) fn iter(&self) -> impl Iterator<Item = (EntityId, SetId)> + '_ {
         self.slots.iter().filter(|key| **key != FREE).map(|key| ((key >> 16) as EntityId, *key as SetId))
     }

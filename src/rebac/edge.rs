@@ -57,15 +57,12 @@ impl Edge {
     pub(super) fn has_meta(self) -> bool {
         self.0 & 1 == 1
     }
-    #[expect(clippy::cast_possible_truncation, reason = "15 bits are left")]
     pub(super) fn head(self) -> u16 {
         (self.0 >> 49) as u16
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the 16 bits that are meant")]
     pub(super) fn middle(self) -> u16 {
         (self.0 >> 33) as u16
     }
-    #[expect(clippy::cast_possible_truncation, reason = "the 32 bits that are meant")]
     pub(super) fn entity(self) -> EntityId {
         (self.0 >> 1) as u32
     }

@@ -25,7 +25,6 @@ pub(super) struct NameHash {
     seed: Seed,
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
 fn fold(x: u64, y: u64) -> u64 {
     let product = u128::from(x) * u128::from(y);
     (product as u64) ^ ((product >> 64) as u64)
@@ -93,7 +92,6 @@ impl Hasher for KeyHasher {
             self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
     }
-    #[expect(clippy::cast_possible_truncation, reason = "either half is a good hash")]
     fn write_u128(&mut self, key: u128) {
         self.0 = key as u64;
     }
