@@ -64,6 +64,31 @@ mod tests {
         store.close().await.expect("closes");
     }
 
+    /// SQLite prepares a statement anew, at the cost of a parse, where its plan may depend on a parameter's value.
+    #[tokio::test]
+    async fn no_statement_is_prepared_again_for_other_parameters() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::builder(Options::new(dir.path())).open().expect("opens");
+        let ran = store.read_slow(|tx| {
+            for (file, name, sql) in all() {
+                let mut statement = tx.conn.prepare(sql).expect(name);
+                for value in 1..4_i64 {
+                    for at in 1..=statement.parameter_count() {
+                        statement.raw_bind_parameter(at, value).expect(name);
+                    }
+                    // Those that write are refused here, after the moment that counts.
+                    let mut rows = statement.raw_query();
+                    while let Ok(Some(_)) = rows.next() {}
+                }
+                let again = statement.get_status(rusqlite::StatementStatus::RePrepare);
+                assert_eq!(again, 0, "{file}: {name} was prepared again");
+            }
+            Ok::<_, StoreError>(tx.rev())
+        });
+        ran.await.expect("read");
+        store.close().await.expect("closes");
+    }
+
     #[test]
     fn the_register_knows_every_file_that_declares_statements() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");

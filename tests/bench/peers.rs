@@ -11,6 +11,7 @@ use std::time::Duration;
 use nexus_lite::model::{ContentHash, NodeKind, NodeRow, ROOT_NODE};
 use nexus_lite::store::statements;
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
@@ -108,6 +109,7 @@ impl Peer {
         let conn = conn.expect("the copy of the database");
         conn.busy_timeout(BUSY).expect("a timeout");
         conn.execute_batch(PRAGMAS).expect("the pragmas");
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).expect("plans that do not depend on values");
         conn.set_prepared_statement_cache_capacity(STATEMENTS);
         Self { conn, texts: Texts::find() }
     }

@@ -133,8 +133,7 @@ impl RwConnection {
         self.conn.pragma_update(None, "synchronous", synchronous)?;
         // No statement of ours may damage the file, whatever it says.
         self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        self.conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-        Ok(())
+        stable_plans(&self.conn)
     }
 
     /// Runs `hook` with the number of pages in the write-ahead log after each commit.
@@ -167,11 +166,17 @@ pub(in crate::store) fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Co
         conn.busy_timeout(BUSY_TIMEOUT)?;
         conn.execute_batch(PRAGMAS)?;
         conn.pragma_update(None, "query_only", true)?; // a second lock on the door that READ_ONLY shuts
-        conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-        Ok(())
+        stable_plans(&conn)
     };
     set_up().map_err(|e| StoreError::sql("setting up a reader's connection", e))?;
     Ok(conn)
+}
+
+/// Keeps statements prepared: one plan for all parameters. Otherwise SQLite, built with its statistics, parses and plans
+/// a statement with a range, an order or a limit anew each time it is run with other values.
+fn stable_plans(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that opens connections")]
