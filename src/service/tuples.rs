@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use crate::auth::{AuthIndex, Caller};
+use crate::model::time::monotonic;
 use crate::model::{EntityId, EntityRow, NodeId, NodeKind, NodeRow, TupleRow, VirtualPath};
 use crate::rebac::{Budget, Caches, ENGINE_VERSION, Env, Graph, LeafFacts, ObjectRef, Query, Verdict};
 use crate::store::{DecisionNote, Note, Sql, Store, entities, nodes, tuples};
+use crate::telemetry::metric;
 
 use super::access::{Access, FILE, USER};
 use super::located::Located;
@@ -75,7 +77,14 @@ impl<'t, T: Sql> Checker<'t, T> {
             object: ObjectRef { tenant: &object_tenant, kind: &asked.object.kind, id: &asked.object.id },
         };
         let mut budget = Budget::request();
+        let started = monotonic();
         let verdict = tx.view::<Graph>().check(&query, leaf, &self.env, Some(self.caches), &mut budget);
+        let result = match verdict {
+            Verdict::Allow => "allow",
+            Verdict::Deny => "deny",
+            Verdict::Unknown(_) => "unknown",
+        };
+        metric::REBAC_CHECK.seconds(started.elapsed(), &[("result", result)]);
         if !matches!(verdict, Verdict::Unknown(_)) {
             store.note(Note::Decision(DecisionNote {
                 tenant: object_tenant.clone(),
