@@ -28,3 +28,5 @@ mod rpc;
 mod app;
 // The command line, as a process: what it prints, how it ends, what it refuses.
 mod cli;
+// What the architecture page says of the code.
+mod architecture;
