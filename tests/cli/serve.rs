@@ -1,5 +1,7 @@
 //! `serve`.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -9,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::{Running, address, arg, program, run};
-use crate::harness::client::Client;
+use crate::harness::client::{Client, LIVENESS};
 
 /// The line that everybody should have read.
 const ONE_NODE: &str =
@@ -53,6 +55,33 @@ fn the_first_start_makes_a_key_and_the_second_one_does_not() {
     // As a terminal would.
     again.signal(Signal::INT);
     assert_eq!(again.child.wait().expect("our own child").code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut server = Running::serve(dir.path(), &[]);
+    let url = server.url();
+    let key = std::fs::read_to_string(dir.path().join("admin.key")).expect("the first key");
+    // A body that never comes: the server waits for it, longer than this test does.
+    let mut slow = TcpStream::connect(address(&url)).expect("connected");
+    let head = format!("POST /api/nfs/list HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n", key.trim());
+    write!(slow, "{head}Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+        .expect("written");
+    // With this it says that it has read the head and now waits for the body.
+    slow.set_read_timeout(Some(LIVENESS)).expect("a socket");
+    let mut go_on = [0; 12];
+    slow.read_exact(&mut go_on).expect("100 Continue");
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+
+    server.signal(Signal::TERM);
+    while Client::new(address(&url), None).get("/ready").is_ok_and(|answer| answer.status == 200) {}
+    server.signal(Signal::TERM);
+    assert_eq!(server.child.wait().expect("our own child").code(), Some(130));
+
+    // Nothing is lost by it: what was acknowledged is on disk.
+    let checked = run(["check", "--data-dir", arg(dir.path())]);
+    assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
 }
 
 #[test]

@@ -3,7 +3,11 @@
 //! Knows JSON-RPC over HTTP and nothing of what is right.
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -104,10 +108,10 @@ impl Client {
     }
 
     /// Asks `/health` again and again until `over`.
-    pub async fn watch_health(&self, over: Rc<Cell<bool>>) -> Health {
+    pub async fn watch_health(&self, over: &AtomicBool) -> Health {
         let url = format!("{}/health", self.target.url.trim_end_matches('/'));
         let mut seen = Health::default();
-        while !over.get() {
+        while !over.load(Ordering::Acquire) {
             let looked = answer(self.http.get(&url).send()).await;
             seen.polls += 1;
             seen.failed += usize::from(looked.status != 200);
@@ -130,14 +134,40 @@ async fn answer(request: awc::SendClientRequest) -> Answer {
     Answer { status, body, took: monotonic() - sent }
 }
 
+/// A look at `/health` that goes on until it is told to stop, on a thread of its own, so that its times are not those
+/// of the load's client.
+#[derive(Debug)]
+pub struct HealthWatch {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<io::Result<Health>>,
+}
+
+impl HealthWatch {
+    /// Begins.
+    pub fn start(target: Target) -> io::Result<Self> {
+        let over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&over);
+        let watch = move || with_client(target, |client| async move { client.watch_health(&told).await });
+        let thread = std::thread::Builder::new().name("health".into()).spawn(watch)?;
+        Ok(Self { over, thread })
+    }
+
+    /// Ends; what it has seen.
+    #[must_use]
+    pub fn stop(self) -> Health {
+        self.over.store(true, Ordering::Release);
+        self.thread.join().ok().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
 /// Runs `work` with a client on a thread and a runtime of its own, and waits for it. Works from anywhere.
-pub fn with_client<T, F, Fut>(target: Target, work: F) -> std::io::Result<T>
+pub fn with_client<T, F, Fut>(target: Target, work: F) -> io::Result<T>
 where
     T: Send + 'static,
     F: FnOnce(Client) -> Fut + Send + 'static,
     Fut: Future<Output = T> + 'static,
 {
-    let run = move || -> std::io::Result<T> {
+    let run = move || -> io::Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let local = tokio::task::LocalSet::new();
         Ok(local.block_on(&runtime, async move { work(Client::new(target)).await }))

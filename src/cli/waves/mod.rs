@@ -10,14 +10,12 @@ pub mod judge;
 pub mod plan;
 pub mod report;
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use self::client::{Answer, Client, Target, with_client};
+use self::client::{Answer, Client, HealthWatch, Target, with_client};
 use self::expect::Expectations;
 use self::plan::{Operation, SANDBOX_NAMES};
 use self::report::{Report, Sample};
@@ -98,8 +96,12 @@ pub struct Load {
 /// Runs a load and judges it. Fails only where there is nothing to judge: no server, no right to ask it.
 pub fn run(load: Load) -> Result<Report, Failure> {
     let target = load.target.clone();
-    let failed = |e: std::io::Error| Failure::new(exit::OS, format!("the client's thread could not be started: {e}"));
-    with_client(target, move |client| drive(client, load)).map_err(failed)?
+    with_client(target, move |client| drive(client, load)).map_err(no_thread)?
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+fn no_thread(error: std::io::Error) -> Failure {
+    Failure::new(exit::OS, format!("the client's thread could not be started: {error}"))
 }
 
 async fn drive(client: Client, load: Load) -> Result<Report, Failure> {
@@ -112,11 +114,7 @@ async fn drive(client: Client, load: Load) -> Result<Report, Failure> {
         None => serial_run(&client).await,
     };
 
-    let over = Rc::new(Cell::new(false));
-    let watch = tokio::task::spawn_local({
-        let (client, over) = (client.clone(), Rc::clone(&over));
-        async move { client.watch_health(over).await }
-    });
+    let health = HealthWatch::start(load.target.clone()).map_err(no_thread)?;
     let plan = plan::operations();
     let waves = plan.iter().map(|o| o.wave).max().unwrap_or_default();
     let mut samples = Vec::with_capacity(plan.len() * load.scale * load.rounds);
@@ -134,8 +132,7 @@ async fn drive(client: Client, load: Load) -> Result<Report, Failure> {
             samples.push(Sample { operation, took: answer.took, verdict });
         }
     }
-    over.set(true);
-    let health = watch.await.unwrap_or_default();
+    let health = health.stop();
 
     let listed = client.call("sandbox_list", &json!({})).await;
     one_row_per_name(&sandboxes, &listed, &mut samples);
