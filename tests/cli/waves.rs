@@ -90,7 +90,7 @@ fn the_python_script_finds_the_same() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/python/seven_waves.py");
     let run = |more: &[&str]| Command::new("python3").arg(script).args(["--url", &demo().0]).args(more).output();
     if run(&["--help"]).is_err() {
-        let required = std::env::var("NEXUS_LITE_REQUIRE").unwrap_or_default();
+        let required = std::env::var_os("NEXUS_LITE_REQUIRE").unwrap_or_default().to_string_lossy().into_owned();
         assert!(!required.contains("python"), "NEXUS_LITE_REQUIRE asks for python, and there is no python3");
         println!("skipped: no python3");
         return;
