@@ -18,7 +18,7 @@ use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
 use crate::sandbox::Sandboxes;
 use crate::service::files_ops::free_detached;
-use crate::service::{ServiceError, keys_ops};
+use crate::service::{ServiceError, keys_ops, sandboxes_ops};
 use crate::store::{Durability, Options, ReadTx, Sql as _, Store, StoreError, decisions};
 use crate::telemetry::metric;
 
@@ -138,7 +138,11 @@ impl App {
         if let Some(new) = first_key.as_ref().filter(|_| given.is_none()) {
             write_key(&store.data_dir().join(ADMIN_KEY_FILE), new.key.expose())?;
         }
-        let services = Services { sandboxes: Arc::new(Sandboxes::new(store.data_dir())), hasher: Arc::new(hasher) };
+        let sandboxes = Sandboxes::new(store.data_dir());
+        if let Err(error) = sandboxes_ops::sweep(&store, &sandboxes).await {
+            tracing::warn!(%error, "directories of sandboxes without a record were not removed");
+        }
+        let services = Services { sandboxes: Arc::new(sandboxes), hasher: Arc::new(hasher) };
         let app = Self {
             store,
             caches: Arc::new(Caches::new()),

@@ -22,7 +22,6 @@ mod store;
 // The HTTP door: bad input, foreign pages, slow senders, headers. Not what a method answers.
 mod http;
 // Methods, one folder per noun and one file per verb: scenarios with what must be in an answer and what must not.
-// Methods, called as people of a world: what must be in an answer and what must not. One folder per noun.
 mod rpc;
 // The application as a whole: settings in, a served directory out.
 mod app;

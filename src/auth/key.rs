@@ -76,7 +76,7 @@ mod tests {
     fn a_key_names_its_subject_and_holds_256_random_bits() {
         let random = SeededRandom::new(1);
         let key = ApiKey::generate(&random, "default-tenant", "user", "administrator");
-        let parts: Vec<&str> = key.expose().splitn(2, '-').nth(1).expect("sk-").rsplitn(3, '_').collect();
+        let parts: Vec<&str> = key.expose().split_once('-').expect("sk-").1.rsplitn(3, '_').collect();
         assert_eq!(parts[2], "default-_administ");
         assert_eq!((parts[1].len(), parts[0].len()), (8, 64));
         assert!(parts[0].bytes().all(|b| b.is_ascii_hexdigit()));

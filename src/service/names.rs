@@ -1,5 +1,5 @@
 //! Names in the permission graph, as they come in: typed, and of type file normalised, before anything else sees
-//! them (rebac.md D.2.10).
+//! them. Decides nothing.
 
 use crate::model::VirtualPath;
 use crate::store::Sql;

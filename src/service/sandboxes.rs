@@ -32,11 +32,11 @@ impl SandboxInfo {
     /// The record as of `now_us`.
     #[must_use]
     pub fn new(mut row: SandboxRow, now_us: i64) -> Self {
-        if let (sandboxes::ACTIVE, Some(at)) = (row.status.as_str(), row.expires_at_us) {
-            if at <= now_us {
-                row.status = sandboxes::STOPPED.to_owned();
-                row.stopped_at_us = Some(at);
-            }
+        if let (sandboxes::ACTIVE, Some(at)) = (row.status.as_str(), row.expires_at_us)
+            && at <= now_us
+        {
+            row.status = sandboxes::STOPPED.to_owned();
+            row.stopped_at_us = Some(at);
         }
         Self { row, now_us }
     }

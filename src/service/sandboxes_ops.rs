@@ -347,7 +347,11 @@ impl WriteOp for ChangeSandbox {
 
 /// At the start: removes what the providers have for no sandbox that is still there. Returns how many.
 pub async fn sweep(store: &Store, providers: &Sandboxes) -> Result<usize, ServiceError> {
-    let live = store.read(|tx| Ok::<_, ServiceError>(sandboxes::live(tx)?)).await?;
+    let live = store.read(|tx| {
+        let there = |row: &SandboxRow| row.expires_at_us.is_none_or(|at| tx.now_us() < at);
+        Ok::<_, ServiceError>(sandboxes::live(tx)?.into_iter().filter(there).collect::<Vec<_>>())
+    });
+    let live = live.await?;
     let mut removed = 0;
     for name in providers.names() {
         let kept: Vec<String> = live.iter().filter(|r| r.provider == name).map(|r| r.sandbox_id.clone()).collect();

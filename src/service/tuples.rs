@@ -177,11 +177,11 @@ impl TupleFilter {
     /// Normalises the ids of files.
     pub fn normalised(mut self) -> Result<Self, ServiceError> {
         let normal = |kind: &Option<String>, id: &mut Option<String>| {
-            if let (Some(FILE), Some(text)) = (kind.as_deref(), id.as_deref()) {
-                if text.starts_with('/') {
-                    let path = VirtualPath::parse(text).map_err(|reason| ServiceError::path(text, reason))?;
-                    *id = Some(path.as_str().to_owned());
-                }
+            if let (Some(FILE), Some(text)) = (kind.as_deref(), id.as_deref())
+                && text.starts_with('/')
+            {
+                let path = VirtualPath::parse(text).map_err(|reason| ServiceError::path(text, reason))?;
+                *id = Some(path.as_str().to_owned());
             }
             Ok::<_, ServiceError>(())
         };
@@ -236,7 +236,9 @@ pub struct NamedTuple {
 pub async fn list(call: &Call, filter: TupleFilter) -> Result<Vec<NamedTuple>, ServiceError> {
     let filter = filter.normalised()?;
     let (caller, caches) = (call.caller.clone(), std::sync::Arc::clone(&call.caches));
-    let narrow = filter.object_id.is_some();
+    let object = filter.object_type.is_some() && filter.object_id.is_some();
+    let subject = filter.subject_id.is_some() && filter.subject_type.as_deref().is_some_and(|kind| kind != USER);
+    let narrow = object || subject;
     let find = move |tx: &crate::store::ReadTx<'_>| {
         let mut lister = Lister {
             access: Access::new(tx, &caller, Some(&caches))?.spending(Budget::edges(u64::MAX)),

@@ -1,4 +1,6 @@
-//! Relationship tuples, written: who may grant what (rebac.md D.2.1), and what a grant does to the tree.
+//! Relationship tuples, written: who may grant what, and what a grant does to the tree.
+//!
+//! A tuple is written and deleted by who manages its object, and where it would open its subject, its subject too.
 
 use serde_json::Value;
 

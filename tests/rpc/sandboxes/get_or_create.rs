@@ -14,7 +14,7 @@ async fn a_missing_provider_is_stood_in_for_and_says_so() {
                         "verify_status": true});
     let mut made = ok(&world, Who::Admin, "sandbox_get_or_create", params.clone()).await;
     let first = id(&made).to_owned();
-    assert_eq!(directories(&world), [first.clone()]);
+    assert_eq!(directories(&world), std::slice::from_ref(&first));
     let wanted = json!({
         "sandbox_id": first, "name": "admin,ImpersonatedUser", "user_id": "admin", "agent_id": null,
         "tenant_id": "default", "provider": "local", "template_id": null, "status": "active",
