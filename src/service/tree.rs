@@ -205,7 +205,7 @@ pub fn own_in(
 }
 
 /// Removes the directory at `path` with everything below it, if it is there. Returns whether rows are left to be
-/// freed ([`free_detached`]). The caller of this has checked the right.
+/// freed ([`super::files_ops::free_detached`]). The caller of this has checked the right.
 pub fn remove_tree_in(tx: &mut WriteTx<'_>, path: &VirtualPath) -> Result<bool, ServiceError> {
     let located = Located::find(tx, path)?;
     let Some(node) = located.node().cloned() else { return Ok(false) };

@@ -1,6 +1,6 @@
 //! The register of every SQL statement constant, so that a test can prepare each one on the current schema.
 //!
-//! Each `store/<noun>.rs` declares its texts through [`statements!`] and has a line in [`LISTS`].
+//! Each `store/<noun>.rs` declares its texts through `statements!` and has a line in `LISTS`.
 
 /// Declares statement constants: `statements! { /// What it does. NODE_BY_ID = "SELECT …"; }`.
 ///

@@ -203,15 +203,16 @@ async fn generate(plan: Rc<Plan>, sink: Rc<RefCell<Sink>>) {
 async fn hello(plan: &Plan, sink: &RefCell<Sink>, end: Instant, every: Option<Duration>) {
     let bytes = request("GET", "/health", &[], b"");
     let Ok(mut client) = AsyncClient::connect(plan.address).await else { return };
+    let mut pace = every.map(actix_web::rt::time::interval);
     while monotonic() < end {
+        if let Some(pace) = &mut pace {
+            pace.tick().await;
+        }
         let sent = monotonic();
         if client.exchange(&bytes).await.is_err() {
             return;
         }
         sink.borrow_mut().health_us.push(micros(sent));
-        if let Some(every) = every {
-            actix_web::rt::time::sleep(every).await;
-        }
     }
 }
 
@@ -219,16 +220,17 @@ async fn hello(plan: &Plan, sink: &RefCell<Sink>, end: Instant, every: Option<Du
 async fn grants(plan: &Plan, end: Instant) {
     let Ok(mut client) = AsyncClient::connect(plan.address).await else { return };
     let key = Some(plan.admin_key.as_str());
+    let mut pace = actix_web::rt::time::interval(GRANT_EVERY);
     while monotonic() < end {
+        pace.tick().await;
         let grant =
             json!({"subject": ["user", plan.share_with], "relation": "direct_viewer", "object": ["file", plan.shared]});
         let Ok(made) = client.exchange(&call_bytes(1, key, None, "rebac_create", &grant)).await else { return };
-        actix_web::rt::time::sleep(GRANT_EVERY).await;
+        pace.tick().await;
         let revoke = json!({"tuple_id": made.rpc().unwrap_or_default()});
         if client.exchange(&call_bytes(1, key, None, "rebac_delete", &revoke)).await.is_err() {
             return;
         }
-        actix_web::rt::time::sleep(GRANT_EVERY).await;
     }
 }
 

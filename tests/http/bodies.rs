@@ -72,7 +72,8 @@ async fn a_slow_head_is_not_waited_for() {
 #[tokio::test]
 async fn compressed_bodies_are_not_unpacked() {
     let served = Served::new().await;
-    let answer = served.send(Who::Instance, "POST", "/api/nfs/exists", &[("Content-Encoding", "gzip")], b"\x1f\x8b").await;
+    let answer =
+        served.send(Who::Instance, "POST", "/api/nfs/exists", &[("Content-Encoding", "gzip")], b"\x1f\x8b").await;
     assert_eq!(failure(&answer).code, -32600);
     assert!(failure(&answer).data["hint"].as_str().is_some_and(|h| h.contains("Content-Encoding")));
     served.stop().await;

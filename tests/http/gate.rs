@@ -19,7 +19,8 @@ async fn a_rebound_name_reaches_nothing() {
     let served = Served::with(|state| state.allowed_hosts = vec!["nexus.example".into(), "10.0.0.7:8443".into()]).await;
     for (verb, path) in ROUTES {
         let bytes = request(verb, path, &[], b"");
-        for host in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil", "10.0.0.7", "", "[::2]"]
+        for host in
+            ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil", "10.0.0.7", "", "[::2]"]
         {
             let answer = served.raw(with_host(&bytes, Some(host))).await;
             assert!(matches!(answer.status, 421 | 400), "{verb} {path} as {host:?}: {}", answer.status);
@@ -31,7 +32,8 @@ async fn a_rebound_name_reaches_nothing() {
         }
         let port = served.address().port();
         let mine = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
-        let others = ["127.8.9.1", "LOCALHOST", "localhost.", "[::1]:1", "nexus.example:9", "NEXUS.example", "10.0.0.7:8443"];
+        let others =
+            ["127.8.9.1", "LOCALHOST", "localhost.", "[::1]:1", "nexus.example:9", "NEXUS.example", "10.0.0.7:8443"];
         for host in mine.iter().map(String::as_str).chain(others) {
             let answer = served.raw(with_host(&bytes, Some(host))).await;
             assert_ne!(answer.status, 421, "{verb} {path} as {host}");
@@ -50,7 +52,8 @@ async fn pages_of_unknown_origins_are_refused() {
     for origin in ["http://evil.example", "null", "http://localhost:5174", "https://localhost:5173", own.as_str()] {
         let preflight = [("Origin", origin), ("Access-Control-Request-Method", "POST")];
         for (verb, headers) in [("POST", &preflight[..1]), ("OPTIONS", &preflight[..])] {
-            let answer = served.send(Who::Instance, verb, "/api/nfs/exists", headers, br#"{"params":{"path":"/"}}"#).await;
+            let answer =
+                served.send(Who::Instance, verb, "/api/nfs/exists", headers, br#"{"params":{"path":"/"}}"#).await;
             assert_eq!(answer.status, 403, "{verb} {origin}");
             assert!(answer.header("access-control-allow-origin").is_none(), "{verb} {origin}");
         }
@@ -103,9 +106,14 @@ async fn without_allowed_origins_no_answer_names_one() {
 async fn request_ids_are_taken_over_if_they_are_sane() {
     let served = Served::new().await;
     let long = "x".repeat(129);
-    for (given, kept) in
-        [("abc-1.2:3_4", true), ("a b", false), ("<script>", false), ("\u{e9}", false), (long.as_str(), false), ("", false)]
-    {
+    for (given, kept) in [
+        ("abc-1.2:3_4", true),
+        ("a b", false),
+        ("<script>", false),
+        ("\u{e9}", false),
+        (long.as_str(), false),
+        ("", false),
+    ] {
         let answer = served.send(Who::Instance, "POST", "/api/nfs/nope", &[("X-Request-ID", given)], b"{}").await;
         let id = answer.header("x-request-id").expect("an id");
         assert_eq!(id == given, kept, "{given:?} became {id:?}");
