@@ -23,6 +23,16 @@ async fn make(world: &World, who: Who, user: &str) -> Value {
     ok(world, who, "admin_create_key", json!({"user_id": user, "name": format!("{user} key")})).await
 }
 
+/// A world whose instance admin has one key: that of the first start is revoked.
+async fn with_one_root() -> World {
+    let world = World::new().await;
+    let published = world.store.published();
+    let first =
+        published.view::<AuthIndex>().keys().find(|key| key.name == "Admin Bootstrap Key").expect("a first key");
+    ok(&world, Who::Instance, "admin_revoke_key", json!({"key_id": first.key_id})).await;
+    world
+}
+
 /// The id of the key of `who`.
 fn key_of(world: &World, who: Who) -> String {
     world.call_as(who).caller.key_id.expect("a key")

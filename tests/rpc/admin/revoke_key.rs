@@ -2,7 +2,7 @@ use nexus_lite::auth::AuthError;
 use nexus_lite::service::{ServiceError, agents};
 use serde_json::json;
 
-use super::{key_of, make, shown};
+use super::{key_of, make, shown, with_one_root};
 use crate::harness::world::{Who, World};
 use crate::rpc::{DENIED, NOT_FOUND, PRECONDITION, ok, refused};
 
@@ -54,7 +54,7 @@ async fn a_write_of_the_same_batch_is_refused_after_the_revocation() {
 
 #[tokio::test]
 async fn an_admin_revokes_in_its_tenant_and_not_above_itself() {
-    let world = World::new().await;
+    let world = with_one_root().await;
     let bobs = json!({"key_id": key_of(&world, Who::Bob)});
     for who in [Who::Alice, Who::Bob, Who::Heir, Who::OtherUser] {
         refused(&world, who, "admin_revoke_key", bobs.clone(), DENIED).await;

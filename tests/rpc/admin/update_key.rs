@@ -3,7 +3,7 @@ use std::time::Duration;
 use nexus_lite::auth::AuthError;
 use serde_json::json;
 
-use super::{key_of, make, shown};
+use super::{key_of, make, shown, with_one_root};
 use crate::harness::world::{Who, World};
 use crate::rpc::{DENIED, INVALID_PARAMS, NOT_FOUND, PRECONDITION, ok, refused};
 
@@ -24,7 +24,7 @@ async fn label_flag_and_end_of_a_key_change() {
 
 #[tokio::test]
 async fn an_admin_changes_keys_of_its_tenant_and_not_above_itself() {
-    let world = World::new().await;
+    let world = with_one_root().await;
     let bobs = json!({"key_id": key_of(&world, Who::Bob), "is_admin": true});
     for who in [Who::Bob, Who::Alice, Who::Heir] {
         refused(&world, who, "admin_update_key", bobs.clone(), DENIED).await;
