@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use nexus_lite::model::time::monotonic;
 use nexus_lite::store::{DATABASE_FILE, Options, Sql, StoreError};
 use serde_json::{Value, json};
 
+use crate::harness::client::{Client, LIVENESS};
+use crate::harness::process::Process;
 use crate::harness::world::{HOME, Setup, Who, World};
 
 /// Questions asked; more than one tick writes down, fewer than the second lane holds.
@@ -134,6 +137,33 @@ async fn answers(world: &World) -> Vec<String> {
         }
     }
     answers
+}
+
+/// A server that is started on the record fills its closures from it; the metric says so.
+#[tokio::test]
+async fn a_start_warms_from_the_record() {
+    let world = World::new().await;
+    furnish(&world).await;
+    ask(&world, 1).await;
+    settle(&world).await;
+    let path = world.path().to_owned();
+    let dir = world.close().await;
+    let server = Process::start(&path);
+    let mut client = Client::new(server.address(), None);
+    let asked = monotonic();
+    while warm_rows(&mut client) == 0.0 {
+        assert!(asked.elapsed() < LIVENESS, "nothing was warmed");
+    }
+    drop(server);
+    drop(dir);
+}
+
+/// `permission_cache_warm_rows` of the server's metrics.
+fn warm_rows(client: &mut Client) -> f64 {
+    let page = client.get("/metrics").expect("the metrics");
+    let page = String::from_utf8_lossy(&page.body).into_owned();
+    let sample = page.lines().find(|line| !line.starts_with('#') && line.contains("permission_cache_warm_rows"));
+    sample.and_then(|line| line.rsplit_once(' ')?.1.parse().ok()).unwrap_or(0.0)
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is planted is what the store would never write")]
