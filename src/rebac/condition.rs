@@ -44,6 +44,15 @@ impl Doubt {
         Tri::Unknown
     }
 
+    /// Takes over the reasons of another.
+    pub(super) fn add(&mut self, other: &Self) {
+        for key in &other.missing {
+            self.lacks(key);
+        }
+        self.corrupt |= other.corrupt;
+        self.namespace |= other.namespace;
+    }
+
     /// The one reason to tell: first what the caller can repair.
     pub(super) fn why(mut self) -> Why {
         if !self.missing.is_empty() {
@@ -108,7 +117,15 @@ impl Condition {
     pub(super) fn holds(&self, env: &Env, doubt: &mut Doubt) -> Tri {
         match self {
             Self::Always => Tri::Yes,
-            Self::All(tests) => tests.iter().map(|test| test.holds(env, doubt)).min().unwrap_or(Tri::Yes),
+            Self::All(tests) => {
+                let mut own = Doubt::default();
+                let all = tests.iter().map(|test| test.holds(env, &mut own)).min().unwrap_or(Tri::Yes);
+                // A test that fails settles it, whatever the others lack.
+                if all == Tri::Unknown {
+                    doubt.add(&own);
+                }
+                all
+            }
             Self::Corrupt => {
                 doubt.corrupt = true;
                 Tri::Unknown

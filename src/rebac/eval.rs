@@ -15,7 +15,7 @@ use super::edge::{Edge, PLAIN, RelId, SetId};
 use super::graph::{Graph, Subject};
 use super::limits::Budget;
 use super::names::TenantId;
-use super::schema::{DIRECT_OWNER, FILE, Name, Node};
+use super::schema::{DIRECT_OWNER, Direction, FILE, Name, Node};
 use super::{Env, ObjectRef, Verdict, Why, tarjan};
 
 /// An object: an entity, or something no tuple names (`LOCAL` bit and index).
@@ -39,6 +39,14 @@ struct Goal {
     operator: Operator,
     known: Tri,
     operands: Vec<GoalId>,
+    /// Why `known` is unknown.
+    doubt: Doubt,
+}
+
+impl Goal {
+    fn new(object: Object, name: Option<Name>) -> Self {
+        Self { object, name, operator: Operator::Any, known: Tri::No, operands: Vec::new(), doubt: Doubt::default() }
+    }
 }
 
 /// An object without an entity.
@@ -63,7 +71,6 @@ pub(super) struct Evaluator<'a, 'b> {
     index: FxHashMap<(Object, Name), GoalId>,
     locals: Vec<Local<'a>>,
     local_index: FxHashMap<(&'a str, &'a str), Object>,
-    doubt: Doubt,
 }
 
 impl Graph {
@@ -87,7 +94,6 @@ impl Graph {
             index: FxHashMap::default(),
             locals: Vec::new(),
             local_index: FxHashMap::default(),
-            doubt: Doubt::default(),
         };
         evaluator.run(name, object)
     }
@@ -115,43 +121,45 @@ impl<'a> Evaluator<'a, '_> {
         match (low[root as usize], high[root as usize]) {
             (true, _) => Verdict::Allow,
             (false, false) => Verdict::Deny,
-            (false, true) => Verdict::Unknown(self.doubt.why()),
+            (false, true) => Verdict::Unknown(self.why(root, &low, &high)),
         }
+    }
+
+    /// The reasons of all goals that are unknown and make the root so.
+    fn why(&self, root: GoalId, low: &[bool], high: &[bool]) -> Why {
+        let unknown = |goal: GoalId| low[goal as usize] != high[goal as usize];
+        let mut doubt = Doubt::default();
+        let mut seen = vec![false; self.goals.len()];
+        let mut open = vec![root];
+        while let Some(at) = open.pop() {
+            if unknown(at) && !std::mem::replace(&mut seen[at as usize], true) {
+                let goal = &self.goals[at as usize];
+                doubt.add(&goal.doubt);
+                open.extend(&goal.operands);
+            }
+        }
+        doubt.why()
     }
 
     fn goal(&mut self, object: Object, name: Name) -> GoalId {
         let next = GoalId::try_from(self.goals.len()).expect("goals are bounded by the budget");
         let id = *self.index.entry((object, name)).or_insert(next);
         if id == next {
-            self.goals.push(Goal {
-                object,
-                name: Some(name),
-                operator: Operator::Any,
-                known: Tri::No,
-                operands: Vec::new(),
-            });
+            self.goals.push(Goal::new(object, Some(name)));
         }
         id
     }
 
     /// A goal that holds as far as a tuple's condition does.
-    fn guarded(&mut self, goal: GoalId, condition: Tri) -> Option<GoalId> {
-        match condition {
-            Tri::Yes => Some(goal),
-            Tri::No => None,
-            Tri::Unknown => {
-                let id = GoalId::try_from(self.goals.len()).expect("goals are bounded by the budget");
-                let operands = vec![goal];
-                self.goals.push(Goal {
-                    object: LOCAL,
-                    name: None,
-                    operator: Operator::All,
-                    known: Tri::Unknown,
-                    operands,
-                });
-                Some(id)
-            }
+    fn guarded(&mut self, goal: GoalId, condition: Tri, doubt: Doubt) -> GoalId {
+        if condition == Tri::Yes {
+            return goal;
         }
+        let id = GoalId::try_from(self.goals.len()).expect("goals are bounded by the budget");
+        let guard =
+            Goal { operator: Operator::All, known: condition, operands: vec![goal], doubt, ..Goal::new(LOCAL, None) };
+        self.goals.push(guard);
+        id
     }
 
     fn spend(&mut self) -> Result<(), Why> {
@@ -165,68 +173,64 @@ impl<'a> Evaluator<'a, '_> {
         let names = |evaluator: &mut Self, names: &[Name]| {
             names.iter().map(|name| evaluator.goal(object, *name)).collect::<Vec<_>>()
         };
-        let graph = self.graph;
-        let (operator, known, operands) = match name {
+        let mut goal = Goal::new(object, Some(name));
+        match name {
             Name::Broken => {
-                self.doubt.namespace = true;
-                (Operator::Any, Tri::Unknown, Vec::new())
+                goal.known = Tri::Unknown;
+                goal.doubt.namespace = true;
             }
-            Name::Direct(relation) => {
-                let (known, operands) = self.direct(object, relation)?;
-                (Operator::Any, known, operands)
-            }
-            Name::Node(node) => match graph.schema.node(node) {
-                Node::Union(operands) => (Operator::Any, Tri::No, names(self, operands)),
-                Node::Intersection(operands) => (Operator::All, Tri::Yes, names(self, operands)),
-                Node::Exclusion(operand) => (Operator::Not, Tri::Yes, names(self, &[*operand])),
+            Name::Direct(relation) => self.direct(&mut goal, relation)?,
+            Name::Node(node) => match self.graph.schema.node(node) {
+                Node::Union(operands) => goal.operands = names(self, operands),
+                Node::Intersection(operands) => {
+                    (goal.operator, goal.known, goal.operands) = (Operator::All, Tri::Yes, names(self, operands));
+                }
+                Node::Exclusion(operand) => {
+                    (goal.operator, goal.known, goal.operands) = (Operator::Not, Tri::Yes, names(self, &[*operand]));
+                }
                 Node::Ttu { tupleset, direction, computed } => {
-                    let mut operands = Vec::new();
-                    if *direction == super::schema::Direction::Path {
-                        operands.extend(self.above(object).map(|above| (above, FILE)).map(|(above, kind)| {
-                            let name = graph.schema.reference(kind, *computed);
-                            self.goal(above, name)
-                        }));
+                    if *direction == Direction::Path
+                        && let Some(above) = self.above(object)
+                    {
+                        let name = self.graph.schema.reference(FILE, *computed);
+                        goal.operands.push(self.goal(above, name));
                     }
                     if direction.forward() {
-                        self.forward(object, *tupleset, *computed, &mut operands)?;
+                        self.forward(object, *tupleset, *computed, &mut goal.operands)?;
                     }
                     if direction.reverse() {
-                        self.reverse(object, *tupleset, *computed, &mut operands)?;
+                        self.reverse(object, *tupleset, *computed, &mut goal.operands)?;
                     }
-                    (Operator::Any, Tri::No, operands)
                 }
             },
-        };
-        let goal = &mut self.goals[at];
-        (goal.operator, goal.known, goal.operands) = (operator, known, operands);
+        }
+        self.goals[at] = goal;
         Ok(())
     }
 
     /// The tuples of one relation on the object: the subject itself, the public, and usersets.
-    fn direct(&mut self, object: Object, relation: RelId) -> Result<(Tri, Vec<GoalId>), Why> {
-        let mut known = Tri::No;
-        if let Some(owner) = self.owner(object, relation) {
-            known = known.max(self.subject.is(owner).into());
-        }
-        let (Some(id), Some(tenant)) = (entity(object), self.tenant_of(object)) else { return Ok((known, Vec::new())) };
+    fn direct(&mut self, goal: &mut Goal, relation: RelId) -> Result<(), Why> {
         let graph = self.graph;
+        if let Some(owner) = self.owner(goal.object, relation) {
+            goal.known = self.subject.is(owner).into();
+        }
+        let (Some(id), Some(tenant)) = (entity(goal.object), self.tenant_of(goal.object)) else { return Ok(()) };
         let edges = graph.edges_on(id);
         for subject in self.subject.ids() {
             self.spend()?;
             let found = edges.find(Edge::forward(relation, PLAIN, subject));
             if let Some(edge) = found.filter(|_| graph.admits(relation, subject, tenant)) {
-                known = known.max(graph.counts(id, edge, self.env, &mut self.doubt));
+                goal.known = goal.known.max(graph.counts(id, edge, self.env, &mut goal.doubt));
             }
         }
-        let mut operands = Vec::new();
-        if known == Tri::Yes {
-            return Ok((known, operands));
+        if goal.known == Tri::Yes {
+            return Ok(());
         }
         for edge in edges.range(Edge::span(relation, 1..=SetId::MAX)) {
             self.spend()?;
-            self.through(id, edge, tenant, edge.middle() - 1, &mut operands);
+            self.through(id, edge, tenant, edge.middle() - 1, &mut goal.operands);
         }
-        Ok((known, operands))
+        Ok(())
     }
 
     /// The plain subjects of the tupleset's tuples on the object.
@@ -264,10 +268,11 @@ impl<'a> Evaluator<'a, '_> {
         if nothing_there && matches!(name, Name::Direct(_)) {
             return;
         }
-        let condition = graph.counts(object, edge, self.env, &mut self.doubt);
+        let mut doubt = Doubt::default();
+        let condition = graph.counts(object, edge, self.env, &mut doubt);
         if condition != Tri::No {
             let goal = self.goal(Object::from(via), name);
-            operands.extend(self.guarded(goal, condition));
+            operands.push(self.guarded(goal, condition, doubt));
         }
     }
 
@@ -291,10 +296,11 @@ impl<'a> Evaluator<'a, '_> {
             let Some(name) = graph.reference(holder, computed) else { continue };
             let tuple = Edge::forward(tupleset, PLAIN, id);
             let tuple = if edge.has_meta() { tuple.with_meta() } else { tuple };
-            let condition = graph.counts(holder, tuple, self.env, &mut self.doubt);
+            let mut doubt = Doubt::default();
+            let condition = graph.counts(holder, tuple, self.env, &mut doubt);
             if condition != Tri::No {
                 let goal = self.goal(Object::from(holder), name);
-                operands.extend(self.guarded(goal, condition));
+                operands.push(self.guarded(goal, condition, doubt));
             }
         }
         Ok(())

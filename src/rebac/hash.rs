@@ -17,6 +17,16 @@ impl Seed {
     }
 }
 
+/// Up to seven bytes as a number; with their count it is exact.
+fn short(bytes: &[u8]) -> u64 {
+    let four = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        // The middle bytes may be read twice.
+        (Some(first), Some(last)) => four(first) | four(last) << (8 * (bytes.len() - 4)),
+        _ => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    }
+}
+
 /// The hash of what was absorbed so far. Plain data: keep it at a directory, go on for each name in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NameHash {
@@ -37,16 +47,19 @@ impl NameHash {
         start.segment(tenant.as_bytes()).segment(kind.as_bytes())
     }
 
-    /// Absorbs one component: bytes and length.
+    /// Absorbs one component. Its first word tells how many follow, so that no two ways to cut a name into components
+    /// give the same words.
     pub(super) fn segment(mut self, bytes: &[u8]) -> Self {
-        let mut chunks = bytes.chunks_exact(8);
-        for chunk in &mut chunks {
-            self.word(u64::from_le_bytes(chunk.try_into().expect("chunks of eight")));
+        if bytes.len() < 8 {
+            self.word(short(bytes) | (bytes.len() as u64) << 56);
+            return self;
         }
-        let mut tail = [0_u8; 8];
-        tail[..chunks.remainder().len()].copy_from_slice(chunks.remainder());
-        self.word(u64::from_le_bytes(tail));
-        self.word(bytes.len() as u64);
+        self.word(bytes.len() as u64 | 1 << 63);
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.word(u64::from_le_bytes(*word));
+        }
+        self.word(short(rest));
         self
     }
 
@@ -109,6 +122,16 @@ mod tests {
         {
             at = at.segment(component.as_bytes());
             assert_eq!(at.key(), start.name(prefix).key(), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn a_short_word_is_its_bytes() {
+        let bytes = [1, 2, 3, 4, 5, 6, 7];
+        for length in 0..=7 {
+            let mut padded = [0_u8; 8];
+            padded[..length].copy_from_slice(&bytes[..length]);
+            assert_eq!(short(&bytes[..length]), u64::from_le_bytes(padded), "{length}");
         }
     }
 

@@ -140,6 +140,19 @@ fn a_condition_that_is_not_known_does_not_lift_a_ban() {
 }
 
 #[test]
+fn only_what_matters_is_said_to_be_missing() {
+    let mut world = World::new();
+    // Conditions on grants to others, and one that fails anyway, are nobody's business here.
+    world.grant_if("group:g direct_viewer file:/w", r#"{"attributes":{"team":"red"}}"#).grant("user:v member group:g");
+    world.grant_if("user:u direct_editor file:/w", r#"{"allowed_devices":["mac"],"attributes":{"floor":2}}"#);
+    world
+        .grant_if("user:u direct_viewer file:/w", r#"{"allowed_ips":["10.0.0.0/8"]}"#)
+        .context(json!({"device": "pc"}));
+    assert_eq!(world.ask("user:u read file:/w/x"), Verdict::Unknown(Why::MissingContext(vec!["ip".into()])));
+    assert_eq!(world.ask("user:v read file:/w/x"), Verdict::Unknown(Why::MissingContext(vec!["team".into()])));
+}
+
+#[test]
 fn conditions_on_membership() {
     let mut world = World::new();
     let ip = r#"{"allowed_ips":["10.0.0.0/8"]}"#;
