@@ -223,6 +223,37 @@ async fn close_answers_everything_that_was_accepted() {
     assert_eq!(names(&again).await.expect("read").0, 500);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_races_with_close_is_answered_or_refused() {
+    let t = open();
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let racers: Vec<_> = (0..4)
+        .map(|racer| {
+            let (store, begun) = (t.store.clone(), begun.clone());
+            tokio::spawn(async move {
+                for n in 0.. {
+                    match store.submit(origin(), add(&format!("{racer} {n}"))).await {
+                        // Only the first is listened to.
+                        Ok(_) if n == 20 => drop(begun.send(())),
+                        Ok(_) => {}
+                        Err(StoreError::Closed) => return n,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                0
+            })
+        })
+        .collect();
+    tokio::task::spawn_blocking(move || has_begun.recv().expect("they run")).await.expect("no panic");
+    t.store.close().await.expect("closes");
+    let mut acknowledged = 0;
+    for racer in racers {
+        acknowledged += racer.await.expect("answered or refused, nothing else");
+    }
+    let again = Store::builder(options(&t.dir)).project::<Names>().open().expect("opens");
+    assert_eq!(names(&again).await.expect("read").0, acknowledged);
+}
+
 #[tokio::test]
 async fn dropping_the_last_handle_closes_without_waiting() {
     let t = open();
