@@ -76,7 +76,9 @@ async fn run(size: &Size) -> u64 {
     let mut say = |line: String| writeln!(out, "{line}").expect("the terminal takes a line");
     say(format!("load average before: {}", load_average()));
 
+    let cpu_before = measure::cpu_seconds();
     let hello = generate(&Plan { hello_only: true, seconds: size.hello_seconds, ..plan.clone() }, scratch.path());
+    let hello_cpu = (measure::cpu_seconds() - cpu_before) * 1e6 / hello.health_us.len().max(1) as f64;
     let before = world.store.status();
     let wal = WalWatch::start(&world.path().join(WAL_FILE));
     let cpu_before = measure::cpu_seconds();
@@ -103,7 +105,7 @@ async fn run(size: &Size) -> u64 {
         answers as f64 / plan.seconds
     ));
     say(format!(
-        "  server CPU {:.0} µs an answer, peak RSS {} MiB, load average {}",
+        "  server CPU {:.0} µs an answer ({hello_cpu:.0} µs a hello), peak RSS {} MiB, load average {}",
         cpu * 1e6 / answers as f64,
         measure::peak_rss_mib(),
         load_average()
