@@ -10,6 +10,8 @@ pub enum FaultPoint {
     AfterCommitBeforePublish,
     /// Published, not replied.
     AfterPublishBeforeReply,
+    /// A read has its snapshot of the data, and not yet the published state of its revision.
+    AfterSnapshotBeforeState,
     /// A checkpoint is about to run.
     MidCheckpoint,
     /// The temporary file of a blob is written, not synced.

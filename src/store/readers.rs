@@ -16,6 +16,7 @@ use crate::model::time::{SharedClock, monotonic};
 
 use super::StoreError;
 use super::backend::sqlite;
+use super::fault::FaultPoint;
 use super::meta;
 use super::projection::Published;
 use super::publish::Asked;
@@ -76,6 +77,7 @@ impl Slot {
         for _ in 0..2 {
             sqlite::control(&self.conn, "beginning a read", "BEGIN")?;
             let rev = meta::head_rev(&self.conn)?;
+            shared.faults.hit(FaultPoint::AfterSnapshotBeforeState);
             match shared.head().at(rev, shared.limits.publish_wait, || shared.publish_lag()) {
                 Asked::Here(published) => return Ok(published),
                 Asked::Gone => sqlite::control(&self.conn, "beginning a read again", "ROLLBACK")?,

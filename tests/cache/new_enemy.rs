@@ -16,6 +16,8 @@ use serde_json::json;
 use crate::harness::checker::Finished;
 use crate::harness::world::{Setup, Who, World};
 
+/// Commits, more than there are published states kept.
+const MANY: usize = 100;
 const FILE: &str = "/tenant:default/user:alice/x";
 const OLD: &str = "what bob may see";
 const SECRET: &str = "what bob may never see";
@@ -47,11 +49,10 @@ async fn grant(world: &World) {
     world.rpc(Who::Alice, "rebac_create", grant).await.expect("alice gives");
 }
 
-/// What `call` reads: checked and fetched in one transaction, which waits at the `gate` before its first question.
-async fn read(call: &Call, gate: impl FnOnce() + Send + 'static) -> Result<String, ServiceError> {
+/// What `call` reads: checked and fetched in one transaction.
+async fn read(call: &Call) -> Result<String, ServiceError> {
     let asked = call.clone();
     call.read(move |tx| {
-        gate();
         let located = Located::find(tx, &path())?;
         asked.access(tx)?.require_file(located.target(), Permission::Read)?;
         let node = located.node().ok_or_else(|| ServiceError::NotFound(FILE.to_owned()))?;
@@ -70,7 +71,7 @@ async fn a_revoked_reader_never_gets_what_came_after() {
     put(&world, OLD).await;
     grant(&world).await;
     let (alice, bob) = (world.call_as(Who::Alice), world.call_as(Who::Bob));
-    assert_eq!(read(&bob, || ()).await.expect("bob may"), OLD);
+    assert_eq!(read(&bob).await.expect("bob may"), OLD);
 
     let secret = Bytes::from_static(SECRET.as_bytes());
     let delete = DeleteFile { caller: alice.caller.clone(), path: path() };
@@ -89,14 +90,14 @@ async fn a_revoked_reader_never_gets_what_came_after() {
         before + 3,
         "the plug's revision and both of the batch are durable, the last two not published"
     );
-    let while_paused = read(&bob, || ()).await;
+    let while_paused = read(&bob).await;
     assert!(while_paused.is_err(), "read between COMMIT and publish: {while_paused:?}");
     paused.release();
     deleted.await.expect("deleted");
     created.await.expect("created");
-    let after = read(&bob, || ()).await;
+    let after = read(&bob).await;
     assert!(matches!(after, Err(ServiceError::PermissionDenied { .. })), "{after:?}");
-    assert_eq!(read(&alice, || ()).await.expect("it is hers"), SECRET);
+    assert_eq!(read(&alice).await.expect("it is hers"), SECRET);
 }
 
 /// D.2.3 (ii): alice replaces a secret by something harmless and then lets bob see it. Data from before, rights from
@@ -106,25 +107,42 @@ async fn a_new_grantee_never_gets_what_was_there_before() {
     let world = world().await;
     put(&world, SECRET).await;
     let bob = world.call_as(Who::Bob);
-    let ((opened, begun), (go_on, gate)) = (mpsc::channel(), mpsc::channel::<()>());
+    let paused = world.pause_at(FaultPoint::AfterSnapshotBeforeState);
     let reading = std::thread::spawn(move || {
-        let wait = move || {
-            opened.send(()).expect("the test waits");
-            gate.recv().expect("the test goes on");
-        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(read(&bob, wait))
+        runtime.block_on(read(&bob))
     });
-    begun.recv().expect("the reader's transaction has begun");
+    paused.reached();
     put(&world, HARMLESS).await;
     grant(&world).await;
-    go_on.send(()).expect("the reader waits");
+    paused.release();
     let got = reading.join().expect("no panic");
     assert!(matches!(got, Err(ServiceError::PermissionDenied { .. })), "at its own revision bob has no right: {got:?}");
-    assert_eq!(read(&world.call_as(Who::Bob), || ()).await.expect("now he has"), HARMLESS);
+    assert_eq!(read(&world.call_as(Who::Bob)).await.expect("now he has"), HARMLESS);
 }
 
-/// The same with more commits between than published states are kept: the transaction's own are still its own.
+/// A reader that stood there while its revision left the ring begins again, with data and rights of one later revision.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_whose_revision_is_gone_begins_again() {
+    let world = world().await;
+    put(&world, SECRET).await;
+    let bob = world.call_as(Who::Bob);
+    let paused = world.pause_at(FaultPoint::AfterSnapshotBeforeState);
+    let reading = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(read(&bob))
+    });
+    paused.reached();
+    put(&world, HARMLESS).await;
+    grant(&world).await;
+    for _ in 0..MANY {
+        put(&world, HARMLESS).await;
+    }
+    paused.release();
+    assert_eq!(reading.join().expect("no panic").expect("now he may"), HARMLESS);
+}
+
+/// A transaction that has its state keeps it, however many commits come after.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_overtaken_by_many_commits_keeps_its_revision() {
     let world = world().await;
@@ -146,7 +164,7 @@ async fn a_reader_overtaken_by_many_commits_keeps_its_revision() {
     begun.recv().expect("the reader's transaction has begun");
     put(&world, HARMLESS).await;
     grant(&world).await;
-    for n in 0..100 {
+    for n in 0..MANY {
         put(&world, &format!("{HARMLESS} {n}")).await;
     }
     go_on.send(()).expect("the reader waits");

@@ -304,12 +304,12 @@ impl World {
         held
     }
 
-    /// Stops the writer the next time it comes to `point`.
+    /// Stops who comes to `point` next: the writer, or the first reader.
     pub(crate) fn pause_at(&self, point: FaultPoint) -> Held {
         self.pause_at_later(point, 0)
     }
 
-    /// Stops the writer at `point` after it has passed it `passes` times.
+    /// Stops who comes to `point` after it has been passed `passes` times.
     pub(crate) fn pause_at_later(&self, point: FaultPoint, passes: u32) -> Held {
         self.gates.close(point, passes);
         Held { gates: Arc::clone(&self.gates), point }
@@ -347,15 +347,15 @@ fn failure(error: &RpcError) -> Failure {
     Failure { code: i64::from(error.code.number()), message: error.message.clone(), data: Value::Object(data) }
 }
 
-/// A writer that stands still, or will.
-#[must_use = "the writer goes on when this is dropped"]
+/// A thread that stands still, or will.
+#[must_use = "it goes on when this is dropped"]
 pub(crate) struct Held {
     gates: Arc<Gates>,
     point: FaultPoint,
 }
 
 impl Held {
-    /// Waits until the writer stands there.
+    /// Waits until somebody stands there.
     pub(crate) fn reached(&self) {
         self.gates.wait_for_arrival(self.point);
     }
@@ -371,7 +371,7 @@ impl Drop for Held {
     }
 }
 
-/// Fault points at which the writer waits.
+/// Fault points at which somebody waits.
 #[derive(Default)]
 struct Gates {
     closed: Mutex<HashMap<FaultPoint, Gate>>,
@@ -393,7 +393,7 @@ impl Gates {
         self.closed.lock().remove(&point);
         self.changed.notify_all();
     }
-    /// On the writer's thread.
+    /// On the thread that comes there.
     fn arrive(&self, point: FaultPoint) {
         let mut closed = self.closed.lock();
         match closed.get_mut(&point) {
@@ -401,8 +401,9 @@ impl Gates {
                 *passes -= 1;
                 return;
             }
-            Some(gate) => *gate = Gate::Reached,
-            None => return,
+            Some(gate @ Gate::After(_)) => *gate = Gate::Reached,
+            // Somebody stands there already; nobody else is held up.
+            Some(Gate::Reached) | None => return,
         }
         self.changed.notify_all();
         self.changed.wait_while_for(&mut closed, |closed| closed.contains_key(&point), LIVENESS);
@@ -411,7 +412,7 @@ impl Gates {
         let mut closed = self.closed.lock();
         let waiting = |closed: &mut HashMap<FaultPoint, Gate>| matches!(closed.get(&point), Some(Gate::After(_)));
         let timed_out = self.changed.wait_while_for(&mut closed, waiting, LIVENESS).timed_out();
-        assert!(!timed_out, "the writer never came to {point:?}");
+        assert!(!timed_out, "nobody ever came to {point:?}");
     }
 }
 
