@@ -5,8 +5,10 @@
 pub mod banner;
 pub mod check;
 pub mod demo;
+pub mod door;
 pub mod failure;
 pub mod key;
+pub mod names;
 pub mod offline;
 pub mod running;
 pub mod scratch;

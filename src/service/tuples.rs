@@ -1,160 +1,23 @@
-//! Relationship tuples, read: checks and lists.
-//!
-//! A check is a question about relations: no admin bypass and no inheritance counts, whoever asks and about whomever.
-//! What somebody may do with a file, all rules together, is what the file methods answer.
+//! Relationship tuples, listed: those that a filter lets through and the caller may see.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use crate::auth::{AuthIndex, Caller};
-use crate::model::time::monotonic;
+use crate::auth::AuthIndex;
 use crate::model::{EntityId, EntityRow, NodeId, NodeKind, NodeRow, TupleRow, VirtualPath};
-use crate::rebac::{Budget, Caches, ENGINE_VERSION, Env, Graph, LeafFacts, ObjectRef, Query, Verdict};
-use crate::store::{DecisionNote, Note, Sql, Store, entities, nodes, tuples};
-use crate::telemetry::metric;
+use crate::rebac::Budget;
+use crate::store::{Sql, entities, nodes, tuples};
 
 use super::access::{Access, FILE, USER};
-use super::located::Located;
-use super::names::{EntityName, check_word};
+use super::names::EntityName;
+use super::questions::is_own;
 use super::tuples_ops::{OWNER_PREFIX, entity, manages};
 use super::{Call, ServiceError};
 
-/// Most checks of one batch.
-pub const BATCH_CHECKS_MAX: usize = 10_000;
-/// Checks that a batch may have to be answered where the request is.
-const INLINE_CHECKS_MAX: usize = 64;
 /// Most tuples of one answer.
 const LIST_TUPLES_MAX: usize = 200_000;
 /// The relation that the owner column of a file stands for.
 const DIRECT_OWNER: &str = "direct_owner";
-
-/// "Has `subject` the relation or permission `permission` on `object`?"
-#[derive(Debug, Clone)]
-pub struct CheckRequest {
-    /// Who.
-    pub subject: EntityName,
-    /// A permission or a relation.
-    pub permission: String,
-    /// On what.
-    pub object: EntityName,
-    /// The tenant of the subject, and of an object that is no file; the caller's if it is not given.
-    pub tenant: Option<String>,
-}
-
-/// What one request asks with: the data of one revision and what it may spend.
-struct Checker<'t, T: Sql> {
-    access: Access<'t, T>,
-    caches: &'t Caches,
-    env: Env,
-}
-
-impl<'t, T: Sql> Checker<'t, T> {
-    fn new(tx: &'t T, caller: &Caller, caches: &'t Caches) -> Result<Self, ServiceError> {
-        let env = Env { now_us: tx.now_us(), context: None };
-        Ok(Self { access: Access::new(tx, caller, Some(caches))?, caches, env })
-    }
-
-    /// The answer; `None` if the caller may not ask this.
-    fn answer(&self, asked: &CheckRequest, store: &Store) -> Result<Option<bool>, ServiceError> {
-        let tx = self.access.tx();
-        let tenant = asked.tenant.as_deref().unwrap_or(&self.access.caller().tenant);
-        let (object_tenant, leaf) = match asked.object.path() {
-            Some(path) => {
-                let located = Located::find(tx, &path)?;
-                let owner = located.node().filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
-                (located.tenant().to_owned(), LeafFacts { owner })
-            }
-            None => (tenant.to_owned(), LeafFacts::default()),
-        };
-        let about_oneself = is_own(self.access.caller(), tx.view::<AuthIndex>(), tenant, &asked.subject);
-        if !about_oneself && !self.access.manages(&object_tenant, &asked.object.kind, &asked.object.id)? {
-            return Ok(None);
-        }
-        let subject_tenant = if asked.subject.is_everybody() { object_tenant.as_str() } else { tenant };
-        let query = Query {
-            subject: ObjectRef { tenant: subject_tenant, kind: &asked.subject.kind, id: &asked.subject.id },
-            permission: &asked.permission,
-            object: ObjectRef { tenant: &object_tenant, kind: &asked.object.kind, id: &asked.object.id },
-        };
-        let mut budget = Budget::request();
-        let started = monotonic();
-        let verdict = tx.view::<Graph>().check(&query, leaf, &self.env, Some(self.caches), &mut budget);
-        let result = match verdict {
-            Verdict::Allow => "allow",
-            Verdict::Deny => "deny",
-            Verdict::Unknown(_) => "unknown",
-        };
-        metric::REBAC_CHECK.seconds(started.elapsed(), &[("result", result)]);
-        if !matches!(verdict, Verdict::Unknown(_)) {
-            store.note(Note::Decision(DecisionNote {
-                tenant: object_tenant.clone(),
-                subject_type: asked.subject.kind.clone(),
-                subject_id: asked.subject.id.clone(),
-                permission: asked.permission.clone(),
-                object_type: asked.object.kind.clone(),
-                object_id: asked.object.id.clone(),
-                allowed: verdict.allowed(),
-                rev: tx.rev(),
-                engine: ENGINE_VERSION,
-            }));
-        }
-        Ok(Some(verdict.allowed()))
-    }
-}
-
-/// Whether a subject is the caller, one of its agents, or the owner whose rights it inherits.
-fn is_own(caller: &Caller, index: &AuthIndex, tenant: &str, subject: &EntityName) -> bool {
-    if tenant != caller.tenant {
-        return false;
-    }
-    if subject.kind == caller.subject_type && subject.id == caller.subject_id {
-        return true;
-    }
-    match subject.kind.as_str() {
-        USER => caller.inherits && subject.id == caller.user,
-        "agent" => {
-            caller.inherits && index.agent(tenant, &subject.id).is_some_and(|agent| agent.user_id == caller.user)
-        }
-        _ => false,
-    }
-}
-
-/// Whether the subject has the permission on the object, by relations alone. What is not decidable is no.
-pub async fn check(call: &Call, request: CheckRequest) -> Result<bool, ServiceError> {
-    check_word("permission", "name", &request.permission)?;
-    let (caller, caches, store) = (call.caller.clone(), std::sync::Arc::clone(&call.caches), call.store.clone());
-    call.read(move |tx| {
-        let checker = Checker::new(tx, &caller, &caches)?;
-        checker.answer(&request, &store)?.ok_or_else(|| ServiceError::PermissionDenied {
-            message: format!(
-                "Access denied: User '{}' may not ask about {} on '{}'",
-                checker.access.caller().user,
-                request.subject,
-                request.object
-            ),
-            hint: "ask about yourself or your agents, or about an object whose permissions you manage".into(),
-        })
-    })
-    .await
-}
-
-/// Many checks at one revision, answered by position; `None` for one that the caller may not ask.
-pub async fn check_batch(call: &Call, requests: Vec<CheckRequest>) -> Result<Vec<Option<bool>>, ServiceError> {
-    if requests.len() > BATCH_CHECKS_MAX {
-        let text = format!("a batch has at most {BATCH_CHECKS_MAX} checks, got {}", requests.len());
-        return Err(ServiceError::InvalidParams(text));
-    }
-    for request in &requests {
-        check_word("permission", "name", &request.permission)?;
-    }
-    let (caller, caches, store) = (call.caller.clone(), std::sync::Arc::clone(&call.caches), call.store.clone());
-    let many = requests.len() > INLINE_CHECKS_MAX;
-    let answer = move |tx: &crate::store::ReadTx<'_>| {
-        let checker = Checker::new(tx, &caller, &caches)?;
-        requests.iter().map(|request| checker.answer(request, &store)).collect::<Result<Vec<_>, ServiceError>>()
-    };
-    if many { call.read_slow(answer).await } else { call.read(answer).await }
-}
 
 /// Which tuples to list. Empty parts let everything through.
 #[derive(Debug, Clone, Default)]

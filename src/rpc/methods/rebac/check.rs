@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::{object, subject};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::tuples::{self, CheckRequest};
+use crate::service::checks;
+use crate::service::questions::Question;
 
 /// Ask whether a subject has a permission on an object.
 ///
@@ -32,12 +33,12 @@ impl Method for RebacCheck {
     type Output = bool;
 
     async fn call(self, cx: &RequestContext) -> Result<bool, RpcError> {
-        let request = CheckRequest {
+        let request = Question {
             subject: subject(&self.subject)?,
             permission: self.permission,
             object: object(&self.object)?,
             tenant: self.tenant_id,
         };
-        Ok(tuples::check(&cx.call, request).await?)
+        Ok(checks::check(&cx.call, request).await?)
     }
 }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::{object, subject};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::tuples::{self, CheckRequest};
+use crate::service::checks;
+use crate::service::questions::Question;
 
 /// Ask many times whether a subject has a permission on an object, at one revision.
 ///
@@ -29,9 +30,9 @@ impl Method for RebacCheckBatch {
     async fn call(self, cx: &RequestContext) -> Result<Vec<Option<bool>>, RpcError> {
         let tenant = self.tenant_id;
         let named = self.checks.into_iter().map(|(who, permission, what)| {
-            Ok(CheckRequest { subject: subject(&who)?, permission, object: object(&what)?, tenant: tenant.clone() })
+            Ok(Question { subject: subject(&who)?, permission, object: object(&what)?, tenant: tenant.clone() })
         });
         let requests = named.collect::<Result<Vec<_>, RpcError>>()?;
-        Ok(tuples::check_batch(&cx.call, requests).await?)
+        Ok(checks::check_batch(&cx.call, requests).await?)
     }
 }
