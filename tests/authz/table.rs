@@ -1,9 +1,12 @@
-//! The table: a row per method. Columns: admin, owner, stranger, agent without rights, another tenant's user.
+//! The table: a row per method.
+//!
+//! A row names who gets a result and what the others get: `only(READERS, DENIED)`, or a set that has a name, with the
+//! exceptions after it: `OWNERS.but(&[OtherUser], Blind)`.
 
 use super::*;
 
 /// A row whose parameters need nothing but the scene.
-const fn row(method: &'static str, outcomes: [Outcome; 5], params: Params) -> Row {
+const fn row(method: &'static str, outcomes: Outcomes, params: Params) -> Row {
     Row { method, outcomes, before: |_| Vec::new(), then: None, params }
 }
 
@@ -18,46 +21,57 @@ impl Row {
     }
 }
 
-/// Done by whoever has the right to; to the others it is the same as if nothing were there.
-const OWNERS: [Outcome; 5] = [Yes, Yes, DENIED, DENIED, DENIED];
-/// Seen by whoever may see; the others get an answer that is the same as for nothing.
-const SEEN: [Outcome; 5] = [Yes, Yes, Blind, Blind, Blind];
-/// For the admin of the tenant.
-const ADMINS: [Outcome; 5] = [Yes, DENIED, DENIED, DENIED, DENIED];
+/// Those who may read what alice shares.
+const READERS: &[Who] = &[Root, Admin, Owner, Editor, Viewer, Member, Heir];
+/// Those who may change it.
+const WRITERS: &[Who] = &[Root, Admin, Owner, Editor, Heir];
+/// Those who may give rights to it.
+const MANAGERS: &[Who] = &[Root, Admin, Owner, Heir];
+/// Those who act for alice, with or without rights: what belongs to a person is theirs.
+const ACTING: &[Who] = MANAGERS;
+/// Those who rule the tenant.
+const RULERS: &[Who] = &[Root, Admin];
+
 /// Nobody's secret, or the caller's own.
-const ANYBODY: [Outcome; 5] = [Yes; 5];
+const ANYBODY: Outcomes = all(Yes);
+/// Seen by whoever may see; the others get an answer that is the same as for nothing.
+const SEEN: Outcomes = only(READERS, Blind);
+/// To the others it is the same as if nothing were there.
+const READ: Outcomes = only(READERS, DENIED);
+/// Likewise.
+const WRITTEN: Outcomes = only(WRITERS, DENIED);
+/// Likewise.
+const OWNERS: Outcomes = only(MANAGERS, DENIED);
+/// What a person has; the others get an answer that is the same as for nothing.
+const MINE: Outcomes = only(ACTING, Blind);
+/// For the admin of the tenant, and for that of another in his own.
+const ADMINS: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], Yes);
+/// For the admin of the tenant; for that of another it does not exist.
+const ADMINS_HERE: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], NOTHING);
 const NOTHING: Outcome = No(ErrorCode::FileNotFound);
 /// To whoever may not see it, it does not exist.
-const EXISTS: [Outcome; 5] = [Yes, Yes, NOTHING, NOTHING, NOTHING];
+const EXISTS: Outcomes = only(ACTING, NOTHING);
 /// Likewise, and to the others the provider says that it cannot.
-const CANNOT: [Outcome; 5] = {
-    const SAYS_SO: Outcome = No(ErrorCode::NotSupported);
-    [SAYS_SO, SAYS_SO, NOTHING, NOTHING, NOTHING]
-};
-/// A skill that others have.
-const SKILL: [Outcome; 5] = {
-    const NO_SKILL: Outcome = No(ErrorCode::Validation);
-    [Yes, Yes, NO_SKILL, NO_SKILL, NO_SKILL]
-};
+const CANNOT: Outcomes = all(NOTHING).but(ACTING, No(ErrorCode::NotSupported));
 
 fn agent(s: &Scene) -> String {
     format!("alice,{}", s.tag)
 }
 
 fn new_key(s: &Scene) -> Vec<(Who, &'static str, Value)> {
-    vec![(Who::Admin, "admin_create_key", json!({"user_id": "alice", "name": s.tag}))]
+    vec![(Admin, "admin_create_key", json!({"user_id": "alice", "name": s.tag}))]
 }
 
 fn new_agent(s: &Scene) -> Vec<(Who, &'static str, Value)> {
-    vec![(Who::Alice, "register_agent", json!({"agent_id": agent(s), "name": s.tag}))]
+    vec![(Owner, "register_agent", json!({"agent_id": agent(s), "name": s.tag}))]
 }
 
 fn new_workspace(s: &Scene) -> Vec<(Who, &'static str, Value)> {
-    vec![(Who::Alice, "register_workspace", json!({"path": s.directory, "name": s.tag}))]
+    vec![(Owner, "register_workspace", json!({"path": s.directory, "name": s.tag}))]
 }
 
 fn new_sandbox(s: &Scene) -> Vec<(Who, &'static str, Value)> {
-    vec![(Who::Alice, "sandbox_create", json!({"name": s.tag}))]
+    vec![(Owner, "sandbox_create", json!({"name": s.tag}))]
 }
 
 /// A skill of the tenant that alice may see.
@@ -66,7 +80,7 @@ fn new_skill(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     let path = format!("/tenant:{HOME}/skill/{name}/SKILL.md");
     let body = format!("---\nname: {name}\ndescription: d\n---\n");
     let grant = json!({"subject": ["user", "alice"], "relation": "direct_viewer", "object": ["file", path]});
-    vec![(Who::Admin, "write", json!({"path": path, "content": body})), (Who::Admin, "rebac_create", grant)]
+    vec![(Admin, "write", json!({"path": path, "content": body})), (Admin, "rebac_create", grant)]
 }
 
 fn skill(s: &Scene) -> String {
@@ -83,53 +97,65 @@ fn right(s: &Scene) -> Value {
 
 pub(super) static ROWS: &[Row] = &[
     row("admin_create_key", ADMINS, |s| json!({"user_id": s.tag, "name": s.tag})),
-    row("admin_get_key", ADMINS, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
-    row("admin_list_keys", ADMINS, |_| json!({})).after(new_key),
-    row("admin_revoke_key", ADMINS, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
-    row("admin_update_key", ADMINS, |s| json!({"key_id": s.made[0]["key_id"], "name": "renamed"})).after(new_key),
-    row("delete", OWNERS, |s| json!({"path": s.file})),
-    // In another tenant there is no such agent, and what is not there is not deleted.
-    row("delete_agent", [Yes, Yes, DENIED, DENIED, Blind], |s| json!({"agent_id": agent(s)})).after(new_agent),
+    row("admin_get_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
+    row("admin_list_keys", ADMINS.but(&[OtherAdmin], Blind), |_| json!({})).after(new_key),
+    row("admin_revoke_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
+    row("admin_update_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"], "name": "renamed"})).after(new_key),
+    row("delete", WRITTEN, |s| json!({"path": s.file})),
+    // In another tenant there is no such agent, and what is not there is not deleted. An agent deletes none.
+    row(
+        "delete_agent",
+        OWNERS.but(&[Heir], DENIED).but(&[OtherUser, OtherAdmin], Blind),
+        |s| json!({"agent_id": agent(s)}),
+    )
+    .after(new_agent),
     row("exists", SEEN, |s| json!({"path": s.file})),
-    row("get_agent", SEEN, |s| json!({"agent_id": agent(s)})).after(new_agent),
+    row("get_agent", MINE, |s| json!({"agent_id": agent(s)})).after(new_agent),
     row("get_mount", ANYBODY, |_| json!({"mount_point": "/"})),
-    row("get_workspace_info", SEEN, |s| json!({"path": s.directory})).after(new_workspace),
+    row("get_workspace_info", MINE, |s| json!({"path": s.directory})).after(new_workspace),
     row("has_mount", ANYBODY, |_| json!({"mount_point": "/"})),
     row("is_directory", SEEN, |s| json!({"path": s.directory})),
     row("list", SEEN, |s| json!({"path": s.directory})),
-    row("list_agents", SEEN, |_| json!({})).after(new_agent),
+    row("list_agents", MINE, |_| json!({})).after(new_agent),
     row("list_mounts", ANYBODY, |_| json!({})),
-    row("list_workspaces", SEEN, |_| json!({})).after(new_workspace),
-    row("mkdir", OWNERS, |s| json!({"path": format!("{}/new", s.directory)})),
-    row("read", OWNERS, |s| json!({"path": s.file})),
-    row("rebac_check", OWNERS, right),
-    row("rebac_check_batch", SEEN, |s| json!({"checks": [[["user", "bob"], "read", ["file", s.file]]]})),
+    row("list_workspaces", MINE, |_| json!({})).after(new_workspace),
+    row("mkdir", WRITTEN, |s| json!({"path": format!("{}/new", s.directory)})),
+    row("read", READ, |s| json!({"path": s.file})),
+    // Bob asks about himself.
+    row("rebac_check", OWNERS.but(&[Viewer], Yes), right),
+    row(
+        "rebac_check_batch",
+        MINE.but(&[Viewer], Yes),
+        |s| json!({"checks": [[["user", "bob"], "read", ["file", s.file]]]}),
+    ),
     row(
         "rebac_create",
         OWNERS,
         |s| json!({"subject": ["user", "carol"], "relation": "direct_viewer", "object": ["file", s.file]}),
     ),
-    row("rebac_delete", OWNERS, |s| json!({"tuple_id": s.tuple})),
-    row("rebac_list_tuples", SEEN, |s| json!({"object": ["file", s.file]})),
+    // The admin of another tenant hears what he hears of an id that nobody has.
+    row("rebac_delete", OWNERS.but(&[OtherAdmin], Blind), |s| json!({"tuple_id": s.tuple})),
+    row("rebac_list_tuples", MINE.but(&[Viewer], Yes), |s| json!({"object": ["file", s.file]})),
     // An agent makes no agents.
-    row("register_agent", [Yes, Yes, Yes, DENIED, Yes], |s| json!({"agent_id": s.tag, "name": s.tag})),
+    row("register_agent", ANYBODY.but(&[Agent, Heir], DENIED), |s| json!({"agent_id": s.tag, "name": s.tag})),
     row("register_workspace", OWNERS, |s| json!({"path": s.directory})),
-    row("rename", OWNERS, |s| json!({"old_path": s.file, "new_path": format!("{}/moved", s.directory)})),
-    row("rmdir", OWNERS, |s| json!({"path": s.directory, "recursive": true})),
+    row("rename", WRITTEN, |s| json!({"old_path": s.file, "new_path": format!("{}/moved", s.directory)})),
+    row("rmdir", WRITTEN, |s| json!({"path": s.directory, "recursive": true})),
     row("sandbox_connect", CANNOT, sandbox).after(new_sandbox),
     row("sandbox_create", ANYBODY, |s| json!({"name": s.tag})),
     row("sandbox_disconnect", CANNOT, sandbox).after(new_sandbox),
     row("sandbox_get_or_create", ANYBODY, |s| json!({"name": s.tag})),
-    row("sandbox_list", SEEN, |_| json!({})).after(new_sandbox),
+    row("sandbox_list", MINE, |_| json!({})).after(new_sandbox),
     row("sandbox_pause", EXISTS, sandbox).after(new_sandbox),
     row("sandbox_resume", EXISTS, sandbox).after(new_sandbox).then("sandbox_pause", sandbox),
     row("sandbox_run", CANNOT, |s| json!({"sandbox_id": s.made[0]["sandbox_id"], "language": "bash", "code": "true"}))
         .after(new_sandbox),
     row("sandbox_status", EXISTS, sandbox).after(new_sandbox),
     row("sandbox_stop", EXISTS, sandbox).after(new_sandbox),
-    row("skills_info", SKILL, |s| json!({"skill_name": skill(s)})).after(new_skill),
-    row("skills_list", SEEN, |_| json!({})).after(new_skill),
-    row("stat", OWNERS, |s| json!({"path": s.file})),
-    row("unregister_workspace", OWNERS, |s| json!({"path": s.directory})).after(new_workspace),
-    row("write", OWNERS, |s| json!({"path": s.file, "content": "new"})),
+    row("skills_info", only(ACTING, No(ErrorCode::Validation)), |s| json!({"skill_name": skill(s)})).after(new_skill),
+    row("skills_list", MINE, |_| json!({})).after(new_skill),
+    row("stat", READ, |s| json!({"path": s.file})),
+    // Who could not have registered it is refused; who could write there hears that there is none.
+    row("unregister_workspace", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_workspace),
+    row("write", WRITTEN, |s| json!({"path": s.file, "content": "new"})),
 ];

@@ -46,6 +46,10 @@ pub(crate) enum Who {
     Alice,
     /// `bob`, another.
     Bob,
+    /// `edith`, a third.
+    Edith,
+    /// `grace`, who is in groups.
+    Grace,
     /// `alice,Helper`: an agent of alice with no right but its own.
     Agent,
     /// `alice,Heir`: an agent of alice that may do what she may.
@@ -62,11 +66,13 @@ pub(crate) enum Who {
 
 impl Who {
     /// Everybody with a key.
-    pub(crate) const KNOWN: [Self; 9] = [
+    pub(crate) const KNOWN: [Self; 11] = [
         Self::Instance,
         Self::Admin,
         Self::Alice,
         Self::Bob,
+        Self::Edith,
+        Self::Grace,
         Self::Agent,
         Self::Heir,
         Self::Stranger,
@@ -81,6 +87,8 @@ impl Who {
             Self::Admin => (HOME, "admin"),
             Self::Alice | Self::Agent | Self::Heir => (HOME, "alice"),
             Self::Bob => (HOME, "bob"),
+            Self::Edith => (HOME, "edith"),
+            Self::Grace => (HOME, "grace"),
             Self::Stranger => (HOME, "mallory"),
             Self::OtherAdmin => (ELSEWHERE, "admin"),
             Self::OtherUser => (ELSEWHERE, "alice"),
