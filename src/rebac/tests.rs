@@ -4,9 +4,17 @@
 //! must agree, so that each test of a rule is a test of all ways to it.
 
 mod caching;
+mod cases;
 mod general;
+#[path = "../../tests/property/oracle.rs"]
 mod oracle;
 mod property;
+#[path = "../../tests/property/random.rs"]
+mod random;
+#[path = "../../tests/property/runner.rs"]
+mod runner;
 mod tables;
 mod traps;
 mod world;
+
+use crate::model::time::monotonic;

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::*;
-use super::oracle::Oracle;
-use super::world::{HOME, Who, With, World, who};
+use super::oracle::{Oracle, Terms};
+use super::world::{HOME, Who, World, who};
 use crate::model::EntityId;
 
 const SUBJECTS: &[&str] = &[
@@ -198,7 +198,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn run(world: &mut World, step: &Step) {
     match step {
         Step::Grant { subject, relation, object, expires, condition } => {
-            let with = With { expires: *expires, condition: condition.map(str::to_owned) };
+            let with = Terms { expires: *expires, condition: condition.map(str::to_owned) };
             world.grant_with(&format!("{subject} {relation} {object}"), with);
         }
         Step::Revoke(nth) => {
@@ -253,9 +253,10 @@ fn compare(world: &World, asker: &str, objects: &[&'static str], names: &[&str])
         let pairs = objects.iter().flat_map(|object| names.iter().map(|name| (who(object), (*name).to_owned())));
         pairs.collect::<Vec<_>>()
     };
+    let facts = world.facts();
     let check = |questions: Vec<(Who, String)>, owner: Option<EntityId>| {
         let owned = owner.map(|_| (who(OWNED), who("user:u2")));
-        let wanted = Oracle::new(world, &subject, owned).answers(&questions);
+        let wanted = Oracle::new(&facts, &subject, owned).answers(&questions);
         for ((object, name), wanted) in questions.iter().zip(wanted) {
             let query = Query { subject: subject.object(), permission: name, object: object.object() };
             let verdict = world.decide(&world.graph, &query, LeafFacts { owner });
@@ -303,10 +304,10 @@ fn compare_visibility(world: &World, graph: &Graph, asker: &str, name: &str, top
     }
 }
 
-/// How many random cases each property gets. Raise it for a night.
-const CASES: u32 = 250;
+/// How many random cases each property gets; [`cases`](super::cases) has the many.
+const CASES: u32 = 100;
 /// How many random histories; each step of each is a case.
-const HISTORIES: u32 = 100;
+const HISTORIES: u32 = 30;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, ..ProptestConfig::default() })]
