@@ -2,6 +2,7 @@
 //!
 //! The only layer that writes to standard output. Must never hold a rule of the product.
 
+pub mod backup;
 pub mod banner;
 pub mod check;
 pub mod demo;
@@ -44,6 +45,8 @@ enum Command {
     Waves(waves::Waves),
     Key(key::Key),
     Check(check::Check),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
 }
 
 /// Runs the command line and returns the exit code.
@@ -65,6 +68,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Waves(waves) => waves.run(),
         Command::Key(key) => key.run(),
         Command::Check(check) => check.run(),
+        Command::Backup(backup) => backup.run(),
+        Command::Restore(restore) => restore.run(),
     };
     ended.unwrap_or_else(|failure| {
         let _ = write!(std::io::stderr().lock(), "{failure}");

@@ -17,8 +17,10 @@ use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 
 /// Every method, by name. One line each.
 pub static METHODS: &[Entry] = &[
+    entry::<admin::AdminCreateBackup>(),
     entry::<admin::AdminCreateKey>(),
     entry::<admin::AdminGetKey>(),
+    entry::<admin::AdminListBackups>(),
     entry::<admin::AdminListKeys>(),
     entry::<admin::AdminRevokeKey>(),
     entry::<admin::AdminUpdateKey>(),

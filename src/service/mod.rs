@@ -6,6 +6,7 @@
 pub mod access;
 pub mod agents;
 pub mod agents_ops;
+pub mod backups;
 pub mod call;
 pub mod checks;
 pub mod error;

@@ -88,7 +88,7 @@ pub(super) fn get(data_dir: &Path, hash: ContentHash) -> Result<Vec<u8>, StoreEr
 }
 
 /// Makes the folders from `base` down to `dir`; each name is durable in its parent.
-fn make_dirs(base: &Path, dir: &Path) -> Result<(), StoreError> {
+pub(super) fn make_dirs(base: &Path, dir: &Path) -> Result<(), StoreError> {
     if dir.is_dir() {
         return Ok(());
     }

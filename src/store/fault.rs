@@ -22,6 +22,10 @@ pub enum FaultPoint {
     BlobRenamed,
     /// Its directory is synced: the blob is durable, no row names it yet.
     BlobDurable,
+    /// The copy of the database in a backup is written, not synced.
+    BackupCopied,
+    /// All parts of a backup are durable, its manifest is not written.
+    BackupFilled,
 }
 
 /// The armed fault points of one store; empty in production.

@@ -30,6 +30,8 @@ statements! {
     META_GET = "SELECT value FROM meta WHERE key = ?1";
     /// Sets one fact.
     META_PUT = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    /// Forgets one fact.
+    META_DELETE = "DELETE FROM meta WHERE key = ?1";
     /// The newest time in the log.
     TIME_OF_HEAD = "SELECT at_us FROM changelog ORDER BY rev DESC LIMIT 1";
 }
@@ -61,6 +63,11 @@ pub fn put(tx: &mut WriteTx<'_>, key: &str, value: &str) -> Result<(), StoreErro
 /// Sets a fact outside an operation: at start and at close, in a transaction of the caller.
 pub(super) fn put_raw(conn: &rusqlite::Connection, key: &str, value: &str) -> Result<(), StoreError> {
     sqlite::exec(conn, META_PUT, crate::params![key, value]).map(|_| ())
+}
+
+/// Forgets the name of this life: the next start gives another, and no revision of before is comparable.
+pub(super) fn forget_incarnation(conn: &rusqlite::Connection) -> Result<(), StoreError> {
+    sqlite::exec(conn, META_DELETE, crate::params![INCARNATION]).map(|_| ())
 }
 
 /// The numbers of the head row; `None` before the first start is complete.

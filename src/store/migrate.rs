@@ -102,8 +102,7 @@ fn back_up(conn: &rusqlite::Connection, path: &Path, have: u64) -> Result<(), St
     }
     let partial = path.with_extension("migration-backup.partial");
     let _ = std::fs::remove_file(&partial);
-    let text = partial.to_string_lossy();
-    conn.execute("VACUUM INTO ?1", [&*text]).map_err(|e| StoreError::sql("backing up before the migration", e))?;
+    sqlite::vacuum_into(conn, &partial)?;
     std::fs::rename(&partial, &copy).map_err(|e| StoreError::io("naming the backup", &copy, e))?;
     tracing::info!(backup = %copy.display(), "backed up before migrating");
     Ok(())

@@ -8,7 +8,7 @@
 //! COMMIT and after its revision is published; a reader sees data and projections of one revision.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -34,6 +34,7 @@ mod writer;
 
 pub mod agents;
 pub mod backend;
+pub mod backup;
 pub mod blobs;
 pub mod changelog;
 pub mod check;
@@ -177,6 +178,19 @@ impl Store {
     pub async fn check(&self) -> Result<check::Report, StoreError> {
         let shared = Arc::clone(&self.inner.shared);
         self.slow(move |slot| check::run(&shared, slot)).await?
+    }
+
+    /// Makes a backup in a new directory below `root`, or below `backups` in the data directory. Writers go on.
+    pub async fn backup(&self, root: Option<PathBuf>) -> Result<backup::Backup, StoreError> {
+        let shared = Arc::clone(&self.inner.shared);
+        let root = root.unwrap_or_else(|| self.backups_dir());
+        self.slow(move |_| backup::make(&shared, &root)).await?
+    }
+
+    /// Where backups go unless another place is named.
+    #[must_use]
+    pub fn backups_dir(&self) -> PathBuf {
+        self.data_dir().join(backup::BACKUPS_DIR)
     }
 
     async fn slow<R: Send + 'static>(

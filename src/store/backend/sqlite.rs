@@ -172,6 +172,23 @@ pub(in crate::store) fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Co
     Ok(conn)
 }
 
+/// Opens a connection that can read the database and write copies of it into other files.
+pub(in crate::store) fn open_copier(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreError> {
+    let conn = open_raw(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX, vfs)?;
+    let set_up = || {
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        conn.execute_batch(PRAGMAS)
+    };
+    set_up().map_err(|e| StoreError::sql("setting up a copier's connection", e))?;
+    Ok(conn)
+}
+
+/// Writes a compact copy of the newest snapshot into the new file `copy`. Not durable yet.
+pub(in crate::store) fn vacuum_into(conn: &Connection, copy: &Path) -> Result<(), StoreError> {
+    let text = copy.to_string_lossy();
+    conn.execute("VACUUM INTO ?1", [&*text]).map(|_| ()).map_err(|e| StoreError::sql("copying the database", e))
+}
+
 /// Keeps statements prepared: one plan for all parameters. Otherwise SQLite, built with its statistics, parses and plans
 /// a statement with a range, an order or a limit anew each time it is run with other values.
 fn stable_plans(conn: &Connection) -> rusqlite::Result<()> {

@@ -1,13 +1,17 @@
-//! Keys and tenants, for admins, one method a file.
+//! Keys, tenants and backups, for admins, one method a file.
 
+pub mod create_backup;
 pub mod create_key;
 pub mod get_key;
+pub mod list_backups;
 pub mod list_keys;
 pub mod revoke_key;
 pub mod update_key;
 
+pub use create_backup::AdminCreateBackup;
 pub use create_key::AdminCreateKey;
 pub use get_key::AdminGetKey;
+pub use list_backups::AdminListBackups;
 pub use list_keys::AdminListKeys;
 pub use revoke_key::AdminRevokeKey;
 pub use update_key::AdminUpdateKey;
@@ -18,6 +22,7 @@ use serde::Serialize;
 use crate::model::KeyRow;
 use crate::rpc::codec::WireTime;
 use crate::service::keys::KeyInfo;
+use crate::store::backup::Backup;
 
 /// An API key, without the key.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -74,5 +79,42 @@ impl KeyView {
 impl From<KeyInfo> for KeyView {
     fn from(info: KeyInfo) -> Self {
         Self::new(info.row, info.last_used_at_us)
+    }
+}
+
+/// A backup, without the list of its blobs.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BackupView {
+    /// Its directory, on the server.
+    path: String,
+    /// When it was begun, ISO-8601, UTC.
+    created_at: String,
+    /// The revision that it holds, with everything before it.
+    rev: u64,
+    /// Bytes of all parts.
+    bytes: u64,
+    /// Blob files.
+    blobs: usize,
+    /// Files and directories.
+    nodes: u64,
+    /// Relationship tuples.
+    tuples: u64,
+    /// The version of the schema.
+    schema: u64,
+}
+
+impl From<Backup> for BackupView {
+    fn from(backup: Backup) -> Self {
+        let manifest = backup.manifest;
+        Self {
+            path: backup.path.display().to_string(),
+            bytes: manifest.bytes(),
+            blobs: manifest.blobs.len(),
+            created_at: manifest.created_at,
+            rev: manifest.rev,
+            nodes: manifest.counts.nodes,
+            tuples: manifest.counts.tuples,
+            schema: manifest.schema,
+        }
     }
 }

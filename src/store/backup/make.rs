@@ -1,0 +1,142 @@
+//! Making a backup while the store runs.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::{
+    BACKUP_BLOBS, BACKUP_COUNTS, BACKUP_INCARNATION, Backup, Counts, FORMAT, MANIFEST_FILE, Manifest, PARTIAL_PREFIX,
+    Part, hash_file,
+};
+use crate::model::ContentHash;
+use crate::model::time::iso_utc;
+use crate::store::backend::sqlite;
+use crate::store::blobs::{self, make_dirs, sync_dir};
+use crate::store::fault::FaultPoint;
+use crate::store::open::DATABASE_FILE;
+use crate::store::shared::Shared;
+use crate::store::{StoreError, meta, migrate};
+
+/// Makes a backup in a new directory below `root`. Blocks; holds nobody up. What is not complete is removed again.
+pub(in crate::store) fn make(shared: &Shared, root: &Path) -> Result<Backup, StoreError> {
+    let now_us = shared.clock.now_us();
+    make_dirs(root.parent().unwrap_or(root), root)?;
+    let partial = root.join(format!("{PARTIAL_PREFIX}{}", shared.random.hex(8)));
+    make_dirs(root, &partial)?;
+    let made = fill(shared, &partial, now_us).and_then(|manifest| {
+        let path = root.join(name(&manifest, now_us));
+        // A second one of the same revision within a second: the first is as good.
+        let named = std::fs::rename(&partial, &path).map_err(|e| StoreError::io("naming", &path, e));
+        named.and_then(|()| sync_dir(root)).map(|()| Backup { path, manifest })
+    });
+    if made.is_err() {
+        // The first error is the one to tell; a partial backup is never listed.
+        let _ = std::fs::remove_dir_all(&partial);
+    }
+    made
+}
+
+/// `nexus-20261122T061500Z-r42`.
+fn name(manifest: &Manifest, now_us: i64) -> PathBuf {
+    let time: String = iso_utc(now_us).chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
+    format!("nexus-{time}Z-r{}", manifest.rev).into()
+}
+
+/// Writes all parts, each durable, and the manifest last.
+fn fill(shared: &Shared, dir: &Path, now_us: i64) -> Result<Manifest, StoreError> {
+    let copy = dir.join(DATABASE_FILE);
+    let source = sqlite::open_copier(&shared.database, shared.vfs.as_deref())?;
+    sqlite::vacuum_into(&source, &copy)?;
+    drop(source);
+    shared.faults.hit(FaultPoint::BackupCopied);
+    sync_file(&copy)?;
+    let database = part(dir, DATABASE_FILE)?;
+    let conn = sqlite::open_reader(&copy, None)?;
+    let (mut manifest, blobs) = describe(&conn, database, now_us)?;
+    drop(conn);
+    for (hash, bytes) in blobs {
+        manifest.blobs.push(take_blob(shared, dir, hash, bytes)?);
+    }
+    shared.faults.hit(FaultPoint::BackupFilled);
+    write_manifest(dir, &manifest)?;
+    Ok(manifest)
+}
+
+/// The manifest without its blobs, and the blobs that it needs.
+fn describe(conn: &Connection, database: Part, now_us: i64) -> Result<(Manifest, Vec<(ContentHash, u64)>), StoreError> {
+    let (mut counts, mut incarnation, mut blobs) = (Counts::default(), String::new(), Vec::new());
+    sqlite::each(conn, BACKUP_COUNTS, &[], |row| {
+        counts = Counts { nodes: row.id(0)?, versions: row.id(1)?, tuples: row.id(2)?, keys: row.id(3)? };
+        Ok(ControlFlow::Break(()))
+    })?;
+    sqlite::each(conn, BACKUP_INCARNATION, &[], |row| {
+        incarnation = row.string(0)?;
+        Ok(ControlFlow::Break(()))
+    })?;
+    sqlite::each(conn, BACKUP_BLOBS, &[], |row| {
+        let hash = row
+            .blob(0)?
+            .try_into()
+            .map_err(|_| StoreError::Corrupt { what: "a content address is not 32 bytes".into() })?;
+        blobs.push((ContentHash::from_bytes(hash), row.id(1)?));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let manifest = Manifest {
+        format: FORMAT,
+        program: concat!("nexus-lite ", env!("CARGO_PKG_VERSION")).into(),
+        schema: migrate::version(conn)?,
+        incarnation,
+        rev: meta::head_rev(conn)?,
+        created_at: iso_utc(now_us),
+        counts,
+        database,
+        blobs: Vec::new(),
+    };
+    Ok((manifest, blobs))
+}
+
+/// Takes a blob file into the backup: by another name for the same file, which costs nothing and cannot tear, or, on
+/// another disk, by a copy. Blob files are never changed.
+fn take_blob(shared: &Shared, dir: &Path, hash: ContentHash, bytes: u64) -> Result<Part, StoreError> {
+    let (source, target) = (blobs::path(&shared.data_dir, hash), blobs::path(dir, hash));
+    let folder = target.parent().unwrap_or(dir);
+    make_dirs(dir, folder)?;
+    if std::fs::hard_link(&source, &target).is_err() {
+        std::fs::copy(&source, &target).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => StoreError::Corrupt { what: format!("the blob {hash} is missing") },
+            _ => StoreError::io("copying", &source, e),
+        })?;
+        sync_file(&target)?;
+    }
+    sync_dir(folder)?;
+    let found = std::fs::metadata(&target).map_err(|e| StoreError::io("reading", &target, e))?.len();
+    if found != bytes {
+        return Err(StoreError::Corrupt { what: format!("the blob {hash} has {found} bytes instead of {bytes}") });
+    }
+    let path = target.strip_prefix(dir).unwrap_or(&target).display().to_string();
+    Ok(Part { path, bytes, blake3: hash.to_hex() })
+}
+
+fn part(dir: &Path, path: &str) -> Result<Part, StoreError> {
+    let (blake3, bytes) = hash_file(&dir.join(path))?;
+    Ok(Part { path: path.into(), bytes, blake3 })
+}
+
+fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), StoreError> {
+    let path = dir.join(MANIFEST_FILE);
+    let text = serde_json::to_vec_pretty(manifest).expect("a manifest serialises");
+    let mut open = OpenOptions::new();
+    let file = open.write(true).create_new(true).mode(0o600).open(&path);
+    let written = file.and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()));
+    written.map_err(|e| StoreError::io("writing", &path, e))?;
+    sync_dir(dir)
+}
+
+fn sync_file(path: &Path) -> Result<(), StoreError> {
+    let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
+    synced.map_err(|e| StoreError::io("syncing", path, e))
+}

@@ -1,0 +1,132 @@
+//! Backups: a directory that holds a copy of the database, the blob files that it names, and a manifest with the
+//! BLAKE3 of each part.
+//!
+//! A backup is one revision of the store, taken while it runs: `VACUUM INTO` from a snapshot, and writers do not wait.
+//! It is there under its name only when it is complete and durable. It never holds the server's secret. `make` writes,
+//! `read` lists and verifies, `restore` puts one in the place of a data directory.
+
+mod make;
+mod read;
+mod restore;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use super::open::DATABASE_FILE;
+use super::statements::statements;
+use crate::model::Rev;
+
+pub(super) use make::make;
+pub use read::{Verified, list, verify};
+pub use restore::{Staged, stage};
+
+statements! {
+    /// Bodies that are blob files.
+    BACKUP_BLOBS = "SELECT hash, size FROM contents WHERE body IS NULL ORDER BY hash";
+    /// Rows of the tables that people ask about.
+    BACKUP_COUNTS = "SELECT (SELECT COUNT(*) FROM nodes), (SELECT COUNT(*) FROM versions), \
+        (SELECT COUNT(*) FROM tuples), (SELECT COUNT(*) FROM api_keys)";
+    /// This life of the store.
+    BACKUP_INCARNATION = "SELECT value FROM meta WHERE key = 'incarnation'";
+}
+
+/// The folder of backups in the data directory.
+pub const BACKUPS_DIR: &str = "backups";
+/// The manifest's name in a backup.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// What names begin with that are not complete.
+const PARTIAL_PREFIX: &str = ".partial-";
+/// The form of the backup, in the manifest.
+const FORMAT: u32 = 1;
+/// Largest manifest that is read, bytes: 4 million blobs.
+const MANIFEST_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// One file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Below the backup's directory.
+    pub path: String,
+    /// Bytes.
+    pub bytes: u64,
+    /// BLAKE3 of the content, hex.
+    pub blake3: String,
+}
+
+/// Rows, to be compared after a restore.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Files and directories.
+    pub nodes: u64,
+    /// Versions of files.
+    pub versions: u64,
+    /// Relationship tuples.
+    pub tuples: u64,
+    /// API keys.
+    pub keys: u64,
+}
+
+/// What a backup says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The form of the backup.
+    pub format: u32,
+    /// The program that made it.
+    pub program: String,
+    /// The version of the schema.
+    pub schema: u64,
+    /// The life of the store that it is of.
+    pub incarnation: String,
+    /// The revision that it holds, with everything before it.
+    pub rev: Rev,
+    /// When it was begun, ISO 8601, UTC.
+    pub created_at: String,
+    /// Rows.
+    pub counts: Counts,
+    /// The database.
+    pub database: Part,
+    /// The blob files, by name.
+    pub blobs: Vec<Part>,
+}
+
+/// A complete backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backup {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says about itself.
+    pub manifest: Manifest,
+}
+
+impl Manifest {
+    /// Bytes of all parts.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.database.bytes + self.blobs.iter().map(|part| part.bytes).sum::<u64>()
+    }
+}
+
+/// BLAKE3 of a file, hex, and its length in bytes; in constant memory.
+fn hash_file(path: &Path) -> Result<(String, u64), StoreError> {
+    let mut hasher = blake3::Hasher::new();
+    let hashed = std::fs::File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+    hashed.map_err(|e| StoreError::io("reading", path, e))?;
+    Ok((hasher.finalize().to_hex().to_string(), hasher.count()))
+}
+
+/// The refusal of something that is no backup, or none that can be used.
+fn unusable(path: &Path, what: impl Into<String>, remedy: &str) -> StoreError {
+    StoreError::Unusable { path: path.display().to_string(), what: what.into(), remedy: remedy.into() }
+}
+
+/// The path of a part, refused if it leads out of the backup.
+fn part_path(backup: &Path, part: &Part) -> Result<PathBuf, StoreError> {
+    let path = Path::new(&part.path);
+    let plain = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
+    let known = part.path == DATABASE_FILE || part.path.starts_with("blobs/");
+    if plain && known {
+        return Ok(backup.join(path));
+    }
+    Err(unusable(backup, format!("its manifest names '{}'", part.path), "Use another backup. Nothing was changed"))
+}
