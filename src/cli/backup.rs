@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::door::Door;
 use super::running::runtime;
 use super::{Failure, exit, print};
-use crate::auth::hasher::SECRET_FILE;
+use crate::auth::SECRET_FILE;
 use crate::store::backup::{self, Verified};
 use crate::store::{Options, Store};
 

@@ -44,6 +44,8 @@ const WRITTEN: Outcomes = only(WRITERS, DENIED);
 const OWNERS: Outcomes = only(MANAGERS, DENIED);
 /// What a person has; the others get an answer that is the same as for nothing.
 const MINE: Outcomes = only(ACTING, Blind);
+/// For whoever rules every tenant.
+const ROOTS: Outcomes = only(&[Root], DENIED);
 /// For the admin of the tenant, and for that of another in his own.
 const ADMINS: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], Yes);
 /// For the admin of the tenant; for that of another it does not exist.
@@ -96,8 +98,10 @@ fn right(s: &Scene) -> Value {
 }
 
 pub(super) static ROWS: &[Row] = &[
+    row("admin_create_backup", ROOTS, |_| json!({})),
     row("admin_create_key", ADMINS, |s| json!({"user_id": s.tag, "name": s.tag})),
     row("admin_get_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
+    row("admin_list_backups", ROOTS, |_| json!({})),
     row("admin_list_keys", ADMINS.but(&[OtherAdmin], Blind), |_| json!({})).after(new_key),
     row("admin_revoke_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
     row("admin_update_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"], "name": "renamed"})).after(new_key),

@@ -10,6 +10,8 @@ mod serve;
 mod refusals;
 // key create, list, revoke: on a stopped and on a running server.
 mod keys;
+// backup, restore: on a running and on a stopped server.
+mod backup;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
