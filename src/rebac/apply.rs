@@ -15,6 +15,7 @@ use super::edge::{Edge, Edges, PLAIN, set_of};
 use super::graph::{Ends, Entity, Graph, Meta};
 use super::hash::NameHash;
 use super::limits::RELATIONS_MAX;
+use super::lint::{Warning, lint};
 use super::namespace::{Namespace, NamespaceError};
 use super::schema::{FILE, PARENT, Schema, relation_id};
 use super::shape::Shape;
@@ -218,18 +219,19 @@ impl Graph {
         self.shapes.decide(&self.schema);
     }
 
-    /// Whether `config` may become the namespace of `kind` beside those of the other types. To be asked before it is
-    /// stored.
-    pub fn validate_namespace(&self, kind: &str, config: &serde_json::Value) -> Result<(), NamespaceError> {
+    /// Whether `config` may become the namespace of `kind` beside those of the other types, and what in it is hardly
+    /// meant. To be asked before it is stored.
+    pub fn validate_namespace(&self, kind: &str, config: &serde_json::Value) -> Result<Vec<Warning>, NamespaceError> {
         let namespace = Namespace::parse(config)?;
         let mut namespaces = (*self.namespaces).clone();
-        namespaces.insert(kind.to_owned(), Some(namespace));
+        namespaces.insert(kind.to_owned(), Some(namespace.clone()));
         let (mut kinds, mut relations) = (self.kinds.clone(), self.relations.clone());
         let schema = Schema::compile(&namespaces, &mut kinds, &mut relations);
         if kinds.find(kind).is_some_and(|kind| schema.is_broken(kind)) {
             return Err(NamespaceError::TooManyRelations);
         }
-        stratify::check(&schema)
+        stratify::check(&schema)?;
+        Ok(lint(kind, config, &namespace, &namespaces))
     }
 
     /// Whether a tuple may use this relation name: it is known, or there is room for one more.

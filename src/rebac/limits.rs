@@ -19,6 +19,9 @@ pub const RULE_DEPTH_MAX: usize = 32;
 /// Rules and references of one namespace.
 pub const RULES_MAX: usize = 1_024;
 
+/// Longest name of a relation or permission in a namespace, bytes; as long as a tuple may say it.
+pub const NAME_BYTES_MAX: usize = 255;
+
 /// Work that one request may spend, in edges visited.
 #[derive(Debug, Clone)]
 pub struct Budget {

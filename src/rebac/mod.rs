@@ -16,8 +16,10 @@ mod filter;
 mod graph;
 mod hash;
 pub mod limits;
+mod lint;
 mod names;
 mod namespace;
+mod orphans;
 mod pvec;
 mod schema;
 mod shape;
@@ -39,7 +41,9 @@ pub use defaults::{default_namespace, default_namespaces};
 pub use filter::Filter;
 pub use graph::Graph;
 pub use limits::Budget;
+pub use lint::{Warning, WarningKind};
 pub use namespace::{NamespaceError, validate};
+pub use orphans::{InUse, Losing, Uses};
 pub use visible::{CandidatePaths, Candidates};
 
 /// Version of the engine's semantics, written into `permission_cache` rows.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::limits::{RULE_DEPTH_MAX, RULES_MAX};
+use crate::model::nearest;
+
+use super::limits::{NAME_BYTES_MAX, RULE_DEPTH_MAX, RULES_MAX};
 
 /// What is wrong with a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +52,41 @@ pub enum NamespaceError {
     },
 }
 
+impl NamespaceError {
+    /// Where it is, e.g. `relations.viewer.union[1]`.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        match self {
+            Self::Malformed { place, .. }
+            | Self::UnknownOperator { place, .. }
+            | Self::NegativeCycle { place, .. }
+            | Self::TooLarge { place } => Some(place),
+            Self::TooManyRelations => None,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Malformed { .. } => {
+                "a namespace is {\"relations\": {name: rule}, \"permissions\": {name: [names]}}; \
+                                       a rule is {}, a list of names, or an object with one operator"
+                    .to_owned()
+            }
+            Self::UnknownOperator { operator, .. } => match nearest(operator, OPERATORS.iter().copied()) {
+                Some(known) => format!("did you mean '{known}'?"),
+                None => "an unknown operator is refused, for ignoring one could grant".to_owned(),
+            },
+            Self::NegativeCycle { .. } => "take one name out of the ring, or exclude a relation that holds tuples \
+                                           of its own ({})"
+                .to_owned(),
+            Self::TooManyRelations => "use names that other types use already".to_owned(),
+            Self::TooLarge { .. } => "split the type, or name common parts once and refer to them".to_owned(),
+        }
+    }
+}
+
 /// One rule, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rule {
@@ -74,7 +111,24 @@ pub(super) struct Namespace {
     pub(super) permissions: BTreeMap<String, Rule>,
 }
 
+impl Rule {
+    /// Gives this rule and every rule in it to `each`.
+    pub(super) fn each<'r>(&'r self, each: &mut dyn FnMut(&'r Self)) {
+        each(self);
+        match self {
+            Self::Union(rules) | Self::Intersection(rules) => rules.iter().for_each(|rule| rule.each(each)),
+            Self::Exclusion(rule) => rule.each(each),
+            Self::Direct | Self::Name(_) | Self::TupleToUserset { .. } => {}
+        }
+    }
+}
+
 impl Namespace {
+    /// Whether a relation or a permission has this name.
+    pub(super) fn defines(&self, name: &str) -> bool {
+        self.relations.contains_key(name) || self.permissions.contains_key(name)
+    }
+
     /// Reads the stored or sent text.
     pub(super) fn parse_text(config: &str) -> Result<Self, NamespaceError> {
         let value: Value = serde_json::from_str(config)
@@ -94,8 +148,8 @@ impl Namespace {
             let rules = rules.ok_or_else(|| malformed(name, "an object: name to rule"))?;
             let named = rules.iter().map(|(key, rule)| {
                 let place = format!("{name}.{key}");
-                if key.is_empty() {
-                    return Err(malformed(&place, "a name that is not empty"));
+                if key.trim().is_empty() || key.len() > NAME_BYTES_MAX || key.chars().any(char::is_control) {
+                    return Err(malformed(&place, "a name of 1 to 255 bytes without control characters"));
                 }
                 Ok((key.clone(), Parser { left: &mut left }.rule(rule, &place, 0)?))
             });

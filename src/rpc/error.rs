@@ -182,6 +182,10 @@ impl From<ServiceError> for RpcError {
             ServiceError::Indeterminate { path, .. } => Self::new(ErrorCode::Indeterminate, text)
                 .hint("ask again with the context that the condition needs, or ask who manages the object")
                 .with("path", path),
+            ServiceError::Namespace { object_type, error } => {
+                let place = error.place().unwrap_or_default().to_owned();
+                Self::invalid_params(text).hint(error.hint()).with("object_type", object_type).with("place", place)
+            }
             ServiceError::Store(error) => from_store(&error),
         }
     }

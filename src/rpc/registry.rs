@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::decode::{Arguments, decode, write_result};
-use super::methods::{admin, agents, files, mounts, rebac, sandboxes, skills, workspaces};
+use super::methods::{admin, agents, files, mounts, namespaces, rebac, sandboxes, skills, workspaces};
 use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 
 /// Every method, by name. One line each.
@@ -29,6 +29,8 @@ pub static METHODS: &[Entry] = &[
     entry::<files::Exists>(),
     entry::<agents::GetAgent>(),
     entry::<mounts::GetMount>(),
+    entry::<namespaces::GetNamespace>(),
+    entry::<namespaces::GetRebacOption>(),
     entry::<workspaces::GetWorkspaceInfo>(),
     entry::<mounts::HasMount>(),
     entry::<files::IsDirectory>(),
@@ -37,6 +39,11 @@ pub static METHODS: &[Entry] = &[
     entry::<mounts::ListMounts>(),
     entry::<workspaces::ListWorkspaces>(),
     entry::<files::Mkdir>(),
+    entry::<namespaces::NamespaceCreate>(),
+    entry::<namespaces::NamespaceDelete>(),
+    entry::<namespaces::NamespaceGet>(),
+    entry::<namespaces::NamespaceList>(),
+    entry::<namespaces::NamespaceValidate>(),
     entry::<files::Read>(),
     entry::<rebac::RebacCheck>(),
     entry::<rebac::RebacCheckBatch>(),
@@ -44,6 +51,7 @@ pub static METHODS: &[Entry] = &[
     entry::<rebac::RebacDelete>(),
     entry::<rebac::RebacListTuples>(),
     entry::<agents::RegisterAgent>(),
+    entry::<namespaces::RegisterNamespace>(),
     entry::<workspaces::RegisterWorkspace>(),
     entry::<files::Rename>(),
     entry::<files::Rmdir>(),
@@ -57,6 +65,7 @@ pub static METHODS: &[Entry] = &[
     entry::<sandboxes::SandboxRun>(),
     entry::<sandboxes::SandboxStatus>(),
     entry::<sandboxes::SandboxStop>(),
+    entry::<namespaces::SetRebacOption>(),
     entry::<skills::SkillsInfo>(),
     entry::<skills::SkillsList>(),
     entry::<files::Stat>(),

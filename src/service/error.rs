@@ -1,6 +1,7 @@
 //! What a rule of the product refuses, in words for people. `rpc` gives each its code.
 
 use crate::model::PathError;
+use crate::rebac::NamespaceError;
 use crate::store::StoreError;
 
 /// A refusal of the service layer. `Clone` is not needed: it answers one caller.
@@ -73,6 +74,15 @@ pub enum ServiceError {
         path: String,
         /// Why.
         reason: String,
+    },
+    /// Rules that are refused.
+    #[error("the namespace of '{object_type}' is refused: {error}")]
+    Namespace {
+        /// Of which type.
+        object_type: String,
+        /// What is wrong.
+        #[source]
+        error: NamespaceError,
     },
     /// The store.
     #[error(transparent)]

@@ -21,6 +21,8 @@ pub const OPS: &[&str] = ops![
     super::keys_ops::CreateKey,
     super::keys_ops::RevokeKey,
     super::keys_ops::UpdateKey,
+    super::namespaces_ops::DeleteNamespace,
+    super::namespaces_ops::PutNamespace,
     super::sandboxes_ops::ChangeSandbox,
     super::sandboxes_ops::GetOrCreateSandbox,
     super::tuples_ops::CreateTuple,

@@ -21,6 +21,12 @@ statements! {
     /// What happened after a revision, in order.
     CHANGELOG_AFTER = "SELECT rev, at_us, actor, tenant, request_id, op, before, after FROM changelog \
         WHERE rev > ?1 ORDER BY rev LIMIT ?2";
+    /// What a permission decision may depend on and happened after a revision, in order.
+    CHANGELOG_PERMISSIONS_AFTER = "SELECT rev, at_us, actor, tenant, request_id, op, before, after FROM changelog \
+        WHERE permissions = 1 AND rev > ?1 ORDER BY rev LIMIT ?2";
+    /// How many such rows there are, and how long they are, as far as a limit.
+    CHANGELOG_PERMISSIONS_SIZE = "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM (SELECT LENGTH(after) AS size \
+        FROM changelog WHERE permissions = 1 AND rev > ?1 ORDER BY rev LIMIT ?2) AS some";
     /// The last revision at or before a time.
     CHANGELOG_REV_AT = "SELECT rev FROM changelog WHERE at_us <= ?1 ORDER BY rev DESC LIMIT 1";
 }
@@ -47,6 +53,22 @@ pub struct ChangelogRow {
 /// The rows after revision `rev`, oldest first, at most `limit`.
 pub fn after(tx: &impl Sql, rev: Rev, limit: u64) -> Result<Vec<ChangelogRow>, StoreError> {
     tx.query(CHANGELOG_AFTER, crate::params![rev, limit], read_row)
+}
+
+/// The rows after revision `rev` on which a permission decision may depend, oldest first; `None` if there are more than
+/// `rows` of them, or if they are longer than `chars` together.
+pub fn permissions_after(
+    tx: &impl Sql,
+    rev: Rev,
+    rows: u64,
+    chars: u64,
+) -> Result<Option<Vec<ChangelogRow>>, StoreError> {
+    let size =
+        tx.query_one(CHANGELOG_PERMISSIONS_SIZE, crate::params![rev, rows + 1], |row| Ok((row.id(0)?, row.id(1)?)))?;
+    match size {
+        Some((found, long)) if found > rows || long > chars => Ok(None),
+        _ => Ok(Some(tx.query(CHANGELOG_PERMISSIONS_AFTER, crate::params![rev, rows], read_row)?)),
+    }
 }
 
 /// The last revision at or before `at_us`; 0 if there is none.

@@ -39,6 +39,8 @@ statements! {
     /// The next directory, by id, in which an owner has a file of a tenant.
     OWNED_NEXT_PARENT = "SELECT parent FROM nodes \
          WHERE owner = ?1 AND parent > ?2 AND tenant = ?3 AND type = 0 ORDER BY parent LIMIT 1";
+    /// Whether any node has an owner.
+    ANY_OWNED = "SELECT 1 FROM nodes WHERE owner IS NOT NULL LIMIT 1";
     /// The files of an owner, by directory.
     OWNED_FILES = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
          mime, created_at_us, modified_at_us, created_by FROM nodes WHERE owner = ?1 AND type = 0 \
@@ -164,6 +166,11 @@ pub fn foreign_children(
 /// Whether anything lies in a directory.
 pub fn has_children(tx: &impl Sql, directory: NodeId) -> Result<bool, StoreError> {
     Ok(tx.query_one(ANY_CHILD, params![directory], |_| Ok(()))?.is_some())
+}
+
+/// Whether any node has an owner.
+pub fn any_owned(tx: &impl Sql) -> Result<bool, StoreError> {
+    Ok(tx.query_one(ANY_OWNED, &[], |_| Ok(()))?.is_some())
 }
 
 /// At most `limit` files of an owner, by directory; those of removed directories too, until they are freed.

@@ -50,6 +50,8 @@ const ROOTS: Outcomes = only(&[Root], DENIED);
 const ADMINS: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], Yes);
 /// For the admin of the tenant; for that of another it does not exist.
 const ADMINS_HERE: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], NOTHING);
+/// For the instance admin: what holds for every tenant.
+const ROOTS: Outcomes = only(&[Root], DENIED);
 const NOTHING: Outcome = No(ErrorCode::FileNotFound);
 /// To whoever may not see it, it does not exist.
 const EXISTS: Outcomes = only(ACTING, NOTHING);
@@ -74,6 +76,14 @@ fn new_workspace(s: &Scene) -> Vec<(Who, &'static str, Value)> {
 
 fn new_sandbox(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Owner, "sandbox_create", json!({"name": s.tag}))]
+}
+
+fn rules() -> Value {
+    json!({"relations": {"owner": {}}, "permissions": {"read": ["owner"]}})
+}
+
+fn new_namespace(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Root, "namespace_create", json!({"object_type": s.tag, "config": rules()}))]
 }
 
 /// A skill of the tenant that alice may see.
@@ -116,6 +126,9 @@ pub(super) static ROWS: &[Row] = &[
     row("exists", SEEN, |s| json!({"path": s.file})),
     row("get_agent", MINE, |s| json!({"agent_id": agent(s)})).after(new_agent),
     row("get_mount", ANYBODY, |_| json!({"mount_point": "/"})),
+    // Rules hold for every tenant, so everybody may know them.
+    row("get_namespace", ANYBODY, |_| json!({"object_type": "file"})),
+    row("get_rebac_option", ANYBODY, |_| json!({"key": "edges_per_request"})),
     row("get_workspace_info", MINE, |s| json!({"path": s.directory})).after(new_workspace),
     row("has_mount", ANYBODY, |_| json!({"mount_point": "/"})),
     row("is_directory", SEEN, |s| json!({"path": s.directory})),
@@ -124,6 +137,11 @@ pub(super) static ROWS: &[Row] = &[
     row("list_mounts", ANYBODY, |_| json!({})),
     row("list_workspaces", MINE, |_| json!({})).after(new_workspace),
     row("mkdir", WRITTEN, |s| json!({"path": format!("{}/new", s.directory)})),
+    row("namespace_create", ROOTS, |s| json!({"object_type": s.tag, "config": rules()})),
+    row("namespace_delete", ROOTS, |s| json!({"object_type": s.tag})).after(new_namespace),
+    row("namespace_get", ANYBODY, |_| json!({"object_type": "file"})),
+    row("namespace_list", ANYBODY, |_| json!({})),
+    row("namespace_validate", ANYBODY, |s| json!({"object_type": s.tag, "config": rules()})),
     row("read", READ, |s| json!({"path": s.file})),
     // Bob asks about himself.
     row("rebac_check", OWNERS.but(&[Viewer], Yes), right),
@@ -142,6 +160,7 @@ pub(super) static ROWS: &[Row] = &[
     row("rebac_list_tuples", MINE.but(&[Viewer], Yes), |s| json!({"object": ["file", s.file]})),
     // An agent makes no agents.
     row("register_agent", ANYBODY.but(&[Agent, Heir], DENIED), |s| json!({"agent_id": s.tag, "name": s.tag})),
+    row("register_namespace", ROOTS, |s| json!({"namespace": {"object_type": s.tag, "config": rules()}})),
     row("register_workspace", OWNERS, |s| json!({"path": s.directory})),
     row("rename", WRITTEN, |s| json!({"old_path": s.file, "new_path": format!("{}/moved", s.directory)})),
     row("rmdir", WRITTEN, |s| json!({"path": s.directory, "recursive": true})),
@@ -156,6 +175,12 @@ pub(super) static ROWS: &[Row] = &[
         .after(new_sandbox),
     row("sandbox_status", EXISTS, sandbox).after(new_sandbox),
     row("sandbox_stop", EXISTS, sandbox).after(new_sandbox),
+    // Nothing is set; why is told to whoever could.
+    row(
+        "set_rebac_option",
+        all(DENIED).but(&[Root], No(ErrorCode::NotSupported)),
+        |_| json!({"key": "max_depth", "value": 5}),
+    ),
     row("skills_info", only(ACTING, No(ErrorCode::Validation)), |s| json!({"skill_name": skill(s)})).after(new_skill),
     row("skills_list", MINE, |_| json!({})).after(new_skill),
     row("stat", READ, |s| json!({"path": s.file})),

@@ -5,6 +5,7 @@ mod admin;
 mod agents;
 mod files;
 mod mounts;
+mod namespaces;
 mod rebac;
 mod sandboxes;
 mod skills;
@@ -23,6 +24,7 @@ pub(crate) const INVALID_PATH: i64 = -32002;
 pub(crate) const DENIED: i64 = -32004;
 pub(crate) const VALIDATION: i64 = -32005;
 pub(crate) const CONFLICT: i64 = -32006;
+pub(crate) const NOT_SUPPORTED: i64 = -32013;
 pub(crate) const PRECONDITION: i64 = -32021;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
 

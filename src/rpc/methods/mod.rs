@@ -4,6 +4,7 @@ pub mod admin;
 pub mod agents;
 pub mod files;
 pub mod mounts;
+pub mod namespaces;
 pub mod rebac;
 pub mod sandboxes;
 pub mod skills;
