@@ -6,6 +6,7 @@
 mod caching;
 mod cases;
 mod general;
+mod laws;
 #[path = "../../tests/property/oracle.rs"]
 mod oracle;
 mod property;

@@ -168,7 +168,7 @@ impl Names {
         if kind == "file" { Who::new(tenant, kind, self.path(rng)) } else { Who::new(tenant, kind, self.id(rng)) }
     }
 
-    fn path(&self, rng: &mut Rng) -> &str {
+    pub(crate) fn path(&self, rng: &mut Rng) -> &str {
         &self.paths[rng.below(self.paths.len())]
     }
 

@@ -182,15 +182,19 @@ impl World {
 
     /// Gives an entity another name; its tuples follow.
     pub(super) fn rename(&mut self, from: &str, to: &str) -> &mut Self {
-        let (from, to) = (who(from), who(to));
-        let id = self.names.remove(&from).expect("a known entity");
+        self.rename_to(&who(from), &who(to))
+    }
+
+    /// As [`rename`](Self::rename).
+    pub(super) fn rename_to(&mut self, from: &Who, to: &Who) -> &mut Self {
+        let id = self.names.remove(from).expect("a known entity");
         self.names.insert(to.clone(), id);
         let moved = |name: &Who| {
             if name.object() == from.object() { Who { set: name.set.clone(), ..to.clone() } } else { name.clone() }
         };
         let tuples = std::mem::take(&mut self.tuples);
         self.tuples = tuples.into_iter().map(|((s, r, o), row)| ((moved(&s), r, moved(&o)), row)).collect();
-        self.commit(&[Change::Entity(Delta::update(row(id, &from), row(id, &to)))]);
+        self.commit(&[Change::Entity(Delta::update(row(id, from), row(id, to)))]);
         self
     }
 
