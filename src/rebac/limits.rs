@@ -14,6 +14,12 @@ pub const SLICE_EDGES_MAX: usize = 64;
 pub const CLOSURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes that all cached lists of granted paths may take together.
 pub const REACH_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+/// Rules within rules of one expanded tree; each takes two levels of its JSON, of which readers allow 128.
+pub const EXPAND_DEPTH_MAX: usize = 40;
+/// Nodes of one expanded tree.
+pub const EXPAND_NODES_MAX: usize = 5_000;
+/// Tuples shown at one node of an expanded tree.
+pub const EXPAND_TUPLES_MAX: usize = 1_000;
 /// Rules nested in each other in one namespace.
 pub const RULE_DEPTH_MAX: usize = 32;
 /// Rules and references of one namespace.

@@ -30,6 +30,11 @@ impl<T: Clone + Default, const P: usize> PVec<T, P> {
         Some(&outer[page / INNER % INNER][page % INNER][at])
     }
 
+    /// One more than the highest index that may have been written.
+    pub(super) fn bound(&self) -> u32 {
+        u32::try_from(self.root.len() * INNER * INNER * P).unwrap_or(u32::MAX)
+    }
+
     /// The value at `index`, to be changed.
     pub(super) fn get_mut(&mut self, index: u32) -> &mut T {
         let index = index as usize;

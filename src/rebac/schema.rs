@@ -12,6 +12,7 @@ use super::edge::{RelId, SetId, set_of};
 use super::limits::RELATIONS_MAX;
 use super::names::{KindId, Names, RelationSet};
 use super::namespace::{Namespace, Rule};
+use super::reverse::Reverse;
 
 /// Types and relations with numbers of their own, interned first by every graph.
 pub(super) const KINDS: &[&str] = &["*", "file"];
@@ -184,6 +185,8 @@ pub(super) struct Schema {
     pub(super) computed_elsewhere: RelationSet,
     /// Tuplesets read with the object as the tuple's subject.
     forward: FxHashSet<(KindId, RelId)>,
+    /// What reads a name.
+    reverse: Reverse,
 }
 
 impl Schema {
@@ -211,6 +214,7 @@ impl Schema {
             }
             schema.walks[node as usize] = walk;
         }
+        schema.reverse = Reverse::of(&schema);
         schema
     }
 
@@ -345,6 +349,21 @@ impl Schema {
 
     pub(super) fn kinds(&self) -> impl Iterator<Item = KindId> + '_ {
         self.kinds.keys().copied()
+    }
+
+    /// Every relation and every permission: type, name, meaning.
+    pub(super) fn each_name(&self) -> impl Iterator<Item = (KindId, RelId, Name)> + '_ {
+        let names = |kind: &'_ Kind| -> Vec<(RelId, Name)> {
+            kind.relations.iter().chain(&kind.permissions).map(|(id, name)| (*id, *name)).collect()
+        };
+        self.kinds
+            .iter()
+            .flat_map(move |(id, kind)| names(kind).into_iter().map(|(name, meaning)| (*id, name, meaning)))
+    }
+
+    /// What reads a name.
+    pub(super) fn reverse(&self) -> &Reverse {
+        &self.reverse
     }
 
     pub(super) fn is_broken(&self, kind: KindId) -> bool {

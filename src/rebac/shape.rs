@@ -67,6 +67,11 @@ impl Shapes {
         }
     }
 
+    /// The shapes that tuples have now.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Shape> + '_ {
+        self.counts.keys().copied()
+    }
+
     /// Whether a walk over objects of this type finds everything there is.
     pub(super) fn is_flat(&self, kind: KindId) -> bool {
         self.nested && if kind == FILE { self.files } else { self.others }

@@ -7,6 +7,7 @@ mod caching;
 mod cases;
 mod general;
 mod laws;
+mod lists;
 #[path = "../../tests/property/oracle.rs"]
 mod oracle;
 mod property;

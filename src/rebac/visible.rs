@@ -214,13 +214,13 @@ impl Roots<'_, '_> {
 }
 
 /// Compares paths component by component: `/a`, `/a/b`, `/a.txt`.
-fn tree_order(a: &str, b: &str) -> std::cmp::Ordering {
+pub(super) fn tree_order(a: &str, b: &str) -> std::cmp::Ordering {
     // Before every byte that a component may have.
     let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
     a.bytes().map(rank).cmp(b.bytes().map(rank))
 }
 
-fn is_at_or_below(path: &str, top: &str) -> bool {
+pub(super) fn is_at_or_below(path: &str, top: &str) -> bool {
     top == "/" || path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

@@ -32,7 +32,7 @@ const SUBJECTS: &[&str] = &[
     "file:/a/b/c",
     "doc:d2",
 ];
-const OBJECTS: &[&str] = &[
+pub(super) const OBJECTS: &[&str] = &[
     "file:/",
     "file:/a",
     "file:/a/b",
@@ -59,9 +59,10 @@ const RELATIONS: &[&str] = &[
     "folder",
     "read",
 ];
-const ASKERS: &[&str] = &["user:u1", "user:u2", "away|user:u3", "*", "group:g1", "user:stranger", "away|user:stranger"];
-const FILES: &[&str] = &["/", "/a", "/a/b", "/a/b/c", "/a/b/c/new", "/ab", "/new", "/b/b", "/b/b/c"];
-const ANYTHING: &[&str] = &[
+pub(super) const ASKERS: &[&str] =
+    &["user:u1", "user:u2", "away|user:u3", "*", "group:g1", "user:stranger", "away|user:stranger"];
+pub(super) const FILES: &[&str] = &["/", "/a", "/a/b", "/a/b/c", "/a/b/c/new", "/ab", "/new", "/b/b", "/b/b/c"];
+pub(super) const ANYTHING: &[&str] = &[
     "file:/",
     "file:/a",
     "file:/a/b",
@@ -80,11 +81,11 @@ const ANYTHING: &[&str] = &[
     "doc:new",
 ];
 /// The file that user u2 may own by column.
-const OWNED: &str = "file:/a/b/c";
-const KINDS: &[&str] = &["file", "group", "doc"];
+pub(super) const OWNED: &str = "file:/a/b/c";
+pub(super) const KINDS: &[&str] = &["file", "group", "doc"];
 const CONDITIONS: &[&str] = &[r#"{"attributes":{"team":"red"}}"#, r#"{"unheard_of":1}"#];
 
-fn pick(from: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
+pub(super) fn pick(from: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
     (0..from.len()).prop_map(|i| from[i])
 }
 
@@ -113,7 +114,7 @@ fn rule() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn config() -> impl Strategy<Value = Value> {
+pub(super) fn config() -> impl Strategy<Value = Value> {
     let section = || proptest::collection::btree_map(pick(RELATIONS), rule(), 0..6);
     let any = (section(), proptest::collection::btree_map(pick(&["read", "viewer", "member"]), rule(), 0..3));
     prop_oneof![3 => any.prop_map(|(relations, permissions)| json!({"relations": relations, "permissions": permissions})), 2 => inheriting()]
@@ -144,7 +145,7 @@ fn inheriting() -> impl Strategy<Value = Value> {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Grant {
         subject: &'static str,
         relation: &'static str,
@@ -161,7 +162,7 @@ enum Step {
     Team(Option<&'static str>),
 }
 
-fn grant() -> impl Strategy<Value = Step> {
+pub(super) fn grant() -> impl Strategy<Value = Step> {
     let expires = prop_oneof![4 => Just(None), 1 => (998_i64..1_004).prop_map(Some)];
     let condition = prop_oneof![8 => Just(None), 1 => pick(CONDITIONS).prop_map(Some)];
     // Half of the tuples are of the few that meet each other.
@@ -195,7 +196,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn run(world: &mut World, step: &Step) {
+pub(super) fn run(world: &mut World, step: &Step) {
     match step {
         Step::Grant { subject, relation, object, expires, condition } => {
             let with = Terms { expires: *expires, condition: condition.map(str::to_owned) };
@@ -233,12 +234,12 @@ fn run(world: &mut World, step: &Step) {
     }
 }
 
-fn text(who: &Who) -> String {
+pub(super) fn text(who: &Who) -> String {
     let set = who.set.as_ref().map_or(String::new(), |set| format!("#{set}"));
     format!("{}|{}:{}{set}", who.tenant, who.kind, who.id)
 }
 
-fn as_oracle(verdict: &Verdict) -> Option<bool> {
+pub(super) fn as_oracle(verdict: &Verdict) -> Option<bool> {
     match verdict {
         Verdict::Allow => Some(true),
         Verdict::Deny => Some(false),
