@@ -50,8 +50,6 @@ const ROOTS: Outcomes = only(&[Root], DENIED);
 const ADMINS: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], Yes);
 /// For the admin of the tenant; for that of another it does not exist.
 const ADMINS_HERE: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], NOTHING);
-/// For the instance admin: what holds for every tenant.
-const ROOTS: Outcomes = only(&[Root], DENIED);
 const NOTHING: Outcome = No(ErrorCode::FileNotFound);
 /// To whoever may not see it, it does not exist.
 const EXISTS: Outcomes = only(ACTING, NOTHING);
