@@ -73,6 +73,10 @@ error_codes! {
     ReadOnly = -32022, 503, "read_only";
     /// The body did not arrive in time.
     RequestTimeout = -32023, 408, "request_timeout";
+    /// A question about a revision from which more changes lead back than one request undoes.
+    RevisionTooFar = -32024, 200, "revision_too_far";
+    /// A question about a revision or a time that has not come.
+    RevisionInFuture = -32025, 200, "revision_in_future";
     /// Not JSON.
     Parse = -32700, 200, "parse_error";
     /// JSON, but no JSON-RPC request.
@@ -186,6 +190,14 @@ impl From<ServiceError> for RpcError {
                 let place = error.place().unwrap_or_default().to_owned();
                 Self::invalid_params(text).hint(error.hint()).with("object_type", object_type).with("place", place)
             }
+            ServiceError::RevisionTooOld { first, .. } => Self::new(ErrorCode::RevisionTooOld, text)
+                .hint("ask about a later revision or time")
+                .with("first_revision", first),
+            ServiceError::RevisionTooFar { .. } => Self::new(ErrorCode::RevisionTooFar, text)
+                .hint("ask about a later revision or time; for older ones open a copy of a backup from that time"),
+            ServiceError::RevisionInFuture { head, .. } => Self::new(ErrorCode::RevisionInFuture, text)
+                .hint("a token of a revision that is gone after a restore looks like this, too")
+                .with("revision", head),
             ServiceError::Store(error) => from_store(&error),
         }
     }

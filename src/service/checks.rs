@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::model::time::monotonic;
-use crate::rebac::{Budget, ENGINE_VERSION, Graph, Verdict};
+use crate::rebac::{Budget, ENGINE_VERSION, Verdict};
 use crate::store::{DecisionNote, Note, ReadTx, Sql, Store};
 use crate::telemetry::metric;
 
 use super::names::check_word;
+use super::past::{At, PastView};
 use super::questions::{Asker, Question};
 use super::{Call, ServiceError};
 
@@ -18,22 +19,22 @@ const INLINE_CHECKS_MAX: usize = 64;
 
 /// The answer; `None` if the caller may not ask this.
 fn answer<T: Sql>(asker: &Asker<'_, T>, asked: &Question, store: &Store) -> Result<Option<bool>, ServiceError> {
-    let tx = asker.access.tx();
     let resolved = asker.resolve(asked)?;
     if !asker.may_ask(&resolved)? {
         return Ok(None);
     }
     let mut budget = Budget::request();
     let started = monotonic();
-    let graph = tx.view::<Graph>();
-    let verdict = graph.check(&resolved.query(), resolved.on.leaf, &asker.env, Some(asker.caches), &mut budget);
+    let graph = asker.graph();
+    let verdict = graph.check(&resolved.query(), resolved.on.leaf, &asker.env, asker.caches(), &mut budget);
     let result = match verdict {
         Verdict::Allow => "allow",
         Verdict::Deny => "deny",
         Verdict::Unknown(_) => "unknown",
     };
     metric::REBAC_CHECK.seconds(started.elapsed(), &[("result", result)]);
-    if !matches!(verdict, Verdict::Unknown(_)) {
+    // Of an answer about the past no record is kept: it warms nothing.
+    if !asker.is_past() && !matches!(verdict, Verdict::Unknown(_)) {
         store.note(Note::Decision(DecisionNote {
             tenant: resolved.on.tenant.clone(),
             subject_type: asked.subject.kind.clone(),
@@ -42,26 +43,44 @@ fn answer<T: Sql>(asker: &Asker<'_, T>, asked: &Question, store: &Store) -> Resu
             object_type: asked.object.kind.clone(),
             object_id: asked.object.id.clone(),
             allowed: verdict.allowed(),
-            rev: tx.rev(),
+            rev: asker.access.tx().rev(),
             engine: ENGINE_VERSION,
         }));
     }
     Ok(Some(verdict.allowed()))
 }
 
-/// Whether the subject has the permission on the object, by relations alone. What is not decidable is no.
-pub async fn check(call: &Call, question: Question) -> Result<bool, ServiceError> {
-    check_word("permission", "name", &question.permission)?;
+/// Answers questions, of one revision: that of the data, or an earlier one.
+async fn ask<R: Send + 'static>(
+    call: &Call,
+    at: Option<At>,
+    slow: bool,
+    answers: impl FnOnce(&Asker<'_, ReadTx<'_>>, &Store) -> Result<R, ServiceError> + Send + 'static,
+) -> Result<R, ServiceError> {
     let (caller, caches, store) = (call.caller.clone(), Arc::clone(&call.caches), call.store.clone());
-    call.read(move |tx| {
-        let asker = Asker::new(tx, &caller, &caches)?;
-        answer(&asker, &question, &store)?.ok_or_else(|| asker.refusal(&question))
-    })
-    .await
+    let work = move |tx: &ReadTx<'_>| {
+        let past = at.map(|at| PastView::open(tx, at)).transpose()?;
+        answers(&Asker::at(tx, &caller, &caches, past.as_ref())?, &store)
+    };
+    if slow || at.is_some() { call.read_slow(work).await } else { call.read(work).await }
+}
+
+/// Whether the subject has the permission on the object, by relations alone, now or at an earlier moment. What is not
+/// decidable is no.
+pub async fn check(call: &Call, question: Question, at: Option<At>) -> Result<bool, ServiceError> {
+    check_word("permission", "name", &question.permission)?;
+    let answers = move |asker: &Asker<'_, ReadTx<'_>>, store: &Store| {
+        answer(asker, &question, store)?.ok_or_else(|| asker.refusal(&question))
+    };
+    ask(call, at, false, answers).await
 }
 
 /// Many checks at one revision, answered by position; `None` for one that the caller may not ask.
-pub async fn check_batch(call: &Call, questions: Vec<Question>) -> Result<Vec<Option<bool>>, ServiceError> {
+pub async fn check_batch(
+    call: &Call,
+    questions: Vec<Question>,
+    at: Option<At>,
+) -> Result<Vec<Option<bool>>, ServiceError> {
     if questions.len() > BATCH_CHECKS_MAX {
         let text = format!("a batch has at most {BATCH_CHECKS_MAX} checks, got {}", questions.len());
         return Err(ServiceError::InvalidParams(text));
@@ -69,11 +88,9 @@ pub async fn check_batch(call: &Call, questions: Vec<Question>) -> Result<Vec<Op
     for question in &questions {
         check_word("permission", "name", &question.permission)?;
     }
-    let (caller, caches, store) = (call.caller.clone(), Arc::clone(&call.caches), call.store.clone());
     let many = questions.len() > INLINE_CHECKS_MAX;
-    let answers = move |tx: &ReadTx<'_>| {
-        let asker = Asker::new(tx, &caller, &caches)?;
-        questions.iter().map(|question| answer(&asker, question, &store)).collect::<Result<Vec<_>, ServiceError>>()
+    let answers = move |asker: &Asker<'_, ReadTx<'_>>, store: &Store| {
+        questions.iter().map(|question| answer(asker, question, store)).collect()
     };
-    if many { call.read_slow(answers).await } else { call.read(answers).await }
+    ask(call, at, many, answers).await
 }

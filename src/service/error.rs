@@ -1,6 +1,6 @@
 //! What a rule of the product refuses, in words for people. `rpc` gives each its code.
 
-use crate::model::PathError;
+use crate::model::{PathError, Rev};
 use crate::rebac::NamespaceError;
 use crate::store::StoreError;
 
@@ -66,6 +66,30 @@ pub enum ServiceError {
     ResultTooLarge {
         /// The limit, bytes.
         limit_bytes: usize,
+    },
+    /// A question about a revision whose changes are no longer kept.
+    #[error("{asked} is before the history that is kept: it begins with revision {first}")]
+    RevisionTooOld {
+        /// `revision 7`, or a time.
+        asked: String,
+        /// The oldest revision that can be asked about.
+        first: Rev,
+    },
+    /// A question about a revision from which too many changes lead back.
+    #[error("revision {asked} is too far back: more than {limit} revisions since changed permissions")]
+    RevisionTooFar {
+        /// The revision.
+        asked: Rev,
+        /// How many are undone at most.
+        limit: u64,
+    },
+    /// A question about what has not happened yet.
+    #[error("{asked} is in the future: the newest revision is {head}")]
+    RevisionInFuture {
+        /// `revision 7`, or a time.
+        asked: String,
+        /// The newest.
+        head: Rev,
     },
     /// A permission could not be decided within its budget, or for lack of context. It is a no that says so.
     #[error("permission on '{path}' could not be decided: {reason}")]

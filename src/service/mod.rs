@@ -23,6 +23,7 @@ pub mod names;
 pub mod namespaces;
 pub mod namespaces_ops;
 pub mod ops;
+pub mod past;
 pub mod questions;
 pub mod reach;
 pub mod sandboxes;

@@ -5,14 +5,18 @@
 //! about others it takes the right to manage the object. Decides nothing else.
 
 use crate::auth::{AuthIndex, Caller};
-use crate::model::NodeKind;
-use crate::rebac::{Caches, Env, LeafFacts, ObjectRef, Query};
+use crate::model::{NodeKind, VirtualPath};
+use crate::rebac::{Budget, Caches, Env, Graph, LeafFacts, ObjectRef, Query};
 use crate::store::Sql;
 
 use super::ServiceError;
-use super::access::{Access, USER};
+use super::access::{Access, Permission, USER};
 use super::located::Located;
 use super::names::EntityName;
+use super::past::PastView;
+
+/// The type of agents in the permission graph.
+const AGENT: &str = "agent";
 
 /// "Has `subject` the relation or permission `permission` on `object`?"
 #[derive(Debug, Clone)]
@@ -74,17 +78,46 @@ impl Resolved<'_> {
 pub struct Asker<'t, T: Sql> {
     /// The caller's rights. Its bypass is no answer to a question; it only lets an admin ask.
     pub access: Access<'t, T>,
-    /// For [`Graph`](crate::rebac::Graph) functions.
-    pub caches: &'t Caches,
-    /// The time of the transaction; no context.
+    /// The time of the decisions: of the transaction, or of the earlier revision that is asked about; no context.
     pub env: Env,
+    caches: &'t Caches,
+    past: Option<&'t PastView>,
 }
 
 impl<'t, T: Sql> Asker<'t, T> {
     /// Re-reads the caller's identity in `tx`.
     pub fn new(tx: &'t T, caller: &Caller, caches: &'t Caches) -> Result<Self, ServiceError> {
-        let env = Env { now_us: tx.now_us(), context: None };
-        Ok(Self { access: Access::new(tx, caller, Some(caches))?, caches, env })
+        Self::at(tx, caller, caches, None)
+    }
+
+    /// As [`new`](Self::new), about the permissions of an earlier revision. Who may ask is decided today.
+    pub fn at(
+        tx: &'t T,
+        caller: &Caller,
+        caches: &'t Caches,
+        past: Option<&'t PastView>,
+    ) -> Result<Self, ServiceError> {
+        let now_us = past.map_or_else(|| tx.now_us(), PastView::at_us);
+        let env = Env { now_us, context: None };
+        Ok(Self { access: Access::new(tx, caller, Some(caches))?, env, caches, past })
+    }
+
+    /// The graph that answers.
+    pub fn graph(&self) -> &'t Graph {
+        match self.past {
+            Some(past) => past.graph(),
+            None => self.access.tx().view(),
+        }
+    }
+
+    /// The closures that fit [`graph`](Self::graph); none that was rebuilt.
+    pub fn caches(&self) -> Option<&'t Caches> {
+        self.past.is_none().then_some(self.caches)
+    }
+
+    /// Whether an earlier revision is asked about.
+    pub fn is_past(&self) -> bool {
+        self.past.is_some()
     }
 
     /// Finds out the tenants and the owner. Does not say whether the caller may ask: see [`may_ask`](Self::may_ask).
@@ -99,7 +132,7 @@ impl<'t, T: Sql> Asker<'t, T> {
     pub fn place<'q>(&self, object: &'q EntityName, tenant: Option<&str>) -> Result<Placed<'q>, ServiceError> {
         let (tenant, leaf) = match object.path() {
             Some(path) => {
-                let located = Located::find(self.access.tx(), &path)?;
+                let located = self.locate(&path)?;
                 let owner = located.node().filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
                 (located.tenant().to_owned(), LeafFacts { owner })
             }
@@ -108,19 +141,52 @@ impl<'t, T: Sql> Asker<'t, T> {
         Ok(Placed { object, tenant, leaf })
     }
 
+    /// Where a path leads: today, or at the revision that is asked about.
+    fn locate(&self, path: &VirtualPath) -> Result<Located, ServiceError> {
+        match self.past {
+            Some(past) => past.locate(self.access.tx(), path),
+            None => Located::find(self.access.tx(), path),
+        }
+    }
+
     /// Whether the caller may have the answer: it is about itself or its agents, or it manages the object.
     pub fn may_ask(&self, resolved: &Resolved<'_>) -> Result<bool, ServiceError> {
         Ok(self.is_own(&resolved.subject_tenant, &resolved.question.subject) || self.manages(&resolved.on)?)
     }
 
-    /// Whether the caller may know everything about the permissions of the object.
+    /// Whether the caller may know everything about the permissions of the object. About an earlier revision: if it
+    /// may know today, and the object was the same then, or the caller managed it then; or if it rules the tenant that
+    /// the object belonged to.
     pub fn manages(&self, on: &Placed<'_>) -> Result<bool, ServiceError> {
-        self.access.manages(&on.tenant, &on.object.kind, &on.object.id)
+        let access = &self.access;
+        let today = |tenant: &str| access.manages(tenant, &on.object.kind, &on.object.id);
+        let (Some(past), Some(path)) = (self.past, on.object.path()) else { return today(&on.tenant) };
+        if access.rules(&on.tenant) {
+            return Ok(true);
+        }
+        let (now, then) = (Located::find(access.tx(), &path)?, past.locate(access.tx(), &path)?);
+        if now.tenant() != then.tenant() || !today(now.tenant())? {
+            return Ok(false);
+        }
+        let id = |located: &Located| located.node().map(|node| node.id);
+        Ok((then.exact && id(&now) == id(&then)) || self.managed(on))
     }
 
-    /// Whether a subject is the caller, one of its agents, or the owner whose rights it inherits.
+    /// Whether the caller's own or inherited relations gave it the file at the revision that is asked about.
+    fn managed(&self, on: &Placed<'_>) -> bool {
+        self.access.subjects().any(|subject| {
+            let query = Query { subject, permission: Permission::Execute.as_str(), object: on.name() };
+            let mut budget = Budget::request();
+            self.graph().check(&query, on.leaf, &self.env, self.caches(), &mut budget).allowed()
+        })
+    }
+
+    /// Whether a subject is the caller, one of its agents, or the owner whose rights it inherits. An agent that was
+    /// registered after the revision that is asked about may have been somebody else's then.
     pub fn is_own(&self, tenant: &str, subject: &EntityName) -> bool {
-        is_own(self.access.caller(), self.access.tx().view::<AuthIndex>(), tenant, subject)
+        let index = self.access.tx().view::<AuthIndex>();
+        let before = |past: &PastView| index.agent(tenant, &subject.id).is_none_or(|a| a.created_at_us <= past.at_us());
+        is_own(self.access.caller(), index, tenant, subject) && (subject.kind != AGENT || self.past.is_none_or(before))
     }
 
     /// The refusal of a question.
@@ -153,9 +219,7 @@ pub(super) fn is_own(caller: &Caller, index: &AuthIndex, tenant: &str, subject: 
     }
     match subject.kind.as_str() {
         USER => caller.inherits && subject.id == caller.user,
-        "agent" => {
-            caller.inherits && index.agent(tenant, &subject.id).is_some_and(|agent| agent.user_id == caller.user)
-        }
+        AGENT => caller.inherits && index.agent(tenant, &subject.id).is_some_and(|agent| agent.user_id == caller.user),
         _ => false,
     }
 }

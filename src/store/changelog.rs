@@ -3,12 +3,16 @@
 //! Audit, event feed, replay and time travel read it. Rows are stored as they were before and as they are after, each
 //! with its `kind`, so that a reader of the table needs nothing else.
 
-use serde_json::Value;
+use std::ops::ControlFlow;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::model::{Change, Delta, Rev};
 
 use super::StoreError;
+use super::meta;
 use super::op::Origin;
 use super::row::Row;
 use super::statements::statements;
@@ -27,8 +31,18 @@ statements! {
     /// How many such rows there are, and how long they are, as far as a limit.
     CHANGELOG_PERMISSIONS_SIZE = "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM (SELECT LENGTH(after) AS size \
         FROM changelog WHERE permissions = 1 AND rev > ?1 ORDER BY rev LIMIT ?2) AS some";
-    /// The last revision at or before a time.
-    CHANGELOG_REV_AT = "SELECT rev FROM changelog WHERE at_us <= ?1 ORDER BY rev DESC LIMIT 1";
+    /// When a revision was made.
+    CHANGELOG_TIME_OF = "SELECT at_us FROM changelog WHERE rev = ?1";
+    /// What a revision changed.
+    CHANGELOG_CHANGES_OF = "SELECT before, after FROM changelog WHERE rev = ?1";
+    /// How many rows after a revision may decide permissions, as far as a limit.
+    CHANGELOG_COUNT_PERMISSIONS = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM changelog \
+        WHERE permissions = 1 AND rev > ?1 LIMIT ?2) AS some";
+    /// The rows after a revision that may decide permissions, newest first.
+    CHANGELOG_BACK_TO = "SELECT rev, before, after FROM changelog WHERE permissions = 1 AND rev > ?1 ORDER BY rev DESC";
+    /// Those of an interval, oldest first.
+    CHANGELOG_PERMISSIONS_BETWEEN = "SELECT rev, before, after FROM changelog \
+        WHERE permissions = 1 AND rev > ?1 AND rev <= ?2 ORDER BY rev";
 }
 
 /// One row of the log.
@@ -71,9 +85,59 @@ pub fn permissions_after(
     }
 }
 
-/// The last revision at or before `at_us`; 0 if there is none.
+/// The last revision at or before `at_us`, of those whose rows are kept; the floor if there is none. Times never
+/// decrease with revisions and these have no gaps, so a few point reads find it.
 pub fn rev_at(tx: &impl Sql, at_us: i64) -> Result<Rev, StoreError> {
-    Ok(tx.query_one(CHANGELOG_REV_AT, crate::params![at_us], |row| row.id(0))?.unwrap_or(0))
+    let (mut known, mut head) = (meta::floor_rev(tx)?, tx.rev());
+    while known < head {
+        let middle = head - (head - known) / 2;
+        match time_of(tx, middle)? {
+            Some(time) if time <= at_us => known = middle,
+            Some(_) => head = middle - 1,
+            None => return Err(missing(middle)),
+        }
+    }
+    Ok(known)
+}
+
+/// When a revision was made, µs since the Unix epoch; `None` if its row is not kept (or there never was one: 0).
+pub fn time_of(tx: &impl Sql, rev: Rev) -> Result<Option<i64>, StoreError> {
+    tx.query_one(CHANGELOG_TIME_OF, crate::params![rev], |row| row.int(0))
+}
+
+/// What a revision changed, in order; `None` if its row is not kept.
+pub fn changes_of(tx: &impl Sql, rev: Rev) -> Result<Option<Vec<Change>>, StoreError> {
+    tx.query_one(CHANGELOG_CHANGES_OF, crate::params![rev], |row| decode(rev, row.text(0)?, row.text(1)?))
+}
+
+/// How many revisions after `rev` may decide permissions; `limit` if there are that many or more.
+pub fn count_permissions_after(tx: &impl Sql, rev: Rev, limit: u64) -> Result<u64, StoreError> {
+    Ok(tx.query_one(CHANGELOG_COUNT_PERMISSIONS, crate::params![rev, limit], |row| row.id(0))?.unwrap_or(0))
+}
+
+/// Gives the changes of each revision after `rev` that may decide permissions to `each`, the newest revision first;
+/// those of one revision in the order in which they were made.
+pub fn back_to(
+    tx: &impl Sql,
+    rev: Rev,
+    mut each: impl FnMut(Rev, Vec<Change>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    tx.each(CHANGELOG_BACK_TO, crate::params![rev], |row| {
+        let rev = row.id(0)?;
+        each(rev, decode(rev, row.text(1)?, row.text(2)?)?).map(ControlFlow::Continue)
+    })
+}
+
+/// Gives the changes of each revision after `from` up to `to` that may decide permissions to `each`, in order.
+pub fn permissions_between(tx: &impl Sql, from: Rev, to: Rev, mut each: impl FnMut(Change)) -> Result<(), StoreError> {
+    tx.each(CHANGELOG_PERMISSIONS_BETWEEN, crate::params![from, to], |row| {
+        decode(row.id(0)?, row.text(1)?, row.text(2)?)?.into_iter().for_each(&mut each);
+        Ok(ControlFlow::Continue(()))
+    })
+}
+
+fn missing(rev: Rev) -> StoreError {
+    StoreError::Corrupt { what: format!("changelog row {rev} is missing") }
 }
 
 fn read_row(row: &Row<'_>) -> Result<ChangelogRow, StoreError> {
@@ -144,8 +208,8 @@ fn push_row<T: serde::Serialize>(out: &mut String, kind: &str, row: Option<&T>) 
 /// The changes that [`encode`] wrote.
 fn decode(rev: Rev, before: &str, after: &str) -> Result<Vec<Change>, StoreError> {
     let corrupt = |why: &dyn std::fmt::Display| StoreError::Corrupt { what: format!("changelog row {rev}: {why}") };
-    let before: Vec<Option<Box<RawValue>>> = serde_json::from_str(before).map_err(|e| corrupt(&e))?;
-    let after: Vec<Option<Box<RawValue>>> = serde_json::from_str(after).map_err(|e| corrupt(&e))?;
+    let before: Vec<Option<&RawValue>> = serde_json::from_str(before).map_err(|e| corrupt(&e))?;
+    let after: Vec<Option<&RawValue>> = serde_json::from_str(after).map_err(|e| corrupt(&e))?;
     if before.len() != after.len() {
         return Err(corrupt(&"before and after differ in length"));
     }
@@ -153,15 +217,33 @@ fn decode(rev: Rev, before: &str, after: &str) -> Result<Vec<Change>, StoreError
     pairs.map(|(before, after)| decode_one(before, after).map_err(|why| corrupt(&why))).collect()
 }
 
-fn decode_one(before: Option<Box<RawValue>>, after: Option<Box<RawValue>>) -> Result<Change, String> {
-    let parse = |raw: Option<Box<RawValue>>| -> Result<Value, String> {
-        raw.map_or(Ok(Value::Null), |raw| serde_json::from_str(raw.get()).map_err(|e| e.to_string()))
-    };
-    let (before, after) = (parse(before)?, parse(after)?);
-    let kind = [&after, &before].into_iter().find_map(|row| row.get("kind").cloned());
-    let kind = kind.ok_or("a change has no kind")?;
-    let change = serde_json::json!({ "kind": kind, "before": before, "after": after });
-    serde_json::from_value(change).map_err(|e| e.to_string())
+/// The kind in front of a row.
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow)]
+    kind: &'a str,
+}
+
+fn decode_one(before: Option<&RawValue>, after: Option<&RawValue>) -> Result<Change, String> {
+    fn delta<T: DeserializeOwned>(before: Option<&RawValue>, after: Option<&RawValue>) -> Result<Delta<T>, String> {
+        let row = |raw: Option<&RawValue>| raw.map(|raw| serde_json::from_str(raw.get())).transpose();
+        let read = || Ok::<_, serde_json::Error>(Delta { before: row(before)?, after: row(after)? });
+        read().map_err(|e| e.to_string())
+    }
+    let row = after.or(before).ok_or("a change without rows")?;
+    let Kind { kind } = serde_json::from_str(row.get()).map_err(|e| e.to_string())?;
+    Ok(match kind {
+        "entity" => Change::Entity(delta(before, after)?),
+        "tuple" => Change::Tuple(delta(before, after)?),
+        "node" => Change::Node(delta(before, after)?),
+        "namespace" => Change::Namespace(delta(before, after)?),
+        "key" => Change::Key(delta(before, after)?),
+        "agent" => Change::Agent(delta(before, after)?),
+        "workspace" => Change::Workspace(delta(before, after)?),
+        "mount" => Change::Mount(delta(before, after)?),
+        "sandbox" => Change::Sandbox(delta(before, after)?),
+        other => return Err(format!("a change of the unknown kind '{other}'")),
+    })
 }
 
 #[cfg(test)]

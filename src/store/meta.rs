@@ -44,7 +44,7 @@ pub const TIME_FLOOR: &str = "time_floor_us";
 pub const CLEAN_SHUTDOWN: &str = "clean_shutdown";
 /// `meta` key: `full` or `relaxed`, of the last run.
 pub const DURABILITY: &str = "durability";
-/// `meta` key: the lowest revision whose changelog row is kept, minus one.
+/// `meta` key: the lowest revision whose changelog row is kept, minus one. See [`floor_rev`].
 pub const FLOOR_REV: &str = "floor_rev";
 
 /// The first id of an entity: 0 stays free for "none".
@@ -95,6 +95,12 @@ pub(super) fn time_floor(tx: &impl Sql) -> Result<i64, StoreError> {
     let logged = tx.query_one(TIME_OF_HEAD, &[], |row| row.int(0))?.unwrap_or(0);
     let noted = get(tx, TIME_FLOOR)?.and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(logged.max(noted))
+}
+
+/// The revision up to which the rows of the log are no longer kept; 0 while all are.
+pub fn floor_rev(tx: &impl Sql) -> Result<Rev, StoreError> {
+    let Some(text) = get(tx, FLOOR_REV)? else { return Ok(0) };
+    text.parse().map_err(|_| StoreError::Corrupt { what: format!("meta '{FLOOR_REV}' is '{text}'") })
 }
 
 /// The revision of the snapshot; fixes it.

@@ -77,6 +77,14 @@ impl Head {
     }
 }
 
+impl Head {
+    /// The oldest state held that is of `rev` or later, but not later than `most`.
+    pub(super) fn since(&self, rev: Rev, most: Rev) -> Option<Arc<Published>> {
+        let ring = self.ring.lock();
+        ring.iter().find(|state| rev <= state.rev && state.rev <= most).map(Arc::clone)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +105,17 @@ mod tests {
         }
         assert!(matches!(head.at(0, Duration::ZERO, || ()), Asked::Gone), "fell out of the ring of three");
         assert!(matches!(head.at(10, Duration::ZERO, || ()), Asked::Late));
+    }
+
+    #[test]
+    fn hands_out_the_nearest_that_is_not_newer_than_the_data() {
+        let head = Head::new(state(0), 3);
+        for rev in [2, 5, 9] {
+            head.publish(Arc::new(state(rev)));
+        }
+        let since = |rev, most| head.since(rev, most).map(|state| state.rev);
+        assert_eq!((since(2, 9), since(3, 9), since(0, 9)), (Some(2), Some(5), Some(2)));
+        assert_eq!((since(6, 8), since(6, 9), since(10, 20)), (None, Some(9), None));
     }
 
     #[test]

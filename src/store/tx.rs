@@ -103,6 +103,16 @@ impl Sql for ReadTx<'_> {
     }
 }
 
+impl ReadTx<'_> {
+    /// The oldest published state still held that is of `rev` or later and not later than the data: what is nearest
+    /// on the way back to `rev`.
+    #[must_use]
+    pub fn nearest(&self, rev: Rev) -> Published {
+        let held = self.shared.head().since(rev, self.rev());
+        held.map_or_else(|| self.published.clone(), |state| (*state).clone())
+    }
+}
+
 impl std::fmt::Debug for ReadTx<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ReadTx").field("rev", &self.rev()).finish_non_exhaustive()

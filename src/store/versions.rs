@@ -25,6 +25,11 @@ statements! {
     /// The versions of a file, newest first; moves are left out.
     VERSIONS_OF = "SELECT from_rev, to_rev, version, content, size, mime, created_at_us, created_by, source, \
          reason FROM versions WHERE node = ?1 AND source <> 'move' ORDER BY from_rev DESC";
+    /// Whether a node began at or before a revision.
+    BEGAN_BY = "SELECT 1 FROM versions WHERE node = ?1 AND from_rev <= ?2 LIMIT 1";
+    /// What lay in a directory under a name at a revision.
+    CHILD_AT = "SELECT node, from_rev FROM versions WHERE parent = ?1 AND name = ?2 AND from_rev <= ?3 \
+         AND (to_rev IS NULL OR to_rev > ?3) LIMIT 1";
 }
 
 /// A version of a file.
@@ -91,6 +96,17 @@ pub(super) fn end(tx: &mut WriteTx<'_>, node: NodeId) -> Result<(), StoreError> 
 /// The versions of a file, newest first.
 pub fn of_node(tx: &impl Sql, node: NodeId) -> Result<Vec<VersionRow>, StoreError> {
     tx.query(VERSIONS_OF, params![node], from_row)
+}
+
+/// Whether a node was there at some revision up to `rev`.
+pub fn began_by(tx: &impl Sql, node: NodeId, rev: Rev) -> Result<bool, StoreError> {
+    Ok(tx.query_one(BEGAN_BY, params![node, rev], |_| Ok(()))?.is_some())
+}
+
+/// What lay in a directory under a name at `rev`, and since when it was in that state. Looks through all versions in
+/// that directory.
+pub fn child_at(tx: &impl Sql, parent: NodeId, name: &str, rev: Rev) -> Result<Option<(NodeId, Rev)>, StoreError> {
+    tx.query_one(CHILD_AT, params![parent, name, rev], |row| Ok((row.id(0)?, row.id(1)?)))
 }
 
 fn from_row(row: &Row<'_>) -> Result<VersionRow, StoreError> {

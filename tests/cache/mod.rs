@@ -5,3 +5,5 @@
 mod decisions;
 // Data and permissions of one revision, at the worst moments.
 mod new_enemy;
+// Questions about earlier revisions.
+mod past;

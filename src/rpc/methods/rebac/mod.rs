@@ -12,8 +12,11 @@ pub use create::RebacCreate;
 pub use delete::RebacDelete;
 pub use list_tuples::RebacListTuples;
 
+use crate::model::Rev;
 use crate::rpc::RpcError;
+use crate::rpc::codec::WireTime;
 use crate::service::names::EntityName;
+use crate::service::past::At;
 
 /// `(type, id)` of an object.
 pub(super) fn object(parts: &[String]) -> Result<EntityName, RpcError> {
@@ -37,6 +40,16 @@ pub(super) fn grantee(parts: &[String]) -> Result<(EntityName, Option<String>), 
         [kind, id] => Ok((EntityName::subject(kind, id)?, None)),
         [kind, id, relation] => Ok((EntityName::subject(kind, id)?, Some(relation.clone()))),
         other => Err(misshapen("subject", "(type, id) or (type, id, relation)", other)),
+    }
+}
+
+/// The moment that is asked about; `None` = now.
+pub(super) fn moment(rev: Option<Rev>, time: Option<WireTime>) -> Result<Option<At>, RpcError> {
+    match (rev, time) {
+        (Some(_), Some(_)) => Err(RpcError::invalid_params("give 'at_rev' or 'at_time', not both")),
+        (Some(rev), None) => Ok(Some(At::Rev(rev))),
+        (None, Some(time)) => Ok(Some(At::Time(time.us))),
+        (None, None) => Ok(None),
     }
 }
 
