@@ -43,7 +43,7 @@ struct ChangedNodes {
     /// As they were; what is not about place, tenant and owner may be of a later time.
     before: HashMap<NodeId, NodeRow>,
     /// The same, by directory and name.
-    places: HashMap<NodeId, HashMap<String, NodeId>>,
+    places: HashMap<NodeId, HashMap<String, Vec<NodeId>>>,
     /// Those that are gone.
     removed: HashSet<NodeId>,
 }
@@ -114,8 +114,11 @@ impl PastView {
 
     /// What lay in a directory under a name.
     fn child(&self, tx: &impl Sql, parent: NodeId, name: &str, removed: bool) -> Result<Option<NodeRow>, ServiceError> {
-        if let Some(row) = self.changed.at(parent, name) {
-            return Ok(Some(row.clone()));
+        for row in self.changed.at(parent, name) {
+            // That a node came is no change of permissions: of one that came later only the end was undone.
+            if versions::began_by(tx, row.id, self.rev)? {
+                return Ok(Some(row.clone()));
+            }
         }
         if removed {
             let found = versions::child_at(tx, parent, name, self.rev)?;
@@ -177,12 +180,15 @@ impl ChangedNodes {
 
     fn index(&mut self) {
         for row in self.before.values() {
-            self.places.entry(row.parent).or_default().insert(row.name.clone(), row.id);
+            let names = self.places.entry(row.parent).or_default();
+            names.entry(row.name.clone()).or_default().push(row.id);
         }
     }
 
-    fn at(&self, parent: NodeId, name: &str) -> Option<&NodeRow> {
-        self.before.get(self.places.get(&parent)?.get(name)?)
+    /// What was there, and perhaps what came there later and is gone, too.
+    fn at(&self, parent: NodeId, name: &str) -> impl Iterator<Item = &NodeRow> {
+        let ids = self.places.get(&parent).and_then(|names| names.get(name));
+        ids.into_iter().flatten().filter_map(|id| self.before.get(id))
     }
 }
 
