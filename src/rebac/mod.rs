@@ -6,6 +6,7 @@
 
 mod apply;
 mod cache;
+pub mod cases;
 mod check;
 mod closure;
 mod condition;
@@ -26,6 +27,7 @@ mod place;
 mod pvec;
 mod reverse;
 mod schema;
+pub mod scratch;
 mod shape;
 mod stratify;
 mod subjects;
