@@ -8,8 +8,10 @@ pub mod check;
 pub mod demo;
 pub mod door;
 pub mod failure;
+pub mod grant;
 pub mod key;
 pub mod names;
+pub mod namespace;
 pub mod offline;
 pub mod running;
 pub mod scratch;
@@ -36,7 +38,9 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   nexus-lite demo                              demo data, the seven waves against itself, then stay up
   nexus-lite serve --data-dir ./nexus-data     a server of your own
-  nexus-lite key create --user alice --name laptop";
+  nexus-lite key create --user alice --name laptop
+  nexus-lite grant group:eng direct_viewer /docs --data-dir ./nexus-data
+  nexus-lite namespace validate doc.yaml       rules of your own, looked at without a server";
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
@@ -46,6 +50,9 @@ enum Command {
     Key(key::Key),
     Check(check::Check),
     Backup(backup::Backup),
+    Grant(grant::Grant),
+    Revoke(grant::Revoke),
+    Namespace(namespace::Namespace),
     Restore(backup::Restore),
 }
 
@@ -68,6 +75,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Waves(waves) => waves.run(),
         Command::Key(key) => key.run(),
         Command::Check(check) => check.run(),
+        Command::Grant(grant) => grant.run(),
+        Command::Revoke(revoke) => revoke.run(),
+        Command::Namespace(namespace) => namespace.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
     };

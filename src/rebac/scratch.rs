@@ -216,16 +216,24 @@ impl Scratch {
         rules: impl IntoIterator<Item = (&'n str, &'n Value)>,
     ) -> Vec<(String, Result<Vec<Warning>, NamespaceError>)> {
         let rules: BTreeMap<&str, &Value> = rules.into_iter().collect();
-        let (readable, broken): (Vec<_>, Vec<_>) =
+        let (mut readable, broken): (Vec<_>, Vec<_>) =
             rules.into_iter().partition(|(_, config)| super::namespace::validate(config).is_ok());
         for (kind, config) in &readable {
             self.put_namespace(kind, Some(config));
         }
-        let mut reports: Vec<_> = readable
-            .iter()
-            .chain(&broken)
-            .map(|(kind, config)| ((*kind).to_owned(), self.graph.validate_namespace(kind, config)))
-            .collect();
+        let look = |graph: &Graph, kind: &str, config| (kind.to_owned(), graph.validate_namespace(kind, config));
+        let mut reports: Vec<_> = broken.iter().map(|(kind, config)| look(&self.graph, kind, config)).collect();
+        // A ring is the fault of the type with the exclusion, and of no other.
+        let blamed = |(kind, report): &(String, Result<_, NamespaceError>)| {
+            let place = report.as_ref().err().and_then(NamespaceError::place);
+            place.is_some_and(|place| place.strip_prefix(kind.as_str()).is_some_and(|rest| rest.starts_with(' ')))
+        };
+        while let Some(at) = readable.iter().position(|(kind, config)| blamed(&look(&self.graph, kind, config))) {
+            let (kind, config) = readable.remove(at);
+            reports.push(look(&self.graph, kind, config));
+            self.put_namespace(kind, None);
+        }
+        reports.extend(readable.iter().map(|(kind, config)| look(&self.graph, kind, config)));
         reports.sort_by(|a, b| a.0.cmp(&b.0));
         reports
     }
@@ -379,11 +387,13 @@ mod tests {
         let through = json!({"tupleToUserset": {"tupleset": "parent", "computedUserset": "reader"}});
         let doc = json!({"relations": {"parent": {}, "up": through}, "permissions": {"read": ["up"]}});
         let broken = json!({"relations": {"x": {"nand": []}}, "permissions": {}});
+        let ring = json!({"relations": {"x": {"exclusion": "x"}}, "permissions": {}});
         let mut scratch = Scratch::new();
-        let reports = scratch.namespaces([("doc", &doc), ("folder", &folder), ("x", &broken)]);
+        let reports = scratch.namespaces([("doc", &doc), ("folder", &folder), ("ring", &ring), ("x", &broken)]);
+        assert!(matches!(&reports[2], (kind, Err(NamespaceError::NegativeCycle { .. })) if kind == "ring"));
         assert_eq!(reports[0], ("doc".to_owned(), Ok(Vec::new())));
         assert_eq!(reports[1], ("folder".to_owned(), Ok(Vec::new())));
-        assert!(matches!(&reports[2], (kind, Err(NamespaceError::UnknownOperator { .. })) if kind == "x"));
+        assert!(matches!(&reports[3], (kind, Err(NamespaceError::UnknownOperator { .. })) if kind == "x"));
         scratch.grant("doc:1 parent folder:f", Extra::default()).expect("a tuple");
         scratch.grant("user:a reader folder:f", Extra::default()).expect("a tuple");
         assert_eq!(scratch.ask("user:a read doc:1", &env(0)), Ok(Verdict::Allow));

@@ -12,6 +12,10 @@ mod refusals;
 mod keys;
 // backup, restore: on a running and on a stopped server.
 mod backup;
+// namespace: files without a server; list, get, put and delete through the door.
+mod namespace;
+// grant and revoke.
+mod grant;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
