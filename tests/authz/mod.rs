@@ -2,3 +2,5 @@
 
 // Every method as admin, owner, stranger, agent, another tenant's user and nobody.
 mod matrix;
+// The engine's traps and counterexamples, as cases in text.
+mod cases;
