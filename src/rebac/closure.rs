@@ -63,6 +63,13 @@ impl Graph {
         Ok(closure)
     }
 
+    /// Whether the closure of `subject` is in the cache and exact here.
+    pub(super) fn has_closure(&self, subject: Subject, env: &Env, caches: Option<&Caches>) -> bool {
+        let slot = caches.zip(subject.id);
+        let found = slot.and_then(|(caches, id)| caches.closures.peek(&id));
+        found.is_some_and(|found| found.is_valid(self, subject, env.now_us))
+    }
+
     fn compute_closure(&self, subject: Subject, now_us: i64, budget: &mut Budget) -> Result<Closure, Why> {
         let mut closure = Closure {
             rev: self.rev,

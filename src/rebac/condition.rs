@@ -134,6 +134,22 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// The context keys that keep it from holding: absent or malformed ones, and those whose values do not fit.
+    pub(super) fn lacks(&self, env: &Env) -> (Vec<String>, Vec<String>) {
+        let (mut missing, mut failed) = (Vec::new(), Vec::new());
+        let Self::All(tests) = self else { return (missing, failed) };
+        for test in tests.iter().flat_map(Test::single) {
+            match test.1.holds(env, &mut Doubt::default()) {
+                Tri::Yes => {}
+                Tri::No => failed.push(test.0),
+                Tri::Unknown => missing.push(test.0),
+            }
+        }
+        (missing, failed)
+    }
+}
+
 /// Whether the text is a condition, or an obligation, that the engine can read. To be asked before a tuple is stored.
 #[must_use]
 pub fn is_readable_condition(text: &str) -> bool {
@@ -155,6 +171,19 @@ impl Test {
             "allowed_devices" => Some(Self::AllowedDevices(value.as_array()?.clone())),
             "attributes" => Some(Self::Attributes(value.as_object()?.clone())),
             _ => None,
+        }
+    }
+
+    /// The tests of one context key each, with the key.
+    fn single(&self) -> Vec<(String, Self)> {
+        match self {
+            Self::TimeWindow(..) => vec![("time".into(), self.clone())],
+            Self::AllowedIps(_) => vec![("ip".into(), self.clone())],
+            Self::AllowedDevices(_) => vec![("device".into(), self.clone())],
+            Self::Attributes(attributes) => attributes
+                .iter()
+                .map(|(key, value)| (key.clone(), Self::Attributes(Map::from_iter([(key.clone(), value.clone())]))))
+                .collect(),
         }
     }
 

@@ -24,6 +24,12 @@ pub const EXPAND_TUPLES_MAX: usize = 1_000;
 pub const RULE_DEPTH_MAX: usize = 32;
 /// Rules and references of one namespace.
 pub const RULES_MAX: usize = 1_024;
+/// Sets of one cell that an explanation follows, beside those with the subject in them.
+pub const EXPLAIN_FAN_OUT: usize = 256;
+/// Changes that one explanation tries.
+pub const EXPLAIN_CANDIDATES_MAX: usize = 1_000;
+/// Changes that one explanation returns.
+pub const EXPLAIN_REPAIRS_MAX: usize = 5;
 
 /// Longest name of a relation or permission in a namespace, bytes; as long as a tuple may say it.
 pub const NAME_BYTES_MAX: usize = 255;

@@ -14,6 +14,7 @@ mod defaults;
 mod edge;
 mod eval;
 mod expand;
+pub mod explain;
 mod filter;
 mod graph;
 mod hash;

@@ -370,6 +370,19 @@ impl Schema {
         self.kinds.get(&kind).is_some_and(|k| k.broken)
     }
 
+    /// What the names of the type stand for.
+    pub(super) fn all_names(&self, kind: KindId) -> Vec<Name> {
+        let names = self.kinds.get(&kind).into_iter();
+        names.flat_map(|kind| kind.relations.values().chain(kind.permissions.values()).copied()).collect()
+    }
+
+    /// The name of the type that stands for this, if one does; a relation before a permission.
+    pub(super) fn named(&self, kind: KindId, name: Name) -> Option<RelId> {
+        let names = self.kinds.get(&kind)?;
+        let all = names.relations.iter().chain(&names.permissions);
+        all.into_iter().find(|(_, meaning)| **meaning == name).map(|(id, _)| *id)
+    }
+
     pub(super) fn plan(&self, name: Name) -> Plan<'_> {
         match name {
             Name::Direct(relation) => Plan::Single(relation),
