@@ -146,6 +146,8 @@ impl Condition {
                 Tri::Unknown => missing.push(test.0),
             }
         }
+        missing.sort_unstable();
+        failed.sort_unstable();
         (missing, failed)
     }
 }

@@ -5,6 +5,8 @@
 
 mod caching;
 mod cases;
+mod explain;
+mod explained;
 mod general;
 mod laws;
 mod lists;
@@ -17,6 +19,7 @@ mod random;
 mod runner;
 mod tables;
 mod traps;
+mod verifier;
 mod world;
 
 use crate::model::time::monotonic;

@@ -3,11 +3,12 @@
 //! Looks at rules only and errs on the side of "could": every relation is taken to be grantable and revocable at will.
 //! What it denies is certain: an empty union, `x` and not `x`, a directory's answer above the root.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::super::ObjectRef;
 use super::super::eval::dirname;
 use super::super::graph::Graph;
+use super::super::limits::RULES_MAX;
 use super::super::names::KindId;
 use super::super::schema::{Direction, FILE, Name, Node, NodeId};
 
@@ -56,51 +57,72 @@ struct Possible<'a> {
 
 impl Possible<'_> {
     fn name(&self, name: Name) -> bool {
-        let mut atoms = FxHashMap::default();
-        let Some(formula) = self.formula(name, &mut atoms, &mut FxHashSet::default(), &mut 0) else { return true };
-        if atoms.len() > ATOMS_MAX {
-            return true;
-        }
-        (0..1_u32 << atoms.len()).any(|world| holds(&formula, world))
+        let mut unfolding = Unfolding::default();
+        let Some(formula) = self.formula(name, &mut unfolding) else { return true };
+        let atoms = unfolding.atoms.len();
+        atoms > ATOMS_MAX || (0..1_u32 << atoms).any(|world| holds(&formula, world))
     }
 
     /// `None` = too large to tell.
-    fn formula(
-        &self,
-        name: Name,
-        atoms: &mut FxHashMap<Name, usize>,
-        under_way: &mut FxHashSet<NodeId>,
-        size: &mut usize,
-    ) -> Option<Formula> {
-        *size += 1;
-        if *size > 1_000 {
+    fn formula(&self, name: Name, so_far: &mut Unfolding) -> Option<Formula> {
+        so_far.size += 1;
+        if so_far.size > RULES_MAX {
             return None;
         }
-        let next = atoms.len();
-        let mut atom = |name: Name| Formula::Atom(*atoms.entry(name).or_insert(next));
-        let Name::Node(node) = name else { return Some(atom(name)) };
-        let rule = self.graph.schema.node(node);
-        if let Node::Ttu { direction: Direction::Path, computed, .. } = rule {
-            let computed = self.graph.schema.reference(FILE, *computed);
-            // At the root nothing is above, and `above` is empty there.
-            let possible =
-                self.kind == Some(FILE) && !self.above.is_empty() && self.above.get(&computed) != Some(&false);
-            return Some(if possible { atom(name) } else { Formula::Known(false) });
+        let Name::Node(node) = name else { return Some(so_far.atom(name)) };
+        match (self.graph.schema.node(node), so_far.under_way.get(&node)) {
+            (Node::Ttu { direction: Direction::Path, computed, .. }, _) => {
+                let computed = self.graph.schema.reference(FILE, *computed);
+                // At the root nothing is above, and `above` is empty there.
+                let is_below = self.kind == Some(FILE) && !self.above.is_empty();
+                let possible = is_below && self.above.get(&computed) != Some(&false);
+                Some(if possible { so_far.atom(name) } else { Formula::Known(false) })
+            }
+            (Node::Ttu { .. }, _) => Some(so_far.atom(name)),
+            // A name that rests on itself alone does not hold; through a NOT nothing is claimed.
+            (_, Some(negations)) if *negations == so_far.negations => Some(Formula::Known(false)),
+            (_, Some(_)) => Some(so_far.atom(name)),
+            (rule, None) => {
+                so_far.under_way.insert(node, so_far.negations);
+                let formula = self.unfold(rule, so_far);
+                so_far.under_way.remove(&node);
+                formula
+            }
         }
-        if matches!(rule, Node::Ttu { .. }) || !under_way.insert(node) {
-            return Some(atom(name));
-        }
-        let mut each = |names: &[Name]| {
-            names.iter().map(|name| self.formula(*name, atoms, under_way, size)).collect::<Option<Vec<_>>>()
+    }
+
+    fn unfold(&self, rule: &Node, so_far: &mut Unfolding) -> Option<Formula> {
+        let each = |names: &[Name], so_far: &mut Unfolding| {
+            names.iter().map(|name| self.formula(*name, so_far)).collect::<Option<Vec<_>>>()
         };
-        let formula = match rule {
-            Node::Union(names) => Formula::Any(each(names)?),
-            Node::Intersection(names) => Formula::All(each(names)?),
-            Node::Exclusion(name) => Formula::Not(Box::new(Formula::Any(each(&[*name])?))),
+        Some(match rule {
+            Node::Union(names) => Formula::Any(each(names, so_far)?),
+            Node::Intersection(names) => Formula::All(each(names, so_far)?),
+            Node::Exclusion(name) => {
+                so_far.negations += 1;
+                let excluded = self.formula(*name, so_far);
+                so_far.negations -= 1;
+                Formula::Not(Box::new(excluded?))
+            }
             Node::Ttu { .. } => Formula::Known(true),
-        };
-        under_way.remove(&node);
-        Some(formula)
+        })
+    }
+}
+
+/// What has been unfolded of one name.
+#[derive(Default)]
+struct Unfolding {
+    atoms: FxHashMap<Name, usize>,
+    /// The rules around the current one, with the number of exclusions around each.
+    under_way: FxHashMap<NodeId, usize>,
+    negations: usize,
+    size: usize,
+}
+
+impl Unfolding {
+    fn atom(&mut self, name: Name) -> Formula {
+        let next = self.atoms.len();
+        Formula::Atom(*self.atoms.entry(name).or_insert(next))
     }
 }
 
