@@ -49,6 +49,7 @@ pub static METHODS: &[Entry] = &[
     entry::<rebac::RebacCheckBatch>(),
     entry::<rebac::RebacCreate>(),
     entry::<rebac::RebacDelete>(),
+    entry::<rebac::RebacExplain>(),
     entry::<rebac::RebacListTuples>(),
     entry::<agents::RegisterAgent>(),
     entry::<namespaces::RegisterNamespace>(),

@@ -339,7 +339,7 @@ impl<'t, T: Sql> Access<'t, T> {
     /// The first component of `path`, if nobody writes below it but the instance admin, who the caller is not.
     fn read_only_namespace<'p>(&self, path: &'p VirtualPath) -> Option<&'p str> {
         let first = path.components().next()?;
-        (READ_ONLY.contains(&first) && !self.is_instance_admin()).then_some(first)
+        (is_read_only(first) && !self.is_instance_admin()).then_some(first)
     }
 }
 
@@ -388,6 +388,11 @@ impl Readable<'_> {
     }
 }
 
+/// Whether nobody but the instance admin writes below a first component.
+pub(super) fn is_read_only(first: &str) -> bool {
+    READ_ONLY.contains(&first)
+}
+
 /// What the node row adds to a decision: the owner of a file, never of a directory.
 fn leaf_of(node: Option<&NodeRow>) -> LeafFacts {
     let owner = node.filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
@@ -399,7 +404,8 @@ pub(super) fn indeterminate(path: &VirtualPath, why: &Why) -> ServiceError {
     ServiceError::Indeterminate { path: path.as_str().to_owned(), reason: reason(why) }
 }
 
-fn reason(why: &Why) -> String {
+/// Why a decision is not known, in words.
+pub(super) fn reason(why: &Why) -> String {
     match why {
         Why::MissingContext(keys) => format!("a condition needs the context {}", keys.join(", ")),
         Why::CorruptCondition => "a stored condition cannot be read".into(),

@@ -11,6 +11,7 @@ pub mod call;
 pub mod checks;
 pub mod engine_options;
 pub mod error;
+pub mod explain;
 pub mod files;
 pub mod files_ops;
 pub mod front_matter;

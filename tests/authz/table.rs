@@ -155,6 +155,8 @@ pub(super) static ROWS: &[Row] = &[
     ),
     // The admin of another tenant hears what he hears of an id that nobody has.
     row("rebac_delete", OWNERS.but(&[OtherAdmin], Blind), |s| json!({"tuple_id": s.tuple})),
+    // Bob asks about himself.
+    row("rebac_explain", OWNERS.but(&[Viewer], Yes), right),
     row("rebac_list_tuples", MINE.but(&[Viewer], Yes), |s| json!({"object": ["file", s.file]})),
     // An agent makes no agents.
     row("register_agent", ANYBODY.but(&[Agent, Heir], DENIED), |s| json!({"agent_id": s.tag, "name": s.tag})),

@@ -22,6 +22,27 @@ pub struct Named {
     pub invented: bool,
 }
 
+impl Named {
+    /// Takes the name away and leaves the type.
+    pub fn hide(&mut self) {
+        self.tenant.clear();
+        self.id.clear();
+        self.invented = false;
+    }
+
+    /// Whether only the type is left.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.id.is_empty()
+    }
+}
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.is_hidden() { f.write_str(&self.kind) } else { write!(f, "{}:{}", self.kind, self.id) }
+    }
+}
+
 /// A tuple, stored or proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TupleFact {
@@ -37,6 +58,8 @@ pub struct TupleFact {
     pub expires_at_us: Option<i64>,
     /// Whether it has a condition.
     pub conditional: bool,
+    /// The id that clients know; the graph does not keep it, whoever can look it up fills it in.
+    pub tuple_id: Option<String>,
 }
 
 /// How a tupleset leads from one object to the next.
@@ -231,6 +254,40 @@ impl Explanation {
         let no_repair = (!verdict.allowed()).then_some(NoRepair::Unanswerable);
         let (proof, misses, repairs) = (None, Vec::new(), Vec::new());
         Self { verdict, proof, misses, repairs, no_repair, complete: false, defined: true, stats }
+    }
+
+    /// Shows every tuple, to complete it.
+    pub fn each_tuple<E>(&mut self, mut each: impl FnMut(&mut TupleFact) -> Result<(), E>) -> Result<(), E> {
+        for fact in self.proof.iter_mut().flat_map(|proof| &mut proof.facts) {
+            match &mut fact.how {
+                How::Tuple(tuple) | How::Userset { tuple, .. } | How::Through { step: Step::Tuple(tuple), .. } => {
+                    each(tuple)?;
+                }
+                How::Owner | How::AnyOf { .. } | How::AllOf { .. } | How::Absent { .. } | How::Through { .. } => {}
+            }
+        }
+        let elements = self.repairs.iter_mut().flat_map(|repair| &mut repair.elements);
+        let misses = self.misses.iter_mut().map(|miss| &mut miss.tuple);
+        misses.chain(elements.map(|element| &mut element.tuple)).try_for_each(each)
+    }
+
+    /// Shows every name, to hide it.
+    pub fn each_name(&mut self, mut each: impl FnMut(&mut Named)) {
+        for fact in self.proof.iter_mut().flat_map(|proof| &mut proof.facts) {
+            each(&mut fact.object);
+            if let How::Through { step: Step::Owner(owner), .. } = &mut fact.how {
+                each(owner);
+            }
+        }
+        let shown: Result<(), std::convert::Infallible> = self.each_tuple(|tuple| {
+            each(&mut tuple.subject);
+            each(&mut tuple.object);
+            if tuple.subject.is_hidden() || tuple.object.is_hidden() {
+                tuple.tuple_id = None;
+            }
+            Ok(())
+        });
+        let Ok(()) = shown;
     }
 
     /// Why the answer is not known, if it is not.

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use super::closure::Closure;
 use super::graph::Graph;
 use super::limits::{Budget, EXPLAIN_FAN_OUT};
-use super::schema::relation_id;
+use super::schema::{Name, Node, relation_id};
 use super::{Caches, Env, LeafFacts, Query, Verdict, Why};
 
 pub use facts::{
@@ -71,6 +71,23 @@ impl Graph {
         let defined = !self.has_namespace(query.object.kind) || self.defines(query.object.kind, query.permission);
         explanation.defined = defined;
         explanation
+    }
+}
+
+impl Graph {
+    /// The names that a union by this name stands for on objects of `kind`; empty if it is no union.
+    #[must_use]
+    pub fn union_of(&self, kind: &str, name: &str) -> Vec<String> {
+        let (Some(kind), Some(Name::Node(node))) = (self.kinds.find(kind), self.question(kind, name)) else {
+            return Vec::new();
+        };
+        let Node::Union(names) = self.schema.node(node) else { return Vec::new() };
+        let text = |name: &Name| match name {
+            Name::Direct(relation) => Some(self.relations.name((*relation).into()).to_owned()),
+            Name::Node(_) => self.schema.named(kind, *name).map(|id| self.relations.name(id.into()).to_owned()),
+            Name::Broken => None,
+        };
+        names.iter().filter_map(text).collect()
     }
 }
 

@@ -54,6 +54,7 @@ impl<'t, 'g> Words<'t, 'g> {
             object: self.named(ends.object),
             expires_at_us: meta.and_then(|meta| meta.expires_at_us),
             conditional: meta.is_some_and(|meta| meta.condition != Condition::Always),
+            tuple_id: None,
         }
     }
 

@@ -4,6 +4,7 @@ mod check;
 mod check_batch;
 mod create;
 mod delete;
+mod explain;
 mod list_tuples;
 
 use serde_json::{Value, json};

@@ -4,12 +4,15 @@ pub mod check;
 pub mod check_batch;
 pub mod create;
 pub mod delete;
+pub mod explain;
+pub mod explain_view;
 pub mod list_tuples;
 
 pub use check::RebacCheck;
 pub use check_batch::RebacCheckBatch;
 pub use create::RebacCreate;
 pub use delete::RebacDelete;
+pub use explain::RebacExplain;
 pub use list_tuples::RebacListTuples;
 
 use crate::model::Rev;
