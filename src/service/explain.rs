@@ -110,7 +110,7 @@ impl Explainer<'_, '_, '_> {
     }
 
     fn graph(&self) -> &Graph {
-        self.asker.access.tx().view::<Graph>()
+        self.asker.graph()
     }
 
     fn caller(&self) -> &Caller {
@@ -121,7 +121,7 @@ impl Explainer<'_, '_, '_> {
         let started = monotonic();
         let stop = || started.elapsed() >= SEARCH_TIME;
         let budget = &mut Budget::request();
-        self.graph().explain(query, leaf, &self.asker.env, Some(self.asker.caches), budget, &stop)
+        self.graph().explain(query, leaf, &self.asker.env, self.asker.caches(), budget, &stop)
     }
 
     /// The explanation of a denial for who does not manage the file: that of a file of the caller's own tenant, which
@@ -207,7 +207,7 @@ impl Explainer<'_, '_, '_> {
             if person.inherits && question.subject.kind != USER {
                 let owner = ObjectRef { tenant, kind: USER, id: &person.user };
                 let query = Query { subject: owner, ..self.resolved.query() };
-                let (leaf, caches) = (self.resolved.on.leaf, Some(self.asker.caches));
+                let (leaf, caches) = (self.resolved.on.leaf, self.asker.caches());
                 let inherited = self.graph().check(&query, leaf, &self.asker.env, caches, &mut Budget::request());
                 if inherited.allowed() {
                     around.allow(&format!("it inherits from user {}", person.user));
