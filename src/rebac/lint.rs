@@ -23,6 +23,9 @@ const PERMISSIONS: &str = "permissions";
 /// A name of the type: its section and itself.
 type Named<'n> = (&'static str, &'n str);
 
+/// Whether a rule has a property, given whether what it refers to has it.
+type Holds = fn(&Rule, &dyn Fn(&Rule) -> bool) -> bool;
+
 /// What may be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -289,7 +292,7 @@ impl Linter<'_> {
 
     /// The names of this type for which `holds` says yes, given those for which it does: the least such set, one
     /// stratum of exclusions after the other. `otherwise`: what is said of tuples and of other types.
-    fn solve(&self, otherwise: bool, holds: fn(&Rule, &dyn Fn(&Rule) -> bool) -> bool) -> BTreeSet<Named<'_>> {
+    fn solve(&self, otherwise: bool, holds: Holds) -> BTreeSet<Named<'_>> {
         let strata = self.strata();
         let mut known: BTreeSet<Named<'_>> = BTreeSet::new();
         for stratum in 0..=strata.values().copied().max().unwrap_or(0) {

@@ -1,4 +1,4 @@
-//! The cases of `cases/*.yaml`, run as `namespace test` runs them: each trap and each counterexample that one snapshot
+//! The cases of `cases/*.yaml` and of the examples, run as `namespace test` runs them: each trap and each counterexample that one snapshot
 //! can express, with what must follow and, as often, what must not.
 
 use std::path::PathBuf;
@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use nexus_lite::rebac::cases;
 
 fn files() -> Vec<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/authz/cases");
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["tests/authz/cases", "examples/rules"];
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).expect("the folder"));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     files
 }

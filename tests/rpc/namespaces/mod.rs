@@ -5,6 +5,7 @@ mod delete;
 mod get;
 mod options;
 mod orphans;
+mod races;
 mod validate;
 
 use serde_json::{Value, json};

@@ -1,8 +1,5 @@
 use std::time::Duration;
 
-use nexus_lite::service::names::EntityName;
-use nexus_lite::service::namespaces_ops;
-use nexus_lite::service::tuples_ops::{CreateTuple, TupleRequest};
 use serde_json::{Value, json};
 
 use super::{allowed, doc, grant, put};
@@ -126,37 +123,4 @@ async fn files_stay_with_their_owners() {
     rules["relations"]["owner"] = json!({"union": ["parent_owner"]});
     rules["relations"].as_object_mut().expect("relations").remove("group_owner");
     stays(&world, "namespace_create", create("file", rules), &["direct_owner", "owners"]).await;
-}
-
-/// A grant that comes between the look of the reader and the writer's turn, in one batch with it, is seen.
-#[tokio::test]
-async fn a_grant_that_comes_in_between_is_seen_by_the_writer() {
-    let world = World::new().await;
-    put(&world, "doc", doc()).await;
-    let held = world.hold_writer();
-    let call = world.call_as(Who::Instance);
-    let config = json!({"relations": {"owner": {}}, "permissions": {"read": ["owner"]}});
-    let put = tokio::spawn(async move { namespaces_ops::put(&call, "doc".into(), config).await });
-    let admin = world.call_as(Who::Admin);
-    let tuple = TupleRequest {
-        subject: EntityName::subject("user", "bob").expect("a name"),
-        subject_relation: None,
-        relation: "viewer".into(),
-        object: EntityName::object("doc", "1").expect("a name"),
-        tenant: None,
-        expires_at_us: None,
-        has_column_rules: false,
-    };
-    // Submitted first, so it is before the other in the mailbox; neither is answered before the release.
-    let grant = CreateTuple { caller: admin.caller.clone(), tuple_id: world.store.random().uuid(), request: tuple };
-    let granted = world.submit(&admin, grant);
-    // The reader has looked when its message waits behind the grant.
-    while world.store.status().writer_queue_depth < 3 && !put.is_finished() {
-        tokio::task::yield_now().await;
-    }
-    held.release();
-    granted.await.expect("a grant");
-    let refused = put.await.expect("no panic").expect_err("the tuple is there");
-    assert!(refused.to_string().contains("user:bob viewer doc:1"), "{refused}");
-    assert!(allowed(&world, "user:bob read doc:1").await);
 }
