@@ -52,10 +52,10 @@ pub use graph::Graph;
 pub use limits::Budget;
 pub use lint::{Warning, WarningKind};
 pub use namespace::{NamespaceError, validate};
-pub use objects::{ObjectCandidates, ObjectPage, ObjectsQuery};
+pub use objects::{FileRoots, ObjectCandidates, ObjectPage, ObjectsQuery};
 pub use orphans::{InUse, Losing, Uses};
 pub use subjects::{Everybody, SubjectName, Subjects, SubjectsQuery};
-pub use visible::{CandidatePaths, Candidates};
+pub use visible::{CandidatePaths, Candidates, tree_order};
 
 /// Version of the engine's semantics, written into `permission_cache` rows.
 pub const ENGINE_VERSION: u32 = 1;

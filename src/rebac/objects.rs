@@ -6,9 +6,13 @@
 
 use std::sync::Arc;
 
+use crate::model::EntityId;
+
 use super::graph::Graph;
 use super::limits::Budget;
 use super::reverse::Chain;
+use super::schema::FILE;
+use super::visible::{is_at_or_below, tree_order};
 use super::{Caches, Env, LeafFacts, ObjectRef, Query, Verdict, Why};
 
 /// "On which objects has `subject` `permission`?"
@@ -50,6 +54,20 @@ impl ObjectCandidates {
     }
 }
 
+/// Which nodes of the file tree a subject may have a name on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileRoots {
+    /// The rules tell nothing: a NOT may hold anywhere.
+    Everywhere,
+    /// Only at or below these.
+    Below {
+        /// In tree order; none is below another.
+        paths: Vec<Arc<str>>,
+        /// Files that these own by column, too.
+        owners: Vec<EntityId>,
+    },
+}
+
 /// A page of objects, in order of the bytes of their ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectPage {
@@ -78,11 +96,44 @@ impl Graph {
         let relevant = self.relevant(kind, name);
         let found = match self.overflowed || relevant.is_vacuous(self, kind, name) {
             true => self.with_live_tuples(tenant, kind, env, budget)?,
-            false => Chain::run(self, self.subject(query.subject), &relevant, (tenant, kind, name), env, budget)?,
+            false => {
+                Chain::run(self, self.subject(query.subject), &relevant, (tenant, kind, name), env, budget)?.objects
+            }
         };
         let mut ids: Vec<Arc<str>> = found.iter().filter_map(|id| Some(Arc::clone(&self.at(*id)?.name))).collect();
         ids.sort_unstable();
         Ok(ObjectCandidates { ids: ids.into() })
+    }
+
+    /// Where in the file tree of a tenant the subject may have the name: everywhere else the check says no. Counts
+    /// what is not decided as well. `Err` = the budget was spent.
+    pub fn file_roots(
+        &self,
+        subject: ObjectRef<'_>,
+        permission: &str,
+        tenant: &str,
+        env: &Env,
+        budget: &mut Budget,
+    ) -> Result<FileRoots, Why> {
+        let Some(name) = self.question("file", permission) else {
+            return Ok(FileRoots::Below { paths: Vec::new(), owners: Vec::new() });
+        };
+        let relevant = self.relevant(FILE, name);
+        if self.overflowed || relevant.is_vacuous(self, FILE, name) {
+            return Ok(FileRoots::Everywhere);
+        }
+        // A tenant without entities has no files with tuples, and owners are entities.
+        let tenant = self.tenants.find(tenant).unwrap_or(u32::MAX);
+        let target = (tenant, FILE, name);
+        let reached = Chain::run(self, self.subject(subject), &relevant, target, env, budget)?;
+        let path = |id: &EntityId| self.at(*id).map(|file| Arc::clone(&file.name)).filter(|p| p.starts_with('/'));
+        let mut paths: Vec<Arc<str>> = reached.files.iter().filter_map(path).collect();
+        paths.sort_unstable_by(|a, b| tree_order(a, b));
+        paths.dedup_by(|later, kept| is_at_or_below(later, kept));
+        let mut owners = reached.owners;
+        owners.sort_unstable();
+        owners.dedup();
+        Ok(FileRoots::Below { paths, owners })
     }
 
     /// Decides candidates of this very graph, beginning after the id `after`, until `limit` objects are found and it

@@ -13,7 +13,7 @@ use super::edge::{Edge, PLAIN, RelId, set_of};
 use super::graph::{Graph, Subject};
 use super::limits::Budget;
 use super::names::{KindId, TenantId};
-use super::schema::{Direction, FILE, Name, Node, NodeId, Schema};
+use super::schema::{DIRECT_OWNER, Direction, FILE, Name, Node, NodeId, Schema};
 use super::visible::{is_at_or_below, tree_order};
 use super::{Env, Why};
 
@@ -184,6 +184,9 @@ pub(super) struct Chain<'a> {
     relevant: &'a Relevant,
     target: (TenantId, KindId, Name),
     found: Vec<EntityId>,
+    /// Files of the target's tenant with any fact, and entities whose owning a file would be one.
+    files_met: Vec<EntityId>,
+    owners: Vec<EntityId>,
     seen: FxHashSet<(EntityId, Name)>,
     /// Facts whose consequences are not drawn yet; whether those below a directory are.
     open: Vec<(EntityId, Name, bool)>,
@@ -193,8 +196,18 @@ pub(super) struct Chain<'a> {
     files: Option<Vec<EntityId>>,
 }
 
+/// What [`Chain::run`] found, in no order.
+pub(super) struct Reached {
+    /// The objects of the type and tenant on which the name may hold, as far as tuples name them.
+    pub(super) objects: Vec<EntityId>,
+    /// Files of that tenant on which anything that the name depends on may hold, but for those that only inherit it.
+    pub(super) files: Vec<EntityId>,
+    /// Entities by whose owning a file anything on it may hold.
+    pub(super) owners: Vec<EntityId>,
+}
+
 impl<'a> Chain<'a> {
-    /// The candidates, in no order. `Err` = the budget was spent.
+    /// `Err` = the budget was spent.
     pub(super) fn run(
         graph: &'a Graph,
         subject: Subject,
@@ -202,7 +215,7 @@ impl<'a> Chain<'a> {
         target: (TenantId, KindId, Name),
         env: &'a Env,
         budget: &'a mut Budget,
-    ) -> Result<Vec<EntityId>, Why> {
+    ) -> Result<Reached, Why> {
         let mut chain = Self {
             graph,
             env,
@@ -210,6 +223,8 @@ impl<'a> Chain<'a> {
             relevant,
             target,
             found: Vec::new(),
+            files_met: Vec::new(),
+            owners: Vec::new(),
             seen: FxHashSet::default(),
             open: Vec::new(),
             leads: FxHashMap::default(),
@@ -220,13 +235,13 @@ impl<'a> Chain<'a> {
             chain.follow(entity, name, swept)?;
         }
         // A file below a granted directory may have nothing but tuples that have ended.
-        let mut found = Vec::with_capacity(chain.found.len());
+        let mut objects = Vec::with_capacity(chain.found.len());
         for id in chain.found {
             if graph.has_live_tuple(id, chain.env, chain.budget)? {
-                found.push(id);
+                objects.push(id);
             }
         }
-        Ok(found)
+        Ok(Reached { objects, files: chain.files_met, owners: chain.owners })
     }
 
     /// The tuples that name the subject.
@@ -234,6 +249,9 @@ impl<'a> Chain<'a> {
         let graph = self.graph;
         let direct = |(_, name): &(KindId, Name)| if let Name::Direct(r) = name { Some(*r) } else { None };
         let relations: FxHashSet<RelId> = self.relevant.names.iter().filter_map(direct).collect();
+        if self.relevant.names.contains(&(FILE, Name::Direct(DIRECT_OWNER))) {
+            self.owners.extend(subject.id);
+        }
         for id in subject.ids() {
             for relation in &relations {
                 for edge in graph.edges_of(id).range(Edge::span(PLAIN, *relation..=*relation)) {
@@ -266,6 +284,9 @@ impl<'a> Chain<'a> {
         if (at.tenant, at.kind, name) == self.target {
             self.found.push(entity);
         }
+        if at.kind == FILE && at.tenant == self.target.0 && !swept {
+            self.files_met.push(entity);
+        }
         self.open.push((entity, name, swept));
     }
 
@@ -297,6 +318,9 @@ impl<'a> Chain<'a> {
                 continue;
             }
             if direction.reverse() {
+                if kind == FILE && tupleset == DIRECT_OWNER {
+                    self.owners.push(entity);
+                }
                 for edge in graph.edges_of(entity).range(Edge::span(PLAIN, tupleset..=tupleset)) {
                     if graph.kind_of(edge.entity()) == Some(kind) {
                         self.tuple(edge, Edge::forward(tupleset, PLAIN, entity), Name::Node(node))?;

@@ -214,7 +214,8 @@ impl Roots<'_, '_> {
 }
 
 /// Compares paths component by component: `/a`, `/a/b`, `/a.txt`.
-pub(super) fn tree_order(a: &str, b: &str) -> std::cmp::Ordering {
+#[must_use]
+pub fn tree_order(a: &str, b: &str) -> std::cmp::Ordering {
     // Before every byte that a component may have.
     let rank = |byte: u8| if byte == b'/' { 0 } else { byte };
     a.bytes().map(rank).cmp(b.bytes().map(rank))

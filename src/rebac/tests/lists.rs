@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::*;
 use super::oracle::Oracle;
-use super::property::{ANYTHING, ASKERS, KINDS, OWNED, as_oracle, config, grant, pick, run};
+use super::property::{ANYTHING, ASKERS, FILES, KINDS, OWNED, as_oracle, config, grant, pick, run};
 use super::world::{HOME, Who, World, who};
 
 const NAMES: &[&str] = &["read", "viewer", "member"];
@@ -96,6 +96,24 @@ fn compare_objects(world: &World, asker: &str, kind: &str, tenant: &str, name: &
             after = Some(next);
         }
         assert_eq!((&allowed, &undecided), (&whole.allowed, &whole.undecided), "pages of {limit}");
+    }
+}
+
+/// Outside of the roots nothing is readable, nor undecided.
+fn compare_roots(world: &World, asker: &str, name: &str) {
+    let subject = who(asker);
+    let roots = world.graph.file_roots(subject.object(), name, HOME, &world.env, &mut enough()).expect("enough");
+    let FileRoots::Below { paths, owners } = roots else { return };
+    assert!(paths.is_sorted_by(|a, b| tree_order(a, b).is_lt()));
+    let below = |path: &str, top: &str| top == "/" || path == top || path.starts_with(&format!("{top}/"));
+    for path in FILES.iter().copied().chain(["/b", "/z", "/a/z/y"]) {
+        for owner in [None, world.graph.entity(who("user:u2").object())] {
+            let object = ObjectRef { tenant: HOME, kind: "file", id: path };
+            let query = Query { subject: subject.object(), permission: name, object };
+            let verdict = world.graph.check(&query, LeafFacts { owner }, &world.env, None, &mut enough());
+            let inside = paths.iter().any(|top| below(path, top)) || owner.is_some_and(|o| owners.contains(&o));
+            assert!(inside || verdict == Verdict::Deny, "{asker} {name} {path} by {owner:?}: {verdict:?} {paths:?}");
+        }
     }
 }
 
@@ -218,6 +236,7 @@ proptest! {
                 compare_objects(&world, asker, kind, HOME, name);
             }
         }
+        NAMES.iter().for_each(|name| compare_roots(&world, asker, name));
         compare_objects(&world, asker, "group", "away", "member");
         compare_objects(&world, asker, "file", "away", "read");
     }
@@ -350,6 +369,27 @@ fn objects_behind_files_far_below_a_grant() {
     world.grant("user:a direct_viewer file:/top").grant("file:/top/not/named/x#viewer seen doc:d");
     world.grant("file:/topper#viewer seen doc:e");
     assert_eq!(objects(&world, "user:a", "seen", "doc"), ["d"]);
+}
+
+/// Files of those whose owning counts are found by their owner, as far as rules lead to one.
+#[test]
+fn owners_by_column_are_roots_of_their_own() {
+    let mut world = World::new();
+    world.grant("user:boss chief user:u2").grant("user:u2 direct_viewer file:/else");
+    let roots = |world: &World, asker: &str| {
+        let found = world.graph.file_roots(who(asker).object(), "read", HOME, &world.env, &mut enough());
+        let Ok(FileRoots::Below { paths, owners }) = found else { panic!("{found:?}") };
+        (texts(&paths), owners)
+    };
+    let owner = world.id("user:u2");
+    assert_eq!(roots(&world, "user:u2"), (vec!["/else".to_owned()], vec![owner]));
+    assert_eq!(roots(&world, "user:boss"), (vec![], vec![world.id("user:boss")]));
+    let by_chief = json!({"tupleToUserset": {"tupleset": "direct_owner", "computedUserset": "chief"}});
+    world.namespace("file", json!({"relations": {"direct_owner": {}}, "permissions": {"read": {"union": [by_chief]}}}));
+    assert_eq!(roots(&world, "user:boss"), (vec![], vec![owner]));
+    world.namespace("file", json!({"relations": {}, "permissions": {"read": {"exclusion": "banned"}}}));
+    let found = world.graph.file_roots(who("user:x").object(), "read", HOME, &world.env, &mut enough());
+    assert_eq!(found, Ok(FileRoots::Everywhere));
 }
 
 /// The work follows what the subject has, not what there is.
