@@ -142,7 +142,7 @@ impl App {
         if let Err(error) = sandboxes_ops::sweep(&store, &sandboxes).await {
             tracing::warn!(%error, "directories of sandboxes without a record were not removed");
         }
-        let services = Services { sandboxes: Arc::new(sandboxes), hasher: Arc::new(hasher) };
+        let services = Services { sandboxes: Arc::new(sandboxes), hasher: Arc::new(hasher), pins: Arc::default() };
         let app = Self {
             store,
             caches: Arc::new(Caches::new()),

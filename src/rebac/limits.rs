@@ -60,6 +60,12 @@ impl Budget {
         self.spent
     }
 
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.left == 0
+    }
+
     /// Takes `edges` from it; `false` = not enough left, and nothing is left from now on.
     pub(super) fn spend(&mut self, edges: u64) -> bool {
         if edges > self.left {

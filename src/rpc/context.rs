@@ -12,6 +12,8 @@ pub struct Services {
     pub sandboxes: Arc<crate::sandbox::Sandboxes>,
     /// Makes keyed hashes of API keys.
     pub hasher: Arc<crate::auth::KeyHasher>,
+    /// Lists of objects that can be continued.
+    pub pins: Arc<crate::service::pins::Pins>,
 }
 
 /// One request to one method.

@@ -77,6 +77,8 @@ error_codes! {
     RevisionTooFar = -32024, 200, "revision_too_far";
     /// A question about a revision or a time that has not come.
     RevisionInFuture = -32025, 200, "revision_in_future";
+    /// The list that a cursor continues is not kept any more.
+    CursorExpired = -32026, 200, "cursor_expired";
     /// Not JSON.
     Parse = -32700, 200, "parse_error";
     /// JSON, but no JSON-RPC request.
@@ -198,6 +200,9 @@ impl From<ServiceError> for RpcError {
             ServiceError::RevisionInFuture { head, .. } => Self::new(ErrorCode::RevisionInFuture, text)
                 .hint("a token of a revision that is gone after a restore looks like this, too")
                 .with("revision", head),
+            ServiceError::CursorExpired => {
+                Self::new(ErrorCode::CursorExpired, text).hint("list again without the cursor, from the beginning")
+            }
             ServiceError::Store(error) => from_store(&error),
         }
     }

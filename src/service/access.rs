@@ -99,6 +99,11 @@ impl<'t, T: Sql> Access<'t, T> {
         self
     }
 
+    /// Whether the budget was spent: from now on nothing can be decided.
+    pub(super) fn is_spent(&self) -> bool {
+        self.budget.borrow().is_spent()
+    }
+
     /// The caller as of this transaction.
     pub fn caller(&self) -> &Caller {
         &self.caller
@@ -394,7 +399,7 @@ pub(super) fn is_read_only(first: &str) -> bool {
 }
 
 /// What the node row adds to a decision: the owner of a file, never of a directory.
-fn leaf_of(node: Option<&NodeRow>) -> LeafFacts {
+pub(super) fn leaf_of(node: Option<&NodeRow>) -> LeafFacts {
     let owner = node.filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
     LeafFacts { owner }
 }

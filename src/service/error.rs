@@ -108,6 +108,9 @@ pub enum ServiceError {
         #[source]
         error: NamespaceError,
     },
+    /// The list that a cursor continues is not kept any more.
+    #[error("the cursor has expired: its list is kept for one minute")]
+    CursorExpired,
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -239,7 +239,7 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
 }
 
 /// Adds a directory and those above it. Returns whether the way ends at the root, and not in a detached directory.
-fn add_ancestors(tx: &impl Sql, from: NodeId, above: &mut HashSet<NodeId>) -> Result<bool, ServiceError> {
+pub(super) fn add_ancestors(tx: &impl Sql, from: NodeId, above: &mut HashSet<NodeId>) -> Result<bool, ServiceError> {
     let (mut way, mut at) = (Vec::new(), from);
     while !above.contains(&at) {
         way.push(at);

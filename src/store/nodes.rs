@@ -26,6 +26,10 @@ statements! {
     /// What lies in a directory, by name.
     CHILDREN = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
          mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 ORDER BY name";
+    /// What lies in a directory behind a name, by name.
+    CHILDREN_AFTER = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
+         mime, created_at_us, modified_at_us, created_by FROM nodes \
+         WHERE parent = ?1 AND name > ?2 ORDER BY name LIMIT ?3";
     /// What lies in a directory and may show a tenant something: its own nodes, and directories with foreign nodes.
     CHILDREN_TOWARDS_TENANT = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, \
          version, mime, created_at_us, modified_at_us, created_by FROM nodes \
@@ -145,6 +149,11 @@ pub fn children(
     mut each: impl FnMut(NodeRow) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     tx.each(CHILDREN, params![directory], |row| each(from_row(row)?))
+}
+
+/// Up to `limit` of what lies directly in a directory behind the name `after`, by name; `""` is before all names.
+pub fn children_after(tx: &impl Sql, directory: NodeId, after: &str, limit: u64) -> Result<Vec<NodeRow>, StoreError> {
+    tx.query(CHILDREN_AFTER, params![directory, after, limit], from_row)
 }
 
 /// What lies directly in a directory and is of `tenant`, or is a directory with nodes of several tenants below it.

@@ -157,6 +157,19 @@ pub(super) static ROWS: &[Row] = &[
     row("rebac_delete", OWNERS.but(&[OtherAdmin], Blind), |s| json!({"tuple_id": s.tuple})),
     // Bob asks about himself.
     row("rebac_explain", OWNERS.but(&[Viewer], Yes), right),
+    row("rebac_expand", OWNERS, |s| json!({"permission": "read", "object": ["file", s.file]})),
+    row(
+        "rebac_filter",
+        MINE.but(&[Viewer], Yes),
+        |s| json!({"subject": ["user", "bob"], "permission": "read", "objects": [["file", s.file]]}),
+    ),
+    // In the tenant of another admin there is no such bob.
+    row(
+        "rebac_list_objects",
+        only(&[Root, Admin, Viewer], DENIED).but(&[OtherAdmin], Blind),
+        |s| json!({"subject": ["user", "bob"], "permission": "read", "object_type": "file", "path_prefix": s.directory}),
+    ),
+    row("rebac_list_subjects", OWNERS, |s| json!({"permission": "read", "object": ["file", s.file]})),
     row("rebac_list_tuples", MINE.but(&[Viewer], Yes), |s| json!({"object": ["file", s.file]})),
     // An agent makes no agents.
     row("register_agent", ANYBODY.but(&[Agent, Heir], DENIED), |s| json!({"agent_id": s.tag, "name": s.tag})),

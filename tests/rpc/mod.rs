@@ -26,6 +26,7 @@ pub(crate) const VALIDATION: i64 = -32005;
 pub(crate) const CONFLICT: i64 = -32006;
 pub(crate) const NOT_SUPPORTED: i64 = -32013;
 pub(crate) const PRECONDITION: i64 = -32021;
+pub(crate) const CURSOR_EXPIRED: i64 = -32026;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
 
 /// The result of a call that must succeed.

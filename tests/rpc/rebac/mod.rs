@@ -4,7 +4,11 @@ mod check;
 mod check_batch;
 mod create;
 mod delete;
+mod expand;
 mod explain;
+mod filter;
+mod list_objects;
+mod list_subjects;
 mod list_tuples;
 
 use serde_json::{Value, json};

@@ -4,15 +4,23 @@ pub mod check;
 pub mod check_batch;
 pub mod create;
 pub mod delete;
+pub mod expand;
 pub mod explain;
 pub mod explain_view;
+pub mod filter;
+pub mod list_objects;
+pub mod list_subjects;
 pub mod list_tuples;
 
 pub use check::RebacCheck;
 pub use check_batch::RebacCheckBatch;
 pub use create::RebacCreate;
 pub use delete::RebacDelete;
+pub use expand::RebacExpand;
 pub use explain::RebacExplain;
+pub use filter::RebacFilter;
+pub use list_objects::RebacListObjects;
+pub use list_subjects::RebacListSubjects;
 pub use list_tuples::RebacListTuples;
 
 use crate::model::Rev;
