@@ -77,7 +77,7 @@ pub(super) fn page<T: Sql>(
         }
     };
     let towards = Towards::new(tx, roots, query.tenant)?;
-    let filter = graph.filter(query.subject, query.permission, query.tenant, &asker.env, Some(asker.caches));
+    let filter = graph.filter(query.subject, query.permission, query.tenant, &asker.env, asker.caches());
     let page = FilesPage { changed, ..FilesPage::default() };
     let mut walk = Walk { tx, query, filter, towards, budget, open: Vec::new(), rows: query.rows, last: begun, page };
     let Some(top) = nodes::find(tx, &query.below)? else { return Ok(walk.page) };

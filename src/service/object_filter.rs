@@ -44,7 +44,7 @@ pub async fn filter(call: &Call, request: FilterRequest) -> Result<Vec<Option<bo
     let many = request.objects.len() > INLINE_OBJECTS_MAX;
     let answers = move |tx: &ReadTx<'_>| {
         let asker = Asker::new(tx, &caller, &caches)?;
-        let asker = Asker { access: asker.access.spending(Budget::edges(SLOW_EDGES_MAX)), ..asker };
+        let asker = asker.spending(Budget::edges(SLOW_EDGES_MAX));
         let tenant = request.tenant.clone().unwrap_or_else(|| asker.access.caller().tenant.clone());
         let mut decider =
             Decider { tx, asker: &asker, request: &request, tenant, answers: vec![None; request.objects.len()] };
@@ -87,7 +87,7 @@ impl<T: Sql> Decider<'_, '_, T> {
         }
         // Of one tenant at a time, each in tree order.
         placed.sort_by(|a, b| a.tenant.cmp(&b.tenant));
-        let (graph, caches) = (self.tx.view::<Graph>(), Some(self.asker.caches));
+        let (graph, caches) = (self.tx.view::<Graph>(), self.asker.caches());
         for of_tenant in placed.chunk_by(|a, b| a.tenant == b.tenant) {
             let tenant = of_tenant[0].tenant.as_str();
             let subject = self.subject(tenant);
@@ -145,7 +145,7 @@ impl<T: Sql> Decider<'_, '_, T> {
                 permission: &self.request.permission,
                 object: ObjectRef { tenant: &self.tenant, kind: &object.kind, id: &object.id },
             };
-            let caches = Some(self.asker.caches);
+            let caches = self.asker.caches();
             match graph.check(&query, LeafFacts::default(), env, caches, budget) {
                 Verdict::Unknown(why @ Why::Budget) => {
                     return Err(ServiceError::Indeterminate { path: object.to_string(), reason: reason(&why) });

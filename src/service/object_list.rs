@@ -194,7 +194,7 @@ impl<T: Sql> Lister<'_, '_, T> {
     }
 
     fn page(&mut self, pin: &Pin, id: u64, after: Option<&str>, store: &Store) -> ObjectsAnswer {
-        let caches = Some(self.asker.caches);
+        let caches = self.asker.caches();
         let query = query(&pin.question);
         let (limit, budget) = (self.limit, &mut self.budget);
         let page: ObjectPage = pin.graph.objects_page(&query, &pin.candidates, after, limit, &pin.env, caches, budget);

@@ -102,6 +102,12 @@ impl<'t, T: Sql> Asker<'t, T> {
         Ok(Self { access: Access::new(tx, caller, Some(caches))?, env, caches, past })
     }
 
+    /// Spends from `budget` to find out who may ask, instead of that of an ordinary request.
+    #[must_use]
+    pub fn spending(self, budget: Budget) -> Self {
+        Self { access: self.access.spending(budget), ..self }
+    }
+
     /// The graph that answers.
     pub fn graph(&self) -> &'t Graph {
         match self.past {
