@@ -4,6 +4,7 @@
 
 pub mod backup;
 pub mod banner;
+pub mod can;
 pub mod check;
 pub mod demo;
 pub mod door;
@@ -40,6 +41,7 @@ const EXAMPLES: &str = "Examples:
   nexus-lite serve --data-dir ./nexus-data     a server of your own
   nexus-lite key create --user alice --name laptop
   nexus-lite grant group:eng direct_viewer /docs --data-dir ./nexus-data
+  nexus-lite who-can read /docs/a.txt          everybody, by whatever way; what-can user:alice read
   nexus-lite namespace validate doc.yaml       rules of your own, looked at without a server";
 
 #[derive(Debug, clap::Subcommand)]
@@ -54,6 +56,8 @@ enum Command {
     Revoke(grant::Revoke),
     Namespace(namespace::Namespace),
     Restore(backup::Restore),
+    WhoCan(can::WhoCan),
+    WhatCan(can::WhatCan),
 }
 
 /// Runs the command line and returns the exit code.
@@ -80,6 +84,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Namespace(namespace) => namespace.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
+        Command::WhoCan(who) => who.run(),
+        Command::WhatCan(what) => what.run(),
     };
     ended.unwrap_or_else(|failure| {
         let _ = write!(std::io::stderr().lock(), "{failure}");

@@ -16,6 +16,8 @@ mod backup;
 mod namespace;
 // grant and revoke.
 mod grant;
+// who-can and what-can.
+mod can;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
