@@ -8,6 +8,7 @@ pub mod can;
 pub mod check;
 pub mod demo;
 pub mod door;
+pub mod explain;
 pub mod failure;
 pub mod grant;
 pub mod key;
@@ -54,6 +55,7 @@ enum Command {
     Backup(backup::Backup),
     Grant(grant::Grant),
     Revoke(grant::Revoke),
+    Explain(explain::Explain),
     Namespace(namespace::Namespace),
     Restore(backup::Restore),
     WhoCan(can::WhoCan),
@@ -81,6 +83,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Check(check) => check.run(),
         Command::Grant(grant) => grant.run(),
         Command::Revoke(revoke) => revoke.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Namespace(namespace) => namespace.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

@@ -18,6 +18,8 @@ mod namespace;
 mod grant;
 // who-can and what-can.
 mod can;
+// explain: what people read, and that its advice works.
+mod explain;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
