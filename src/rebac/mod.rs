@@ -4,6 +4,9 @@
 //! know of admins, keys or agents (they are decided around it, in `service::access`). Why it is built this way is in
 //! `DESIGN.md` beside this file.
 
+#[macro_use]
+mod mutant;
+
 mod apply;
 mod cache;
 pub mod cases;

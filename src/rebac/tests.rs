@@ -10,6 +10,7 @@ mod explained;
 mod general;
 mod laws;
 mod lists;
+mod machine;
 #[path = "../../tests/property/oracle.rs"]
 mod oracle;
 mod property;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::*;
 use super::oracle::{Facts, Identity, Terms};
@@ -36,11 +36,13 @@ pub(super) struct World {
     pub(super) graph: Graph,
     pub(super) tuples: BTreeMap<Identity, TupleRow>,
     pub(super) namespaces: BTreeMap<String, Value>,
-    names: BTreeMap<Who, EntityId>,
-    next: EntityId,
+    pub(super) names: BTreeMap<Who, EntityId>,
+    pub(super) next: EntityId,
     pub(super) rev: Rev,
     pub(super) env: Env,
     pub(super) caches: Arc<Caches>,
+    /// All changes since the beginning or the last start.
+    pub(super) log: Vec<Change>,
     /// Compare the ways to an answer; off where their cost would be the test.
     pub(super) compare: bool,
 }
@@ -51,7 +53,8 @@ impl World {
         static EMPTY: LazyLock<Graph> = LazyLock::new(Graph::new);
         let namespaces = default_namespaces().map(|(kind, config)| (kind.to_owned(), config.clone())).collect();
         Self {
-            graph: EMPTY.clone(),
+            // A defect may be one of compiling them.
+            graph: if mutant::any() { Graph::new() } else { EMPTY.clone() },
             tuples: BTreeMap::new(),
             namespaces,
             names: BTreeMap::new(),
@@ -59,6 +62,7 @@ impl World {
             rev: 0,
             env: Env { now_us: 1_000, context: None },
             caches: Arc::new(Caches::new()),
+            log: Vec::new(),
             compare: true,
         }
     }
@@ -68,6 +72,7 @@ impl World {
         self.rev += 1;
         changes.iter().for_each(|change| self.graph.apply(change, self.rev));
         self.graph.publish(self.rev);
+        self.log.extend_from_slice(changes);
     }
 
     fn intern(&mut self, name: &Who, changes: &mut Vec<Change>) -> EntityId {
@@ -164,15 +169,22 @@ impl World {
     }
 
     pub(super) fn namespace(&mut self, kind: &str, config: Value) -> &mut Self {
-        let row = namespace_row(kind, &config);
-        self.commit(&[Change::Namespace(Delta::insert(row))]);
+        let delta = Delta { before: self.stored(kind), after: Some(namespace_row(kind, &config)) };
+        self.commit(&[Change::Namespace(delta)]);
         self.namespaces.insert(kind.to_owned(), config);
         self
     }
 
+    /// The row of a namespace that is not a default.
+    fn stored(&self, kind: &str) -> Option<NamespaceRow> {
+        let config = self.namespaces.get(kind).filter(|config| default_namespace(kind) != Some(*config))?;
+        Some(namespace_row(kind, config))
+    }
+
     /// Deletes the stored namespace: the default, if there is one, applies again.
     pub(super) fn drop_namespace(&mut self, kind: &str) -> &mut Self {
-        self.commit(&[Change::Namespace(Delta::delete(namespace_row(kind, &json!({}))))]);
+        let Some(before) = self.stored(kind) else { return self };
+        self.commit(&[Change::Namespace(Delta::delete(before))]);
         match default_namespace(kind) {
             Some(default) => self.namespaces.insert(kind.to_owned(), default.clone()),
             None => self.namespaces.remove(kind),
@@ -200,7 +212,12 @@ impl World {
 
     /// Removes an entity with all its tuples, as the removal of a file does.
     pub(super) fn remove(&mut self, text: &str) -> &mut Self {
-        let gone = who(text);
+        self.remove_all(&who(text))
+    }
+
+    /// As [`remove`](Self::remove).
+    pub(super) fn remove_all(&mut self, gone: &Who) -> &mut Self {
+        let gone = gone.plain();
         let Some(id) = self.names.remove(&gone) else { return self };
         let of_it = |(s, _, o): &(Who, String, Who)| s.object() == gone.object() || o.object() == gone.object();
         let keys: Vec<_> = self.tuples.keys().filter(|key| of_it(key)).cloned().collect();
@@ -209,6 +226,19 @@ impl World {
         changes.push(Change::Entity(Delta::delete(row(id, &gone))));
         self.commit(&changes);
         self
+    }
+
+    /// The same from its rows, with empty caches, as after a restart.
+    pub(super) fn restarted(&self) -> Self {
+        let mut world = Self { env: self.env.clone(), next: self.next, rev: self.rev, ..Self::new() };
+        let mut changes = Vec::new();
+        for (kind, config) in self.namespaces.iter().filter(|(kind, config)| default_namespace(kind) != Some(*config)) {
+            changes.push(Change::Namespace(Delta::insert(namespace_row(kind, config))));
+        }
+        changes.extend(self.names.iter().map(|(name, id)| Change::Entity(Delta::insert(row(*id, name)))));
+        changes.extend(self.tuples.values().map(|row| Change::Tuple(Delta::insert(row.clone()))));
+        world.commit(&changes);
+        Self { names: self.names.clone(), tuples: self.tuples.clone(), namespaces: self.namespaces.clone(), ..world }
     }
 
     /// What the oracle needs to know.

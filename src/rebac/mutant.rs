@@ -1,0 +1,65 @@
+//! Defects on purpose, to prove that the tests see them.
+//!
+//! Compiled into the unit tests only: `mutant!(Name)` is a constant `false` in every other build. One test switches
+//! each of them on in turn and demands that the random suites notice; `tests/property/README.md` lists them.
+
+/// Whether a defect is switched on in this thread.
+#[cfg(not(test))]
+macro_rules! mutant {
+    ($name:ident) => {
+        false
+    };
+}
+
+/// Whether a defect is switched on in this thread.
+#[cfg(test)]
+macro_rules! mutant {
+    ($name:ident) => {
+        $crate::rebac::mutant::is($crate::rebac::mutant::Mutant::$name)
+    };
+}
+
+#[cfg(test)]
+macro_rules! mutants {
+    ($($name:ident,)*) => {
+        /// A defect.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Mutant {
+            $($name,)*
+        }
+
+        impl Mutant {
+            pub(super) const ALL: &'static [Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+#[cfg(test)]
+mutants! {
+    WriterFillsCaches,
+}
+
+#[cfg(test)]
+thread_local! {
+    static ON: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(test)]
+pub(super) fn is(mutant: Mutant) -> bool {
+    ON.get() == Some(mutant)
+}
+
+/// Whether any defect is on.
+#[cfg(test)]
+pub(super) fn any() -> bool {
+    ON.get().is_some()
+}
+
+/// Runs `work` with the defect.
+#[cfg(test)]
+pub(super) fn with<T>(mutant: Mutant, work: impl FnOnce() -> T) -> T {
+    ON.set(Some(mutant));
+    let result = work();
+    ON.set(None);
+    result
+}
