@@ -17,7 +17,7 @@ use super::hash::NameHash;
 use super::limits::RELATIONS_MAX;
 use super::lint::{Warning, lint};
 use super::namespace::{Namespace, NamespaceError};
-use super::schema::{FILE, PARENT, Schema, relation_id};
+use super::schema::{FILE, KINDS, PARENT, PUBLIC_KIND, Schema, relation_id};
 use super::shape::Shape;
 use super::stratify;
 
@@ -76,11 +76,26 @@ impl Graph {
         }
         if let Some(row) = delta.after.as_ref().or(delta.before.as_ref()) {
             *self.cell_rev.get_mut(row.id) = rev;
+            // Every closure holds the sets of the public subject, and finds the stamp of those by its name.
+            if row.kind == KINDS[PUBLIC_KIND as usize] {
+                self.nest_rev = rev;
+            }
+            // The stamp of a subject goes with its last tuple.
+            if mutant!(StampsDieWithTheirName) && delta.after.is_none() {
+                *self.member_rev.get_mut(row.id) = 0;
+            }
         }
     }
 
     fn key(&self, row: &EntityRow) -> u128 {
-        NameHash::new(self.seed, &row.tenant, &row.kind).name(&row.name).key()
+        self.key_of(&row.tenant, &row.kind, &row.name)
+    }
+
+    pub(super) fn key_of(&self, tenant: &str, kind: &str, name: &str) -> u128 {
+        if mutant!(JoinedNamesCollide) && kind != "file" {
+            return NameHash::new(self.seed, "", "").name(&format!("{tenant}:{kind}:{name}")).key();
+        }
+        NameHash::new(self.seed, tenant, kind).name(name).key()
     }
 
     /// Makes the id findable under its name. The name's former holder, if any, is about to be renamed or retired.
@@ -106,7 +121,7 @@ impl Graph {
     /// The name no longer leads to the id; the id keeps its stamps and what still refers to it.
     fn forget_name(&mut self, row: &EntityRow) {
         let key = self.key(row);
-        if self.ids.get(&key) == Some(&row.id) {
+        if self.ids.get(&key) == Some(&row.id) && !mutant!(OldNameStillLeads) {
             self.ids.remove(&key);
         }
         if self.collided.contains(&row.id) {
@@ -115,18 +130,41 @@ impl Graph {
     }
 
     fn apply_tuple(&mut self, delta: &Delta<TupleRow>, rev: Rev) {
+        if mutant!(RegrantIgnored) && delta.before.is_some() && delta.after.is_some() {
+            return;
+        }
+        if mutant!(RevokeIgnored) && delta.after.is_none() {
+            return;
+        }
         if let Some(before) = &delta.before {
             self.remove_tuple(before, rev);
         }
         if let Some(after) = &delta.after {
             self.put_tuple(after, rev);
+            #[cfg(test)]
+            if mutant!(ShareOpensEveryTenant) && after.relation.starts_with("shared-") {
+                for twin in self.twins(after.object) {
+                    self.put_tuple(&TupleRow { object: twin, ..after.clone() }, rev);
+                }
+            }
         }
+    }
+
+    /// The same name in every tenant.
+    #[cfg(test)]
+    fn twins(&self, id: EntityId) -> Vec<EntityId> {
+        let named = (0_u32..).zip(0..self.tenants.len()).filter_map(|(tenant, _)| {
+            let name = self.name(id)?;
+            self.entity(super::ObjectRef { tenant: self.tenants.name(tenant), ..name })
+        });
+        named.collect()
     }
 
     /// The tuple as the graph keeps it, or `None` if it is one that nobody reads: a stored `parent` of a file.
     fn ends(&mut self, row: &TupleRow) -> Option<Ends> {
         let relation = relation_id(&mut self.relations, &row.relation);
         let set = match &row.subject_relation {
+            Some(_) if mutant!(UsersetRelationIgnored) => relation_id(&mut self.relations, "member").map(set_of),
             Some(name) => relation_id(&mut self.relations, name).map(set_of),
             None => Some(PLAIN),
         };
@@ -135,7 +173,12 @@ impl Graph {
             return None;
         };
         let of_file = self.kind_of(row.subject) == Some(FILE);
-        (relation != PARENT || !of_file).then_some(Ends { object: row.object, relation, set, subject: row.subject })
+        (relation != PARENT || !of_file || mutant!(StoredParentOfFileRead)).then_some(Ends {
+            object: row.object,
+            relation,
+            set,
+            subject: row.subject,
+        })
     }
 
     fn shape(&self, ends: Ends) -> Shape {
@@ -158,7 +201,9 @@ impl Graph {
             let shape = self.shape(ends);
             self.shapes.add(shape, &self.schema);
         }
-        self.stamp(ends, rev);
+        if is_new || !mutant!(NewTermsNotStamped) {
+            self.stamp(ends, rev);
+        }
     }
 
     fn remove_tuple(&mut self, row: &TupleRow, rev: Rev) {
@@ -175,7 +220,7 @@ impl Graph {
     fn stamp(&mut self, ends: Ends, rev: Rev) {
         *self.cell_rev.get_mut(ends.object) = rev;
         let on_file = self.kind_of(ends.object) == Some(FILE);
-        if !on_file && ends.is_userset() {
+        if !on_file && ends.is_userset() && !mutant!(NestingNotStamped) {
             self.nest_rev = rev;
         }
         if !on_file && !ends.is_userset() {
@@ -188,7 +233,9 @@ impl Graph {
     fn use_as_set(&mut self, ends: Ends, rev: Rev) {
         if ends.is_userset() && !self.used_as_sets.contains(ends.set - 1) {
             Arc::make_mut(&mut self.used_as_sets).insert(ends.set - 1);
-            self.nest_rev = rev;
+            if !mutant!(FirstUseAsSetNotStamped) {
+                self.nest_rev = rev;
+            }
         }
     }
 
@@ -201,7 +248,9 @@ impl Graph {
             self.put_namespace(&row.object_type, Some(&row.config));
         }
         self.compile();
-        self.schema_rev = rev;
+        if !mutant!(OtherNamespacesNotStamped) || after.is_some_and(|row| row.object_type == "file") {
+            self.schema_rev = rev;
+        }
     }
 
     /// Puts the rules of a type in force, or its default again.
@@ -209,6 +258,7 @@ impl Graph {
         let namespaces = Arc::make_mut(&mut self.namespaces);
         match (config, default_namespace(kind)) {
             (Some(config), _) => namespaces.insert(kind.to_owned(), Namespace::parse_text(config).ok()),
+            (None, Some(_)) if mutant!(DefaultDoesNotComeBack) => namespaces.remove(kind),
             (None, Some(default)) => namespaces.insert(kind.to_owned(), Namespace::parse(default).ok()),
             (None, None) => namespaces.remove(kind),
         };

@@ -34,6 +34,9 @@ impl Graph {
         let Some(prober) = prober else { return self.evaluate(subject, name, query.object, leaf.owner, env, budget) };
         let mut found = Found::default();
         if let Err(why) = prober.object(query.object, leaf, env, &mut found, budget) {
+            if mutant!(BudgetCountedAsNo) {
+                return Verdict::Deny;
+            }
             return Verdict::Unknown(why);
         }
         match found.answer {
@@ -119,7 +122,8 @@ impl Graph {
         }
         let closure = self.closure(subject, env, caches, budget)?;
         let kind: Option<KindId> = self.kinds.find(object.kind);
-        let exact = !closure.partial && kind.is_none_or(|kind| self.shapes.is_flat(kind));
+        let exact =
+            (!closure.partial || mutant!(PartialClosureDenies)) && kind.is_none_or(|kind| self.shapes.is_flat(kind));
         // An unknown tenant has no entity, so nothing of this number will be found.
         let tenant = self.tenants.find(object.tenant).unwrap_or(u32::MAX);
         Ok(Some(Prober { graph: self, plan, subject, tenant, closure, exact }))

@@ -34,9 +34,15 @@ pub(super) struct Closure {
 impl Closure {
     /// Whether it is what computing it on `graph` now would give.
     fn is_valid(&self, graph: &Graph, subject: Subject, now_us: i64) -> bool {
-        let members = subject.ids().map(|id| graph.member_rev(id)).max().unwrap_or(0);
-        let stamp = members.max(graph.nest_rev).max(graph.schema_rev);
-        stamp <= self.rev && self.rev <= graph.rev && self.since_us <= now_us && now_us < self.until_us
+        let public = |id: &EntityId| mutant!(PublicMembershipNotLookedAt) && graph.is_public(*id);
+        let members = subject.ids().filter(|id| !public(id)).map(|id| graph.member_rev(id)).max().unwrap_or(0);
+        let members = if mutant!(StaleAfterGrantOrRevoke) { 0 } else { members };
+        let nested = if mutant!(StaleAfterNesting) { 0 } else { graph.nest_rev };
+        let stamp = members.max(nested).max(graph.schema_rev);
+        let older = mutant!(ReaderOlderThanEntry) || self.rev <= graph.rev;
+        let since = mutant!(ClockMayGoBack) || self.since_us <= now_us;
+        let until = mutant!(ClosureOutlivesExpiry) || now_us < self.until_us;
+        stamp <= self.rev && older && since && until
     }
 }
 
@@ -88,7 +94,8 @@ impl Graph {
                 }
                 let (relation, object) = (edge.middle(), edge.entity());
                 let Some(object_entity) = self.at(object) else { continue };
-                if object_entity.kind == FILE || !self.is_useful(relation) || self.is_public(object) {
+                let public = self.is_public(object) && !mutant!(WildcardMatchesUsersets);
+                if object_entity.kind == FILE || !self.is_useful(relation) || public {
                     continue;
                 }
                 let same_tenant = member_entity.tenant == object_entity.tenant;
@@ -96,7 +103,8 @@ impl Graph {
                     continue;
                 }
                 // A relation with a rule does not read its own tuples.
-                if self.schema.reference(object_entity.kind, relation) != Name::Direct(relation) {
+                let flattened = mutant!(ComputedMembershipFlattened);
+                if !flattened && self.schema.reference(object_entity.kind, relation) != Name::Direct(relation) {
                     continue;
                 }
                 if edge.has_meta() && !closure.crosses(self, object, Edge::forward(relation, set, member), now_us) {
@@ -122,14 +130,14 @@ impl Closure {
     fn crosses(&mut self, graph: &Graph, object: EntityId, edge: Edge, now_us: i64) -> bool {
         let Some(meta) = graph.meta(object, edge.with_meta()) else { return true };
         if let Some(expires) = meta.expires_at_us {
-            if expires <= now_us {
+            if expires < now_us || (expires == now_us && !mutant!(LiveAtItsExpiry)) {
                 self.since_us = self.since_us.max(expires);
                 return false;
             }
             self.until_us = self.until_us.min(expires);
         }
-        let always = meta.condition == Condition::Always;
-        self.partial |= !always;
+        let always = meta.condition == Condition::Always || mutant!(ConditionOfMembershipIgnored);
+        self.partial |= !always && !mutant!(ConditionalMembershipForgotten);
         always
     }
 }

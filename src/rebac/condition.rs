@@ -38,6 +38,9 @@ pub(super) struct Doubt {
 
 impl Doubt {
     fn lacks(&mut self, key: &str) -> Tri {
+        if mutant!(MissingContextIsNo) {
+            return Tri::No;
+        }
         if !self.missing.iter().any(|k| k == key) {
             self.missing.push(key.to_owned());
         }
@@ -126,6 +129,7 @@ impl Condition {
                 }
                 all
             }
+            Self::Corrupt if mutant!(CorruptConditionAllows) => Tri::Yes,
             Self::Corrupt => {
                 doubt.corrupt = true;
                 Tri::Unknown

@@ -113,6 +113,9 @@ impl<'a> Evaluator<'a, '_> {
         let mut next = 0;
         while next < self.goals.len() {
             if self.expand(next).is_err() {
+                if mutant!(LimitUnderNotGrants) {
+                    break;
+                }
                 return Verdict::Unknown(Why::Budget);
             }
             next += 1;
@@ -184,9 +187,15 @@ impl<'a> Evaluator<'a, '_> {
                 Node::Union(operands) => goal.operands = names(self, operands),
                 Node::Intersection(operands) => {
                     (goal.operator, goal.known, goal.operands) = (Operator::All, Tri::Yes, names(self, operands));
+                    if mutant!(IntersectionIsUnion) {
+                        (goal.operator, goal.known) = (Operator::Any, Tri::No);
+                    }
                 }
                 Node::Exclusion(operand) => {
                     (goal.operator, goal.known, goal.operands) = (Operator::Not, Tri::Yes, names(self, &[*operand]));
+                    if mutant!(ExclusionGrantsTheBanned) {
+                        (goal.operator, goal.known) = (Operator::Any, Tri::No);
+                    }
                 }
                 Node::Ttu { tupleset, direction, computed } => {
                     if *direction == Direction::Path
@@ -221,6 +230,9 @@ impl<'a> Evaluator<'a, '_> {
             let found = edges.find(Edge::forward(relation, PLAIN, subject));
             if let Some(edge) = found.filter(|_| graph.admits(relation, subject, tenant)) {
                 goal.known = goal.known.max(graph.counts(id, edge, self.env, &mut goal.doubt));
+                if mutant!(FailedConditionHidesGroups) && edge.has_meta() && goal.known != Tri::Yes {
+                    return Ok(());
+                }
             }
         }
         if goal.known == Tri::Yes {
@@ -259,7 +271,8 @@ impl<'a> Evaluator<'a, '_> {
     fn through(&mut self, object: EntityId, edge: Edge, tenant: TenantId, relation: RelId, operands: &mut Vec<GoalId>) {
         let graph = self.graph;
         let via = edge.entity();
-        if graph.is_public(via) || !graph.admits(edge.head(), via, tenant) {
+        let public = graph.is_public(via) && !mutant!(WildcardMatchesUsersets);
+        if public || !graph.admits(edge.head(), via, tenant) {
             return;
         }
         let Some(name) = graph.reference(via, relation) else { return };
@@ -308,8 +321,9 @@ impl<'a> Evaluator<'a, '_> {
 
     /// The owner by column, where it is an edge of this relation on this object.
     fn owner(&self, object: Object, relation: RelId) -> Option<EntityId> {
-        let owner = self.leaf.1.filter(|_| object == self.leaf.0 && relation == DIRECT_OWNER)?;
-        (self.graph.tenant_of(owner) == self.tenant_of(object)).then_some(owner)
+        let here = object == self.leaf.0 || mutant!(OwnerOfEverything);
+        let owner = self.leaf.1.filter(|_| here && relation == DIRECT_OWNER)?;
+        (mutant!(OwnerOfAnotherTenant) || self.graph.tenant_of(owner) == self.tenant_of(object)).then_some(owner)
     }
 
     fn local(&self, object: Object) -> Option<Local<'a>> {
@@ -336,7 +350,7 @@ impl<'a> Evaluator<'a, '_> {
                 (local.path?, local.tenant)
             }
         };
-        let path = dirname(path)?;
+        let path = dirname(path).filter(|_| !mutant!(NothingIsInherited))?;
         let known = graph.entity(ObjectRef { tenant, kind: "file", id: path });
         Some(known.map_or_else(|| self.local_object(tenant, Some(path)), Object::from))
     }
@@ -405,13 +419,20 @@ impl Bounds<'_> {
                 dependents.entry(*operand).or_default().push(*member);
             }
         }
+        if mutant!(InProgressMeansNo) {
+            for member in members {
+                self.high[*member as usize] = self.value(*member, true);
+                self.low[*member as usize] = self.value(*member, false);
+            }
+            return;
+        }
         loop {
             let before = members.iter().filter(|m| self.low[**m as usize]).count();
             self.least(members, &dependents, true);
             self.least(members, &dependents, false);
             let after = members.iter().filter(|m| self.low[**m as usize]).count();
             // Without a NOT inside, one round is exact; with one, each round brings the bounds closer or ends.
-            if !negated || before == after {
+            if !negated || before == after || mutant!(OneRoundThroughRings) {
                 return;
             }
         }

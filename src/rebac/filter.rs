@@ -139,7 +139,7 @@ impl Way<'_> {
         let on_the_way = |level: &Level| {
             let end = level.end;
             let same = directory.as_bytes().get(..end) == Some(&self.path.as_bytes()[..end]);
-            same && (end == directory.len() || directory.as_bytes().get(end) == Some(&b'/'))
+            same && (mutant!(PrefixByText) || end == directory.len() || directory.as_bytes().get(end) == Some(&b'/'))
         };
         let kept = self.levels.iter().take_while(|level| on_the_way(level)).count();
         self.levels.truncate(kept);

@@ -122,6 +122,10 @@ impl Graph {
     /// The id of an entity, if it has one.
     #[must_use]
     pub fn entity(&self, object: ObjectRef<'_>) -> Option<EntityId> {
+        if mutant!(JoinedNamesCollide) && object.kind != "file" {
+            let key = self.key_of(object.tenant, object.kind, object.id);
+            return self.ids.get(&key).copied();
+        }
         let key = NameHash::new(self.seed, object.tenant, object.kind).name(object.id).key();
         self.by_key(key, |entity| {
             *entity.name == *object.id
@@ -198,6 +202,9 @@ impl Graph {
     /// crosses tenants.
     pub(super) fn admits(&self, relation: RelId, subject: EntityId, object_tenant: TenantId) -> bool {
         let Some(entity) = self.at(subject) else { return false };
+        if mutant!(PublicOfEveryTenant) && self.is_public(subject) {
+            return true;
+        }
         entity.tenant == object_tenant || (crosses_tenants(relation) && !self.is_public(subject))
     }
 
@@ -208,14 +215,29 @@ impl Graph {
     /// Whether a tuple on `object` is live and its condition holds.
     pub(super) fn counts(&self, object: EntityId, edge: Edge, env: &Env, doubt: &mut Doubt) -> Tri {
         let Some(meta) = self.meta(object, edge) else { return Tri::Yes };
-        if meta.expires_at_us.is_some_and(|at| env.now_us >= at) { Tri::No } else { meta.condition.holds(env, doubt) }
+        let expired = |at: i64| match env.now_us.cmp(&at) {
+            std::cmp::Ordering::Less => false,
+            std::cmp::Ordering::Equal => !mutant!(LiveAtItsExpiry),
+            std::cmp::Ordering::Greater => true,
+        };
+        if mutant!(ConditionsIgnored) && meta.condition != Condition::Always {
+            return Tri::Yes;
+        }
+        if meta.expires_at_us.is_some_and(|at| expired(at) && !mutant!(ExpiredKept)) {
+            Tri::No
+        } else {
+            meta.condition.holds(env, doubt)
+        }
     }
 
     /// Resolves the subject of a question.
     pub(super) fn subject(&self, subject: ObjectRef<'_>) -> Subject {
         let is_public = subject.kind == "*" && subject.id == "*";
         let public = ObjectRef { tenant: subject.tenant, kind: "*", id: "*" };
-        Subject { id: self.entity(subject), public: if is_public { None } else { self.entity(public) } }
+        Subject {
+            id: self.entity(subject),
+            public: if is_public || mutant!(PublicIgnored) { None } else { self.entity(public) },
+        }
     }
 }
 

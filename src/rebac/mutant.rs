@@ -36,6 +36,58 @@ macro_rules! mutants {
 
 #[cfg(test)]
 mutants! {
+    StampsDieWithTheirName,
+    JoinedNamesCollide,
+    OldNameStillLeads,
+    RegrantIgnored,
+    RevokeIgnored,
+    UsersetRelationIgnored,
+    StoredParentOfFileRead,
+    NewTermsNotStamped,
+    NestingNotStamped,
+    FirstUseAsSetNotStamped,
+    OtherNamespacesNotStamped,
+    DefaultDoesNotComeBack,
+    BudgetCountedAsNo,
+    PartialClosureDenies,
+    PublicMembershipNotLookedAt,
+    StaleAfterGrantOrRevoke,
+    StaleAfterNesting,
+    ReaderOlderThanEntry,
+    ClockMayGoBack,
+    ClosureOutlivesExpiry,
+    WildcardMatchesUsersets,
+    ComputedMembershipFlattened,
+    LiveAtItsExpiry,
+    ConditionOfMembershipIgnored,
+    ConditionalMembershipForgotten,
+    MissingContextIsNo,
+    CorruptConditionAllows,
+    LimitUnderNotGrants,
+    IntersectionIsUnion,
+    ExclusionGrantsTheBanned,
+    FailedConditionHidesGroups,
+    OwnerOfEverything,
+    OwnerOfAnotherTenant,
+    NothingIsInherited,
+    InProgressMeansNo,
+    OneRoundThroughRings,
+    PrefixByText,
+    PublicOfEveryTenant,
+    ConditionsIgnored,
+    ExpiredKept,
+    PublicIgnored,
+    SharesDoNotCross,
+    AllRelationsCross,
+    TuplesetReadBackwards,
+    ParentReadBothWays,
+    RelationOperatorsIgnored,
+    QuestionMeansRelationFirst,
+    ReferenceMeansRelationOnly,
+    HomogeneousTooWide,
+    GrantedPathsStale,
+    ContextNotInKey,
+    ShareOpensEveryTenant,
     WriterFillsCaches,
 }
 
@@ -58,8 +110,13 @@ pub(super) fn any() -> bool {
 /// Runs `work` with the defect.
 #[cfg(test)]
 pub(super) fn with<T>(mutant: Mutant, work: impl FnOnce() -> T) -> T {
+    struct Off;
+    impl Drop for Off {
+        fn drop(&mut self) {
+            ON.set(None);
+        }
+    }
+    let _off = Off;
     ON.set(Some(mutant));
-    let result = work();
-    ON.set(None);
-    result
+    work()
 }

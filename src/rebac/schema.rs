@@ -24,6 +24,12 @@ pub(super) const DIRECT_OWNER: RelId = 4;
 
 /// Whether a tuple of this relation may name a subject of another tenant.
 pub(super) fn crosses_tenants(relation: RelId) -> bool {
+    if mutant!(SharesDoNotCross) {
+        return false;
+    }
+    if mutant!(AllRelationsCross) {
+        return true;
+    }
     relation < PARENT
 }
 
@@ -65,6 +71,9 @@ impl Direction {
     fn of(kind: KindId, tupleset: &str) -> Self {
         match (kind, tupleset) {
             (FILE, "parent") => Self::Path,
+            (_, "parent") if mutant!(TuplesetReadBackwards) => Self::Reverse,
+            (_, grant) if mutant!(TuplesetReadBackwards) && grant.starts_with("direct_") => Self::Forward,
+            (_, "parent") if mutant!(ParentReadBothWays) => Self::Both,
             (FILE, _) => Self::Reverse,
             (_, "parent") => Self::Forward,
             (_, grant) if grant.starts_with("direct_") => Self::Reverse,
@@ -233,6 +242,11 @@ impl Schema {
                 let id = relation_id(relations, name)?;
                 let meaning = match rule {
                     Rule::Direct => Name::Direct(id),
+                    Rule::Intersection(_) | Rule::Exclusion(_)
+                        if mutant!(RelationOperatorsIgnored) && section == "relations" =>
+                    {
+                        Name::Direct(id)
+                    }
                     _ => {
                         let node = self.reserve(format!("{kind_name} {section}.{name}"));
                         pending.push((node, id, rule));
@@ -318,6 +332,9 @@ impl Schema {
         if names.broken {
             return Name::Broken;
         }
+        if mutant!(QuestionMeansRelationFirst) {
+            return names.reference(name);
+        }
         let known = names.permissions.get(&name).or_else(|| names.relations.get(&name));
         known.copied().unwrap_or(Name::Direct(name))
     }
@@ -397,6 +414,9 @@ impl Kind {
         if self.broken {
             return Name::Broken;
         }
+        if mutant!(ReferenceMeansRelationOnly) {
+            return self.relations.get(&relation).copied().unwrap_or(Name::Direct(relation));
+        }
         let known = self.relations.get(&relation).or_else(|| self.permissions.get(&relation));
         known.copied().unwrap_or(Name::Direct(relation))
     }
@@ -470,7 +490,8 @@ impl Classifier<'_> {
 
     fn reads_itself_above(&self, name: Name) -> bool {
         let Some(flat) = self.flatten(name) else { return false };
-        flat.above.contains(&name) && flat.above.iter().all(|above| flat.opened.contains(above))
+        flat.above.contains(&name)
+            && (mutant!(HomogeneousTooWide) || flat.above.iter().all(|above| flat.opened.contains(above)))
     }
 
     fn is_union_of_inheriting(&self, name: Name, known: &mut FxHashMap<Name, bool>) -> bool {

@@ -52,8 +52,10 @@ impl Shapes {
 
     /// Finds out what is flat.
     pub(super) fn decide(&mut self, schema: &Schema) {
-        let flat =
-            |kind: KindId, relation: RelId| kind != FILE && schema.reference(kind, relation) == Name::Direct(relation);
+        let flat = |kind: KindId, relation: RelId| {
+            mutant!(ComputedMembershipFlattened)
+                || kind != FILE && schema.reference(kind, relation) == Name::Direct(relation)
+        };
         let all_flat = |kind: KindId, sets: &RelationSet| sets.iter().all(|relation| flat(kind, relation));
         (self.nested, self.files, self.others) = (true, true, true);
         for shape in self.counts.keys() {

@@ -11,6 +11,7 @@ mod general;
 mod laws;
 mod lists;
 mod machine;
+mod mutants;
 #[path = "../../tests/property/oracle.rs"]
 mod oracle;
 mod property;

@@ -33,7 +33,10 @@ pub(super) struct Reach {
 
 impl Reach {
     fn is_valid(&self, graph: &Graph, now_us: i64) -> bool {
-        graph.perm_rev <= self.rev && self.rev <= graph.rev && self.since_us <= now_us && now_us < self.until_us
+        (graph.perm_rev <= self.rev || mutant!(GrantedPathsStale))
+            && self.rev <= graph.rev
+            && self.since_us <= now_us
+            && now_us < self.until_us
     }
 
     /// Bytes on the heap; the texts belong to the graph.
@@ -202,7 +205,7 @@ impl Roots<'_, '_> {
         let forward = forward.with_meta();
         let graph = self.prober.graph;
         if let Some(meta) = graph.meta(object, forward) {
-            self.reach.keep &= meta.condition == Condition::Always;
+            self.reach.keep &= mutant!(ContextNotInKey) || meta.condition == Condition::Always;
             match meta.expires_at_us {
                 Some(at) if at <= self.env.now_us => self.reach.since_us = self.reach.since_us.max(at),
                 Some(at) => self.reach.until_us = self.reach.until_us.min(at),
@@ -222,7 +225,8 @@ pub fn tree_order(a: &str, b: &str) -> std::cmp::Ordering {
 }
 
 pub(super) fn is_at_or_below(path: &str, top: &str) -> bool {
-    top == "/" || path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let by_text = mutant!(PrefixByText) && path.starts_with(top);
+    by_text || top == "/" || path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The part of `paths` (in tree order) that lies at or below `top`.

@@ -88,6 +88,9 @@ impl Prober<'_> {
         let (set, entity) = (edge.middle(), edge.entity());
         let holds = |set: SetId| self.closure.sets.contains(entity, set);
         let hit = match set {
+            _ if mutant!(OwnerOfAnotherTenant) && self.subject.is(entity) && edge.head() == DIRECT_OWNER => {
+                return true;
+            }
             PLAIN => (direct && self.subject.is(entity)) || computed.iter().any(|set| holds(*set)),
             set => direct && holds(set),
         };
@@ -97,7 +100,7 @@ impl Prober<'_> {
     /// Adds a hit; tells whether nothing more can change.
     fn settle(&self, object: EntityId, edge: Edge, env: &Env, found: &mut Found) -> bool {
         found.answer = found.answer.max(self.graph.counts(object, edge, env, &mut found.doubt));
-        found.answer == Tri::Yes
+        found.answer == Tri::Yes || (mutant!(FailedConditionHidesGroups) && edge.has_meta())
     }
 
     /// Walks down the directories of `path`, and the object itself.
@@ -111,6 +114,9 @@ impl Prober<'_> {
     ) -> Result<(), Why> {
         for (prefix, key) in Prefixes::new(start, path) {
             spend(budget)?;
+            if mutant!(NothingIsInherited) && prefix != path {
+                continue;
+            }
             if let Some(object) = self.graph.file_by_key(key, self.tenant, prefix) {
                 self.cell(object, env, found, budget)?;
                 if found.answer == Tri::Yes {

@@ -104,6 +104,15 @@ fn the_public_subject_may_come_later() {
 }
 
 #[test]
+fn the_public_subject_may_go() {
+    let mut world = World::new();
+    world.grant("* member group:all").grant("group:all#member direct_viewer file:/a").grant("user:bob member group:b");
+    world.yes("user:bob read file:/a");
+    // With it goes the name by which its stamp is found.
+    world.remove("*").no("user:bob read file:/a").no("user:bob member group:all");
+}
+
+#[test]
 fn live_until_the_very_tick() {
     let mut world = World::new();
     world

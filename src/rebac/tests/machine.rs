@@ -102,11 +102,10 @@ impl Machine {
 
     /// One message; its changes are kept for the way back.
     fn message(&mut self, step: &Step) {
+        self.world.log.clear();
         let before = self.world.clone();
-        let from = self.world.log.len();
         self.change(step);
-        let changes = self.world.log[from..].to_vec();
-        self.before = Some((before, changes));
+        self.before = Some((before, self.world.log.clone()));
     }
 
     fn change(&mut self, step: &Step) {
@@ -202,18 +201,20 @@ impl Machine {
 
     /// A reader of the nth newest published state, whose clock may be a moment apart.
     fn ask(&mut self, nth: usize, rng: &mut Rng, figures: &mut Figures) -> Result<(), String> {
-        let held = &self.held[nth];
-        let mut reader = self.world.clone();
+        let now = self.world.env.now_us;
         if rng.chance(20) {
-            reader.env.now_us += i64::try_from(rng.below(3)).expect("small") - 1;
+            self.world.env.now_us += i64::try_from(rng.below(3)).expect("small") - 1;
         }
-        let context = reader.env.context.as_deref().cloned().unwrap_or_default();
-        let facts = Facts { now: reader.env.now_us, context, ..held.facts.clone() };
-        let asked = self.asked(&facts, rng);
-        let at = |e: String| format!("{nth} back: {e}");
-        compare(&reader, &held.graph, &facts, &asked, figures).map_err(at)?;
-        closure_is_what_a_search_finds(&reader, &held.graph, &asked).map_err(at)?;
-        visible_is_what_is_computed(&reader, &held.graph, &asked).map_err(at)
+        let (reader, held) = (&self.world, &mut self.held[nth]);
+        held.facts.now = reader.env.now_us;
+        held.facts.context = reader.env.context.as_deref().cloned().unwrap_or_default();
+        let (held, facts) = (&self.held[nth], &self.held[nth].facts);
+        let asked = self.asked(facts, rng);
+        let same = compare(reader, &held.graph, facts, &asked, figures)
+            .and_then(|()| closure_is_what_a_search_finds(reader, &held.graph, &asked))
+            .and_then(|()| visible_is_what_is_computed(reader, &held.graph, &asked));
+        self.world.env.now_us = now;
+        same.map_err(|e| format!("{nth} back: {e}"))
     }
 
     /// The inverted changes of the last message lead to the answers of before.

@@ -303,6 +303,11 @@ impl World {
         Ok(uncached)
     }
 
+    /// The answer with a budget of so many edges.
+    pub(super) fn short(&self, graph: &Graph, query: &Query<'_>, leaf: LeafFacts, edges: u64) -> Verdict {
+        graph.check(query, leaf, &self.env, None, &mut Budget::edges(edges))
+    }
+
     pub(super) fn allows(&self, question: &str) -> bool {
         self.ask(question) == Verdict::Allow
     }
