@@ -10,6 +10,7 @@ mod filter;
 mod list_objects;
 mod list_subjects;
 mod list_tuples;
+mod past;
 
 use serde_json::{Value, json};
 
