@@ -2,8 +2,14 @@
 //!
 //! A spent budget makes an answer unknown; it never turns into an answer, and NOT does not invert it.
 
+use std::sync::Arc;
+
 /// Edges and path components that one ordinary request may visit.
 pub const EDGES_PER_REQUEST: u64 = 100_000;
+/// Edges that the check inside a write transaction may visit: 2 ms of the writer's time, at 0.2 µs an edge.
+pub const EDGES_PER_SECOND_CHECK: u64 = 10_000;
+/// Edges between two looks at the clock, where one stops the work.
+pub const EDGES_PER_LOOK: u64 = 4_096;
 /// Edges that warming one subject's closure may visit at start.
 pub const EDGES_PER_WARM_UP: u64 = 100_000;
 /// Relation names that the graph can tell apart; one more is refused, for a wrapped number would be another name.
@@ -39,6 +45,21 @@ pub const NAME_BYTES_MAX: usize = 255;
 pub struct Budget {
     left: u64,
     spent: u64,
+    stop: Option<Stop>,
+}
+
+/// Ends the work early; the engine has no clock of its own.
+#[derive(Clone)]
+struct Stop {
+    /// Asked again when so many edges are spent.
+    look_at: u64,
+    now: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stop").field("look_at", &self.look_at).finish_non_exhaustive()
+    }
 }
 
 impl Budget {
@@ -51,7 +72,14 @@ impl Budget {
     /// A budget of `edges`.
     #[must_use]
     pub fn edges(edges: u64) -> Self {
-        Self { left: edges, spent: 0 }
+        Self { left: edges, spent: 0, stop: None }
+    }
+
+    /// Spent, too, when `stop` says so; it is asked once every [`EDGES_PER_LOOK`] edges, so never by a small check.
+    #[must_use]
+    pub fn until(self, stop: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        let look_at = self.spent.saturating_add(EDGES_PER_LOOK);
+        Self { stop: Some(Stop { look_at, now: Arc::new(stop) }), ..self }
     }
 
     /// Edges visited so far.
@@ -74,6 +102,30 @@ impl Budget {
         }
         self.left -= edges;
         self.spent += edges;
+        if let Some(stop) = self.stop.as_mut().filter(|stop| stop.look_at <= self.spent) {
+            stop.look_at = self.spent.saturating_add(EDGES_PER_LOOK);
+            if (stop.now)() {
+                self.left = 0;
+                return false;
+            }
+        }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_stop_is_asked_seldom_and_ends_the_budget_for_good() {
+        let asked = Arc::new(AtomicU64::new(0));
+        let looks = Arc::clone(&asked);
+        let mut budget = Budget::edges(u64::MAX).until(move || looks.fetch_add(1, Ordering::Relaxed) == 1);
+        let spent = (0..10 * EDGES_PER_LOOK).take_while(|_| budget.spend(1)).count() as u64;
+        assert_eq!((spent, asked.load(Ordering::Relaxed)), (2 * EDGES_PER_LOOK - 1, 2));
+        assert!(!budget.spend(1) && asked.load(Ordering::Relaxed) == 2, "nothing is left");
     }
 }

@@ -5,13 +5,16 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::{AuthIndex, Caller};
+use crate::model::time::monotonic;
 use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
+use crate::rebac::limits::EDGES_PER_SECOND_CHECK;
 use crate::rebac::{
     Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why,
 };
-use crate::store::{DecisionNote, Note, Sql, Store};
+use crate::store::{DecisionNote, Note, Sql, Store, WriteTx};
 
 use super::ServiceError;
 use super::located::Located;
@@ -20,6 +23,8 @@ use super::located::Located;
 pub const FILE: &str = "file";
 /// The type of users in the permission graph.
 pub const USER: &str = "user";
+/// Longest time that the second check of one operation may take of the writer.
+const SECOND_CHECK_TIME: Duration = Duration::from_millis(2);
 /// First components below which nobody but the instance admin writes.
 const READ_ONLY: &[&str] = &["system", "archives"];
 
@@ -63,6 +68,8 @@ pub struct Access<'t, T: Sql> {
     env: Env,
     budget: RefCell<Budget>,
     notes: Option<&'t Store>,
+    /// Inside the write transaction: what the budget did not suffice for is told apart from a no.
+    second: bool,
 }
 
 /// The file that is asked about, as far as the service has looked it up.
@@ -76,13 +83,24 @@ pub struct Target<'a> {
     pub tenant: &'a str,
 }
 
+impl<'t, 'w> Access<'t, WriteTx<'w>> {
+    /// The second check: inside the write transaction, on the graph with the earlier operations of the batch, from the
+    /// identity on. Costs the writer [`SECOND_CHECK_TIME`] at most; what that does not suffice for is refused as
+    /// undecided.
+    pub fn in_writer(tx: &'t WriteTx<'w>, caller: &Caller) -> Result<Self, ServiceError> {
+        let began = monotonic();
+        let budget = Budget::edges(EDGES_PER_SECOND_CHECK).until(move || began.elapsed() > SECOND_CHECK_TIME);
+        Ok(Self { second: true, ..Self::new(tx, caller, None)?.spending(budget) })
+    }
+}
+
 impl<'t, T: Sql> Access<'t, T> {
-    /// Re-reads the caller's identity in `tx`. In a write transaction pass no caches.
+    /// Re-reads the caller's identity in `tx`. In a write transaction it is [`in_writer`](Self::in_writer).
     pub fn new(tx: &'t T, caller: &Caller, caches: Option<&'t Caches>) -> Result<Self, ServiceError> {
         let now_us = tx.now_us();
         let caller = tx.view::<AuthIndex>().refresh(caller, now_us).map_err(|_| ServiceError::Unauthenticated)?;
         let env = Env { now_us, context: None };
-        Ok(Self { tx, caller, caches, env, budget: RefCell::new(Budget::request()), notes: None })
+        Ok(Self { tx, caller, caches, env, budget: RefCell::new(Budget::request()), notes: None, second: false })
     }
 
     /// Leaves a record of each decision that is computed for one path. For requests; never in a write transaction.
@@ -249,7 +267,9 @@ impl<'t, T: Sql> Access<'t, T> {
         if kind == FILE && id.starts_with('/') {
             let path = VirtualPath::parse(id).map_err(|reason| ServiceError::path(id, reason))?;
             let located = Located::find(self.tx, &path)?;
-            return Ok(self.rules(located.tenant()) || self.file(located.target(), Permission::Execute)?.allowed());
+            return Ok(
+                self.rules(located.tenant()) || self.known(&self.file(located.target(), Permission::Execute)?, id)?
+            );
         }
         if self.rules(tenant) {
             return Ok(true);
@@ -264,9 +284,23 @@ impl<'t, T: Sql> Access<'t, T> {
             _ => "owner",
         };
         let object = ObjectRef { tenant, kind, id };
-        Ok(self
-            .subjects()
-            .any(|subject| self.relation(subject, name, object, LeafFacts::default(), self.notes).allowed()))
+        for subject in self.subjects() {
+            let verdict = self.relation(subject, name, object, LeafFacts::default(), self.notes);
+            if self.known(&verdict, id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Yes or no, where only those are known; in the writer a spent budget is an error of its own.
+    fn known(&self, verdict: &Verdict, what: &str) -> Result<bool, ServiceError> {
+        match verdict {
+            Verdict::Unknown(why @ Why::Budget) if self.second => {
+                Err(ServiceError::Indeterminate { path: what.to_owned(), reason: reason(why) })
+            }
+            verdict => Ok(verdict.allowed()),
+        }
     }
 
     /// One decision of the engine for one subject, without any bypass.

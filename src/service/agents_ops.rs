@@ -150,8 +150,8 @@ impl WriteOp for RegisterAgent {
         let config = config(&row)?;
         let existing = Located::find(tx, &directory)?;
         existing.through_directories()?;
-        if existing.exact && !Access::new(&*tx, &caller, None)?.manages(existing.tenant(), FILE, directory.as_str())? {
-            return Err(Access::new(&*tx, &caller, None)?.denial(Permission::Execute, &directory, &directory));
+        if existing.exact && !Access::in_writer(&*tx, &caller)?.manages(existing.tenant(), FILE, directory.as_str())? {
+            return Err(Access::in_writer(&*tx, &caller)?.denial(Permission::Execute, &directory, &directory));
         }
         let existed = existing.exact;
 
@@ -297,7 +297,7 @@ impl WriteOp for DeleteAgent {
         };
         let directory = directory(&row)?;
         let goes = {
-            let access = Access::new(&*tx, &caller, None)?;
+            let access = Access::in_writer(&*tx, &caller)?;
             let located = Located::find(tx, &directory)?;
             let foreign = located.node().is_some_and(|node| node.mixed) && !access.is_instance_admin();
             located.exact && !foreign && access.file(located.target(), Permission::Write)?.allowed()

@@ -66,7 +66,7 @@ impl WriteOp for PutFile {
 
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<Written, ServiceError> {
         let located = Located::find(tx, &self.path)?;
-        let access = Access::new(&*tx, &self.caller, None)?;
+        let access = Access::in_writer(&*tx, &self.caller)?;
         access.require_write(&located)?;
         let caller = access.caller().clone();
         self.preconditions(located.node())?;
@@ -120,7 +120,7 @@ impl WriteOp for MakeDirectory {
 
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), ServiceError> {
         let located = Located::find(tx, &self.path)?;
-        let access = Access::new(&*tx, &self.caller, None)?;
+        let access = Access::in_writer(&*tx, &self.caller)?;
         let caller = access.caller().clone();
         self.check(&access, &located)?;
         make_directory_at(tx, &caller, &located, Some(&self.tuple_id))?;
@@ -177,7 +177,7 @@ impl WriteOp for DeleteFile {
 
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), ServiceError> {
         let located = Located::find(tx, &self.path)?;
-        let node = Self::check(&Access::new(&*tx, &self.caller, None)?, &located)?.clone();
+        let node = Self::check(&Access::in_writer(&*tx, &self.caller)?, &located)?.clone();
         remove_at(tx, &located, &node)
     }
 
@@ -219,7 +219,7 @@ impl WriteOp for RenameNode {
 
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), ServiceError> {
         let (source, goal) = (Located::find(tx, &self.old)?, Located::find(tx, &self.new)?);
-        let access = Access::new(&*tx, &self.caller, None)?;
+        let access = Access::in_writer(&*tx, &self.caller)?;
         let node = self.check(&access, &source, &goal)?.clone();
         let caller = access.caller().clone();
         tuples::rename_subtree(tx, &self.old, &self.new)?;
@@ -303,7 +303,7 @@ impl WriteOp for RemoveDirectory {
 
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<bool, ServiceError> {
         let located = Located::find(tx, &self.path)?;
-        let node = self.check(&Access::new(&*tx, &self.caller, None)?, &located)?.clone();
+        let node = self.check(&Access::in_writer(&*tx, &self.caller)?, &located)?.clone();
         let full = nodes::has_children(tx, node.id)?;
         if full {
             remove_tree_at(tx, &located, &node)?;

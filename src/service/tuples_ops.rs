@@ -205,7 +205,7 @@ impl WriteOp for CreateTuple {
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<String, ServiceError> {
         let request = &self.request;
         let (tenants, created_by) = {
-            let access = Access::new(&*tx, &self.caller, None)?;
+            let access = Access::in_writer(&*tx, &self.caller)?;
             (request.authorize(&access)?, access.caller().actor())
         };
         let object = entities::intern(tx, &tenants.object, &request.object.kind, &request.object.id)?;
@@ -264,7 +264,7 @@ impl WriteOp for DeleteTuple {
     type Error = ServiceError;
 
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<bool, ServiceError> {
-        match self.find(&Access::new(&*tx, &self.caller, None)?)? {
+        match self.find(&Access::in_writer(&*tx, &self.caller)?)? {
             Doomed::Nothing => return Ok(false),
             Doomed::Tuple(row) => tuples::delete(tx, &row)?,
             Doomed::Owner(node) => {

@@ -134,7 +134,7 @@ impl WriteOp for RegisterWorkspace {
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<WorkspaceRow, ServiceError> {
         let now_us = tx.now_us();
         let (caller, tenant, existed) = {
-            let access = Access::new(&*tx, &self.caller, None)?;
+            let access = Access::in_writer(&*tx, &self.caller)?;
             let (tenant, existed) = self.authorize(&access)?;
             (access.caller().clone(), tenant, existed)
         };
@@ -197,7 +197,7 @@ impl WriteOp for UnregisterWorkspace {
 
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<bool, ServiceError> {
         let found = {
-            let access = Access::new(&*tx, &self.caller, None)?;
+            let access = Access::in_writer(&*tx, &self.caller)?;
             let found = workspaces::find(tx, self.scope.as_str(), self.path.as_str())?;
             match found.filter(|row| visible(access.caller(), row)) {
                 Some(row) => row,
