@@ -4,3 +4,5 @@
 mod matrix;
 // The engine's traps and counterexamples, as cases in text.
 mod cases;
+// Rights that go while a message waits.
+mod races;
