@@ -12,10 +12,11 @@ use crate::auth::{AuthIndex, Caller};
 use crate::model::time::monotonic;
 use crate::rebac::explain::{Action, Explanation, Named, NoRepair, Repair, TupleFact};
 use crate::rebac::{Budget, Graph, LeafFacts, ObjectRef, Query, Verdict};
-use crate::store::{ReadTx, Sql, StoreError, entities, nodes, tuples};
+use crate::store::{ReadTx, Sql, StoreError, tuples};
 
 use super::access::{FILE, USER, reason};
 use super::names::{EntityName, check_word};
+use super::past::{At, PastView};
 use super::questions::{Asker, Question, Resolved, is_own};
 use super::tuples_ops::OWNER_PREFIX;
 use super::{Call, ServiceError};
@@ -53,12 +54,13 @@ pub struct Around {
     pub because: Vec<String>,
 }
 
-/// Explains one answer.
-pub async fn explain(call: &Call, question: Question) -> Result<Explained, ServiceError> {
+/// Explains one answer, of now or of an earlier moment; the changes are then what would have helped.
+pub async fn explain(call: &Call, question: Question, at: Option<At>) -> Result<Explained, ServiceError> {
     check_word("permission", "name", &question.permission)?;
     let (caller, caches) = (call.caller.clone(), Arc::clone(&call.caches));
     call.read_slow(move |tx| {
-        let asker = Asker::new(tx, &caller, &caches)?;
+        let past = at.map(|at| PastView::open(tx, at)).transpose()?;
+        let asker = Asker::at(tx, &caller, &caches, past.as_ref())?;
         let resolved = asker.resolve(&question)?;
         if !asker.may_ask(&resolved)? {
             return Err(asker.refusal(&question));
@@ -140,28 +142,30 @@ impl Explainer<'_, '_, '_> {
         Explanation { misses: Vec::new(), repairs: Vec::new(), no_repair, complete: false, ..real }
     }
 
-    /// Fills in the ids of stored tuples.
-    fn look_up(&self, explanation: &mut Explanation) -> Result<(), StoreError> {
+    /// Fills in the ids of stored tuples; of those of an earlier moment, if they are stored still.
+    fn look_up(&self, explanation: &mut Explanation) -> Result<(), ServiceError> {
         let tx = self.asker.access.tx();
-        let entity = |name: &Named| Ok::<_, StoreError>(entities::find(tx, &name.tenant, &name.kind, &name.id)?);
+        let graph = self.graph();
+        let entity = |name: &Named| graph.entity(ObjectRef { tenant: &name.tenant, kind: &name.kind, id: &name.id });
         let mut left = IDS_MAX;
         explanation.each_tuple(|tuple: &mut TupleFact| {
             if left == 0 || tuple.subject.invented || tuple.object.invented {
                 return Ok(());
             }
             left -= 1;
-            let (Some(subject), Some(object)) = (entity(&tuple.subject)?, entity(&tuple.object)?) else {
-                return Ok(());
+            let (Some(subject), Some(object)) = (entity(&tuple.subject), entity(&tuple.object)) else {
+                return Ok::<_, StoreError>(());
             };
             let set = tuple.subject_relation.as_deref();
-            let row = tuples::find_identity(tx, object.id, &tuple.relation, subject.id, set)?;
+            let row = tuples::find_identity(tx, object, &tuple.relation, subject, set)?;
             tuple.tuple_id = row.map(|row| row.tuple_id);
             Ok(())
         })?;
         let owner = explanation.repairs.iter_mut().flat_map(|repair| &mut repair.elements);
         for element in owner.filter(|element| element.action == Action::RemoveOwner) {
             if let Some(path) = self.resolved.on.object.path() {
-                element.tuple.tuple_id = nodes::find(tx, &path)?.map(|node| format!("{OWNER_PREFIX}{}", node.id));
+                let located = self.asker.locate(&path)?;
+                element.tuple.tuple_id = located.node().map(|node| format!("{OWNER_PREFIX}{}", node.id));
             }
         }
         Ok(())
@@ -193,7 +197,9 @@ impl Explainer<'_, '_, '_> {
         let question = self.resolved.question;
         let Some(path) = question.object.path() else { return Ok(None) };
         let (access, tenant) = (&self.asker.access, self.resolved.subject_tenant.as_str());
-        let may_know = self.asker.is_own(tenant, &question.subject) || access.rules(&self.resolved.on.tenant);
+        // Flags and agents are those of today, so of an earlier moment this is not known.
+        let may_know = !self.asker.is_past()
+            && (self.asker.is_own(tenant, &question.subject) || access.rules(&self.resolved.on.tenant));
         if !may_know || !["read", "write", "execute"].contains(&question.permission.as_str()) {
             return Ok(None);
         }

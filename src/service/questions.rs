@@ -148,7 +148,7 @@ impl<'t, T: Sql> Asker<'t, T> {
     }
 
     /// Where a path leads: today, or at the revision that is asked about.
-    fn locate(&self, path: &VirtualPath) -> Result<Located, ServiceError> {
+    pub(super) fn locate(&self, path: &VirtualPath) -> Result<Located, ServiceError> {
         match self.past {
             Some(past) => past.locate(self.access.tx(), path),
             None => Located::find(self.access.tx(), path),

@@ -6,3 +6,5 @@ mod matrix;
 mod cases;
 // Rights that go while a message waits.
 mod races;
+// Nobody gives himself what he does not have.
+mod escalation;

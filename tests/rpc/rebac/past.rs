@@ -156,6 +156,31 @@ async fn what_is_no_moment_of_the_past_is_refused() {
     ok(&world, Who::Bob, "rebac_check", ask(("at_rev", json!(4)))).await;
 }
 
+#[tokio::test]
+async fn an_explanation_is_that_of_then() {
+    let world = project().await;
+    create(&world, Who::Alice, ("group", "eng"), "direct_viewer", ("file", "/proj")).await;
+    let member = create(&world, Who::Admin, ("user", "bob"), "member", ("group", "eng")).await;
+    let then = world.head().await;
+    ok(&world, Who::Alice, "rename", json!({"old_path": "/proj/a.txt", "new_path": "/proj/b.txt"})).await;
+    ok(&world, Who::Admin, "rebac_delete", json!({"tuple_id": member})).await;
+    let asked = |path: &str| question("read", path, ("at_rev", json!(then)));
+    let told = ok(&world, Who::Alice, "rebac_explain", asked("/proj/a.txt")).await;
+    assert_eq!((&told["result"], &told["around"]), (&json!(true), &Value::Null), "{told}");
+    let proof = told["proof"].to_string();
+    assert!(proof.contains("eng") && proof.contains("bob"), "{proof}");
+    assert!(!told.to_string().contains(&member), "a tuple that is gone has no id to act on: {told}");
+    let mut now = asked("/proj/b.txt");
+    now.as_object_mut().expect("an object").remove("at_rev");
+    assert_eq!(ok(&world, Who::Alice, "rebac_explain", now).await["result"], json!(false));
+    for who in [Who::Stranger, Who::OtherAdmin, Who::OtherUser, Who::Agent] {
+        refused(&world, who, "rebac_explain", asked("/proj/a.txt"), DENIED).await;
+    }
+    let head = world.head().await;
+    refused(&world, Who::Alice, "rebac_explain", question("read", "/proj", ("at_rev", json!(head + 1))), IN_FUTURE)
+        .await;
+}
+
 /// Forgets the log up to a revision, as retention does.
 struct Forget {
     floor: u64,

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::explain_view::{AroundView, Change, FactView, MissView, StatsView, UnknownView};
-use super::{object, subject};
+use super::{moment, object, subject};
+use crate::model::Rev;
+use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::explain;
 use crate::service::questions::Question;
@@ -17,6 +19,9 @@ use crate::service::questions::Question;
 /// the change makes it a yes and no part of it does. Who may ask is as in `rebac_check`. Whoever manages the object
 /// sees all names of its own tenant; who asks about itself sees itself, the path asked about and its own groups, and of
 /// all else the type.
+///
+/// With `at_rev` or `at_time` it is the answer of an earlier revision, as in `rebac_check`: the changes are what would
+/// have helped then, ids are shown of the tuples that are still there, and `around` is null.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct RebacExplain {
     /// `[type, id]`; `["*", "*"]` asks whether it is public.
@@ -28,6 +33,12 @@ pub struct RebacExplain {
     /// The tenant of the subject, and of an object that is no file. Default: the caller's.
     #[serde(default)]
     tenant_id: Option<String>,
+    /// Ask as of this revision instead of now. What an `X-Nexus-Revision` header named is one.
+    #[serde(default)]
+    at_rev: Option<Rev>,
+    /// Ask as of this time instead of now: an ISO-8601 text or a date-time wrapper.
+    #[serde(default)]
+    at_time: Option<WireTime>,
 }
 
 /// About the explanation itself.
@@ -87,7 +98,13 @@ pub struct Explanation {
 impl Method for RebacExplain {
     const NAME: &'static str = "rebac_explain";
     const ACCESS: Access = Access::Read;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied];
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::InvalidPath,
+        ErrorCode::PermissionDenied,
+        ErrorCode::RevisionInFuture,
+        ErrorCode::RevisionTooFar,
+        ErrorCode::RevisionTooOld,
+    ];
     type Output = Explanation;
 
     async fn call(self, cx: &RequestContext) -> Result<Explanation, RpcError> {
@@ -97,7 +114,7 @@ impl Method for RebacExplain {
             object: object(&self.object)?,
             tenant: self.tenant_id,
         };
-        let explained = explain::explain(&cx.call, question).await?;
+        let explained = explain::explain(&cx.call, question, moment(self.at_rev, self.at_time)?).await?;
         Ok(Explanation::of(explained, &cx.call.request_id))
     }
 }
