@@ -45,6 +45,8 @@ pub enum WarningKind {
     ComputedTupleset,
     /// Everybody has it who is not excluded.
     DefaultAllow,
+    /// Tuples that are stored already begin to open their subjects.
+    OpensSubjects,
 }
 
 /// One warning.

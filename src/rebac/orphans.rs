@@ -12,7 +12,9 @@ use crate::model::EntityId;
 use super::defaults::default_namespace;
 use super::edge::{Edge, PLAIN};
 use super::graph::Graph;
+use super::names::KindId;
 use super::namespace::{Namespace, NamespaceError, Rule};
+use super::schema::Direction;
 
 /// Of this type the tuples with this relation are stored and never read.
 const FILE: &str = "file";
@@ -126,6 +128,38 @@ impl Graph {
         self.count(kind, now_us, |_| true, |_| true)
     }
 
+    /// The live tuples that would begin to open their *subject*, which is of `kind`: `config` reads a tupleset from
+    /// there that the rules in force do not. Whoever wrote them needed no right to the subject. Visits every entity
+    /// once: not for the writer.
+    pub fn opening(&self, kind: &str, config: &Value, now_us: i64) -> Result<Vec<InUse>, NamespaceError> {
+        let Some(id) = self.kinds.find(kind) else { return Ok(Vec::new()) };
+        let mut new = forward(id, &Namespace::parse(config)?);
+        if let Some(Some(before)) = self.namespaces.get(kind) {
+            let before = forward(id, before);
+            new.retain(|tupleset| !before.contains(tupleset));
+        }
+        let mut found = BTreeMap::new();
+        let named = self.ids.values().chain(self.collided.iter()).copied();
+        for subject in named.filter(|entity| self.kind_of(*entity) == Some(id)) {
+            // Plain subjects come first.
+            for edge in self.edges_of(subject).iter().take_while(|edge| edge.head() == PLAIN) {
+                let (relation, object) = (edge.middle(), edge.entity());
+                if new.contains(self.relations.name(relation.into())) && self.is_live(object, subject, edge, now_us) {
+                    let tuple = Tuple { object, relation, set: PLAIN, subject };
+                    found.entry(relation).or_insert((0, tuple)).0 += 1;
+                }
+            }
+        }
+        Ok(self.in_use(found))
+    }
+
+    /// Whether the tuple of an edge of `subject` has not ended.
+    fn is_live(&self, object: EntityId, subject: EntityId, of_subject: Edge, now_us: i64) -> bool {
+        let forward = Edge::forward(of_subject.middle(), of_subject.head(), subject);
+        let forward = if of_subject.has_meta() { forward.with_meta() } else { forward };
+        self.meta(object, forward).and_then(|meta| meta.expires_at_us).is_none_or(|at| now_us < at)
+    }
+
     fn count(&self, kind: &str, now_us: i64, relation: impl Fn(&str) -> bool, set: impl Fn(&str) -> bool) -> Uses {
         let Some(kind) = self.kinds.find(kind) else { return Uses::default() };
         let (mut relations, mut sets) = (BTreeMap::new(), BTreeMap::new());
@@ -145,9 +179,7 @@ impl Graph {
             }
             for edge in self.edges_of(entity).iter().filter(|edge| edge.head() != PLAIN) {
                 let (set_id, relation, object) = (edge.head(), edge.middle(), edge.entity());
-                let forward = Edge::forward(relation, set_id, entity);
-                let forward = if edge.has_meta() { forward.with_meta() } else { forward };
-                if set(self.relations.name(u32::from(set_id - 1))) && live(object, forward) {
+                if set(self.relations.name(u32::from(set_id - 1))) && self.is_live(object, entity, edge, now_us) {
                     add(&mut sets, set_id - 1, Tuple { object, relation, set: set_id, subject: entity });
                 }
             }
@@ -204,4 +236,19 @@ pub(super) fn holding(namespace: &Namespace) -> BTreeSet<String> {
         });
     }
     held
+}
+
+/// The tuplesets that lead from an object of the type to what it is the subject on.
+fn forward(kind: KindId, namespace: &Namespace) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for rule in namespace.relations.values().chain(namespace.permissions.values()) {
+        rule.each(&mut |rule| {
+            if let Rule::TupleToUserset { tupleset, .. } = rule
+                && Direction::of(kind, tupleset).forward()
+            {
+                found.insert(tupleset.clone());
+            }
+        });
+    }
+    found
 }

@@ -68,7 +68,7 @@ pub(super) enum Direction {
 impl Direction {
     /// `parent` is stored child-as-subject, `direct_*` is a grant on the object; the form does not tell of others.
     /// On files nothing but the path leads away from a file: a tuple elsewhere must not open it.
-    fn of(kind: KindId, tupleset: &str) -> Self {
+    pub(super) fn of(kind: KindId, tupleset: &str) -> Self {
         match (kind, tupleset) {
             (FILE, "parent") => Self::Path,
             (_, "parent") if mutant!(TuplesetReadBackwards) => Self::Reverse,

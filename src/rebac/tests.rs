@@ -9,6 +9,7 @@ mod explain;
 mod explained;
 mod general;
 mod laws;
+mod lint;
 mod lists;
 mod machine;
 mod mutants;

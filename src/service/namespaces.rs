@@ -123,9 +123,7 @@ pub async fn validate(call: &Call, object_type: String, config: Value) -> Result
         if !access.is_instance_admin() || access.caller().agent.is_some() {
             return Ok(Report { error: None, warnings, in_use: None });
         }
-        let granted = graph.uses(&object_type, tx.now_us()).relations;
-        let granted: HashSet<&str> = granted.iter().map(|used| used.name.as_str()).collect();
-        warnings.retain(|w| w.kind != WarningKind::UnusedRelation || !granted.contains(w.name.as_str()));
+        with_tuples(graph, &object_type, &config, tx.now_us(), &mut warnings)?;
         let losing = losing(graph, &object_type, Some(&config))?;
         let in_use = match refuse_orphans(tx, &object_type, &losing, true) {
             Err(ServiceError::Precondition(text)) => Some(text),
@@ -134,6 +132,34 @@ pub async fn validate(call: &Call, object_type: String, config: Value) -> Result
         Ok(Report { error: None, warnings, in_use })
     })
     .await
+}
+
+/// What stored tuples add to the warnings, and take from them. Visits the whole graph: for readers.
+pub(super) fn with_tuples(
+    graph: &Graph,
+    object_type: &str,
+    config: &Value,
+    now_us: i64,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ServiceError> {
+    if warnings.iter().any(|w| w.kind == WarningKind::UnusedRelation) {
+        let granted = graph.uses(object_type, now_us).relations;
+        let granted: HashSet<&str> = granted.iter().map(|used| used.name.as_str()).collect();
+        warnings.retain(|w| w.kind != WarningKind::UnusedRelation || !granted.contains(w.name.as_str()));
+    }
+    let opening = graph.opening(object_type, config, now_us).map_err(|error| invalid(object_type, error))?;
+    warnings.extend(opening.into_iter().map(|used| Warning {
+        place: format!("relations.{}", used.name),
+        kind: WarningKind::OpensSubjects,
+        text: format!(
+            "'{}' becomes a way from '{object_type}' to what a tuple names: tuples that are stored already begin to open \
+             their subject, and whoever wrote them needed no right to it: {}",
+            used.name,
+            in_words(&used)
+        ),
+        name: used.name,
+    }));
+    Ok(())
 }
 
 /// Checks the type that rules are for.

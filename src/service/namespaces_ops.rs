@@ -11,7 +11,9 @@ use crate::model::{Change, EntityId, NamespaceRow, Rev, TupleRow};
 use crate::rebac::{Graph, Losing, Warning, default_namespace};
 use crate::store::{Sql, WriteOp, WriteTx, changelog, namespaces};
 
-use super::namespaces::{check_type, invalid, losing, refuse_orphans, refuse_owners, require_instance_admin};
+use super::namespaces::{
+    check_type, invalid, losing, refuse_orphans, refuse_owners, require_instance_admin, with_tuples,
+};
 use super::{Call, ServiceError};
 
 /// Revisions that the writer looks at; with more in between the reader looks again.
@@ -87,10 +89,11 @@ async fn look(
     call.read_slow(move |tx| {
         require_instance_admin(tx, &caller)?;
         let graph = tx.view::<Graph>();
-        let warnings = match &config {
-            Some(config) => graph.validate_namespace(&object_type, config).map_err(|e| invalid(&object_type, e))?,
-            None => Vec::new(),
-        };
+        let mut warnings = Vec::new();
+        if let Some(config) = &config {
+            warnings = graph.validate_namespace(&object_type, config).map_err(|e| invalid(&object_type, e))?;
+            with_tuples(graph, &object_type, config, tx.now_us(), &mut warnings)?;
+        }
         let is_stored = namespaces::current(tx, &object_type)?.is_some();
         let losing = losing(graph, &object_type, config.as_ref())?;
         if config.is_some() || is_stored {

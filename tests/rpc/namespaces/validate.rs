@@ -67,3 +67,35 @@ async fn what_tuples_say_is_for_the_instance_admin_alone() {
         assert!(!report.to_string().contains("bob"), "{who:?}");
     }
 }
+
+/// Mallory rules a folder, so she may write tuples on it: also one that says that a document of others lies in it. It
+/// means nothing, until somebody puts rules by which it opens the document.
+#[tokio::test]
+async fn tuples_that_wait_for_rules_to_open_their_subject_are_told() {
+    let world = World::new().await;
+    put(&world, "doc", doc()).await;
+    let folder = json!({"relations": {"owner": {}, "reader": {}}, "permissions": {"manage": ["owner"]}});
+    put(&world, "folder", folder).await;
+    grant(&world, "user:mallory owner folder:evil").await;
+    let planted = super::tuple_of("doc:payroll folder folder:evil", "relation");
+    ok(&world, Who::Stranger, "rebac_create", planted).await;
+
+    let mut rules = doc();
+    rules["relations"]["folder"] = json!({});
+    rules["relations"]["up"] = json!({"tupleToUserset": {"tupleset": "folder", "computedUserset": "reader"}});
+    rules["permissions"]["read"] = json!(["owner", "guest", "up"]);
+    let asked = json!({"object_type": "doc", "config": rules});
+    let report = ok(&world, Who::Instance, "namespace_validate", asked.clone()).await;
+    assert_eq!(of(&report, "warnings"), [pair("opens_subjects", "relations.folder")]);
+    let text = report["warnings"][0]["message"].as_str().expect("a text");
+    assert!(text.contains("'doc:payroll folder folder:evil' of tenant 'default'"), "{text}");
+    for who in OTHERS {
+        let report = ok(&world, who, "namespace_validate", asked.clone()).await;
+        assert_eq!(of(&report, "warnings"), [], "{who:?}");
+    }
+    // From then on such a tuple needs the right to the document, too.
+    put(&world, "doc", rules.clone()).await;
+    let another = super::tuple_of("doc:other folder folder:evil", "relation");
+    crate::rpc::refused(&world, Who::Stranger, "rebac_create", another, crate::rpc::DENIED).await;
+    assert_eq!(of(&ok(&world, Who::Instance, "namespace_validate", asked).await, "warnings"), []);
+}
