@@ -21,6 +21,8 @@ mod dependencies;
 mod store;
 // The HTTP door: bad input, foreign pages, slow senders, headers. Not what a method answers.
 mod http;
+// Random histories against an oracle: what the answers must be.
+mod property;
 // Methods, one folder per noun and one file per verb: scenarios with what must be in an answer and what must not.
 mod rpc;
 // The application as a whole: settings in, a served directory out.

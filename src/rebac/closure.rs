@@ -62,7 +62,9 @@ impl Graph {
         {
             return Ok(found);
         }
+        pause!();
         let closure = Arc::new(self.compute_closure(subject, env.now_us, budget)?);
+        pause!();
         if let Some((caches, id)) = slot {
             caches.closures.insert(id, Arc::clone(&closure));
         }

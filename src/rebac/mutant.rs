@@ -19,6 +19,20 @@ macro_rules! mutant {
     };
 }
 
+/// Where another thread may come between, in tests that play all orders. No lock may be held here.
+#[cfg(not(test))]
+macro_rules! pause {
+    () => {};
+}
+
+/// Where another thread may come between, in tests that play all orders. No lock may be held here.
+#[cfg(test)]
+macro_rules! pause {
+    () => {
+        $crate::rebac::mutant::pause()
+    };
+}
+
 #[cfg(test)]
 macro_rules! mutants {
     ($($name:ident,)*) => {
@@ -94,6 +108,24 @@ mutants! {
 #[cfg(test)]
 thread_local! {
     static ON: std::cell::Cell<Option<Mutant>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(test)]
+thread_local! {
+    static PAUSES: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Whether this thread plays orders.
+#[cfg(test)]
+pub(super) fn play_orders(on: bool) {
+    PAUSES.set(on);
+}
+
+#[cfg(test)]
+pub(super) fn pause() {
+    if PAUSES.get() {
+        shuttle::thread::yield_now();
+    }
 }
 
 #[cfg(test)]

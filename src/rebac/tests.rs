@@ -15,6 +15,7 @@ mod machine;
 mod mutants;
 #[path = "../../tests/property/oracle.rs"]
 mod oracle;
+mod orders;
 mod property;
 #[path = "../../tests/property/random.rs"]
 mod random;

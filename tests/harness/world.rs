@@ -338,6 +338,11 @@ impl World {
         self.store.submit(origin, op)
     }
 
+    /// Removes the directory with this world.
+    pub(crate) fn keep(&mut self, dir: Option<tempfile::TempDir>) {
+        self.dir = dir;
+    }
+
     /// Closes the store and gives back its directory.
     pub(crate) async fn close(mut self) -> Option<tempfile::TempDir> {
         self.store.close().await.expect("a clean end");

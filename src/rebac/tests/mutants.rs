@@ -68,3 +68,15 @@ fn without_a_defect_nothing_is_noticed() {
         history(flavour, seeds.next(), STEPS, &mut Figures::default()).expect("a history without a defect");
     }
 }
+
+#[test]
+fn every_defect_is_listed() {
+    let page = include_str!("../../../tests/property/README.md");
+    let listed = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let listed: Vec<_> = listed.map(|(name, _)| name.to_owned()).filter(|name| !name.contains('.')).collect();
+    let mut built: Vec<_> = Mutant::ALL.iter().map(|mutant| format!("{mutant:?}")).collect();
+    let mut sorted = listed.clone();
+    sorted.sort();
+    built.sort();
+    assert_eq!(sorted, built);
+}
