@@ -38,7 +38,6 @@ impl Graph {
     ///
     /// `budget` is that of the answer; the explanation spends from one of its own of the same kind. `stop` is asked
     /// before each change that is tried: once it says yes, the search ends incomplete.
-    #[expect(clippy::too_many_arguments, reason = "what a check takes, and when to stop")]
     pub fn explain(
         &self,
         query: &Query<'_>,
@@ -102,9 +101,8 @@ struct Explainer<'e> {
 
 impl<'e> Explainer<'e> {
     fn trace(&self, reach: Reach) -> Option<Trace<'e>> {
-        let name = self.graph.question(self.query.object.kind, self.query.permission)?;
         let closure = self.closure.clone();
-        Some(Trace::of(self.graph, self.query, name, self.leaf, self.env, closure, reach, &mut Budget::request()))
+        Trace::of(self.graph, self.query, self.leaf, self.env, closure, reach, &mut Budget::request())
     }
 
     fn explain(&self, verdict: Verdict, stats: Stats) -> Explanation {

@@ -123,17 +123,17 @@ pub(super) struct Reach {
 }
 
 impl<'g> Trace<'g> {
-    /// The trace of a question; node 0 is the question.
+    /// The trace of a question; node 0 is the question. `None` = nothing has that name.
     pub(super) fn of(
         graph: &'g Graph,
         query: &Query<'_>,
-        name: Name,
         leaf: LeafFacts,
         env: &'g Env,
         closure: Option<Arc<Closure>>,
         reach: Reach,
         budget: &mut Budget,
-    ) -> Self {
+    ) -> Option<Self> {
+        let name = graph.question(query.object.kind, query.permission)?;
         let mut trace = Self {
             graph,
             env,
@@ -161,7 +161,7 @@ impl<'g> Trace<'g> {
             }
             next += 1;
         }
-        trace
+        Some(trace)
     }
 
     /// The entity of this name, or a stand-in.
