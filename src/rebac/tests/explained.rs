@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::super::explain::{Action, Explanation, MissWhy, NoRepair};
+use super::super::explain::{Action, Explanation, How, MissWhy, NoRepair, Proof};
 use super::super::*;
 use super::oracle::Terms;
+use super::verifier::Verifier;
 use super::world::{World, parts};
 
 fn explain_until(world: &World, question: &str, stop: &dyn Fn() -> bool) -> Explanation {
@@ -162,4 +163,46 @@ fn a_proof_may_be_as_deep_as_the_groups() {
     let explanation = explain(&world, "user:u read file:/a");
     let proof = explanation.proof.expect("a proof");
     assert!(proof.facts.len() > DEPTH);
+}
+
+/// The proof of an allow, accepted by the verifier.
+fn verified(world: &World, question: &str) -> Proof {
+    let (subject, permission, object) = parts(question);
+    let proof = explain(world, question).proof.expect("a proof");
+    let facts = world.facts();
+    let verifier = Verifier { facts: &facts, subject, owner: None };
+    verifier.accepts(&proof, &permission, &object).expect("a proof that can be replayed");
+    proof
+}
+
+#[test]
+fn an_exclusion_that_does_not_hold_proves_nothing() {
+    let mut world = World::new();
+    let rules = json!({"relations": {"viewer": {}, "team": ["viewer"], "banned": {}}, "permissions":
+        {"read": [{"exclusion": "banned"}, {"union": ["team"]}]}});
+    world.namespace("doc", rules).grant("user:u banned doc:d").grant("user:u viewer doc:d");
+    let last = verified(&world, "user:u read doc:d").facts.pop().expect("a fact");
+    assert!(matches!(last.how, How::Tuple(_)), "{last:?}");
+    let absent = verified(&world, "user:v read doc:d").facts.pop().expect("a fact");
+    assert!(matches!(absent.how, How::Absent { .. }), "{absent:?}");
+}
+
+#[test]
+fn reasons_come_after_what_rests_on_them() {
+    let mut world = World::new();
+    let rules = json!({"relations": {"v": {}, "a": ["v"], "b": ["a"]}, "permissions":
+        {"read": {"intersection": ["a", "b"]}}});
+    world.namespace("doc", rules).grant("user:u v doc:d");
+    let proof = verified(&world, "user:u read doc:d");
+    let names: Vec<_> = proof.facts.iter().filter_map(|fact| fact.name.as_deref()).collect();
+    assert_eq!(names, ["read", "b", "a", "v"]);
+}
+
+#[test]
+fn a_set_of_another_tenant_is_no_way_in() {
+    let mut world = World::new();
+    world.grant("away|group:g#member direct_viewer file:/a").grant("away|user:u member away|group:g");
+    let explanation = explain(&world, "away|user:u read file:/a");
+    assert_eq!(explanation.verdict, Verdict::Deny);
+    assert_eq!(changes(&explanation)[0], "GrantOnObject user:u shared-viewer file:/a");
 }
