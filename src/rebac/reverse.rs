@@ -20,6 +20,9 @@ use super::{Env, Why};
 /// All types without a namespace: names mean the same on each of them.
 const PLAIN_KIND: KindId = KindId::MAX;
 
+/// Entities that are looked at, one after the other, in the time that an edge takes.
+const ENTITIES_PER_EDGE: u64 = 16;
+
 /// A tupleset rule: `node` on an object of type `kind` reads `computed` where `tupleset` leads.
 #[derive(Debug, Clone, Copy)]
 struct Lead {
@@ -389,10 +392,10 @@ impl<'a> Chain<'a> {
 
     fn files(&mut self) -> Result<Vec<EntityId>, Why> {
         let graph = self.graph;
+        self.spend(scan(graph))?;
         let mut files: Vec<(&str, EntityId)> = Vec::new();
         for id in 0..graph.entities.bound() {
             let Some(file) = graph.at(id).filter(|e| e.kind == FILE && e.name.starts_with('/')) else { continue };
-            self.spend(1)?;
             if !graph.edges_on(id).is_empty() || !graph.edges_of(id).is_empty() {
                 files.push((&file.name, id));
             }
@@ -406,6 +409,11 @@ impl<'a> Chain<'a> {
     }
 }
 
+/// What it costs to look at every entity, in edges.
+fn scan(graph: &Graph) -> u64 {
+    u64::from(graph.entities.bound()) / ENTITIES_PER_EDGE
+}
+
 impl Graph {
     /// All entities of one type and tenant that a live tuple names. `Err` = the budget was spent.
     pub(super) fn with_live_tuples(
@@ -415,6 +423,9 @@ impl Graph {
         env: &Env,
         budget: &mut Budget,
     ) -> Result<Vec<EntityId>, Why> {
+        if !budget.spend(scan(self)) {
+            return Err(Why::Budget);
+        }
         let mut found = Vec::new();
         for id in 0..self.entities.bound() {
             let wanted = self.at(id).is_some_and(|e| e.tenant == tenant && e.kind == kind) && !self.is_public(id);

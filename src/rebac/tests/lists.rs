@@ -326,6 +326,25 @@ fn everybody_except() {
     assert_eq!(objects(&world, "user:bob", "read", "doc"), Vec::<String>::new());
 }
 
+/// An exclusion inside an exclusion: who is banned and pardoned is in again.
+#[test]
+fn everybody_except_whom_nobody_pardoned() {
+    let mut world = World::new();
+    let banned = json!({"intersection": ["banned", {"exclusion": "pardoned"}]});
+    let read = json!({"intersection": ["viewer", {"exclusion": banned}]});
+    let relations = json!({"viewer": {}, "banned": {}, "pardoned": {}});
+    world.namespace("doc", json!({"relations": relations, "permissions": {"read": read}}));
+    world.grant("* viewer doc:d").grant("user:bob banned doc:d").grant("user:eve banned doc:d");
+    world.grant("user:eve pardoned doc:d").grant("user:idle pardoned doc:d");
+    let list = subjects(&world, "read", "doc:d", Some("user"));
+    assert_eq!(names(&list.allowed), ["home|user:eve", "home|user:idle"]);
+    assert_eq!(names(&list.everybody[0].except), ["home|user:bob"]);
+    // Everybody is banned, but for the pardoned: nobody is left to be everybody.
+    world.grant("* banned doc:d");
+    let list = subjects(&world, "read", "doc:d", Some("user"));
+    assert_eq!((names(&list.allowed).len(), list.everybody.len()), (2, 0), "{list:?}");
+}
+
 /// What came in by a share names its tenant.
 #[test]
 fn subjects_of_another_tenant_carry_it() {

@@ -17,7 +17,7 @@ use crate::service::object_list::{self, ObjectsRequest};
 ///
 /// Of type `file` the nodes that exist are listed, in order of their path components (`/a`, `/a/b`, `/a.txt`). Each page
 /// is exact at its own `revision`; `changed` says that rights or the tree below the path have changed since the first
-/// page. What is there and readable during the whole walk comes exactly once. Of other types the objects are listed
+/// page (a right that ended by itself is no change). What is there and readable during the whole walk comes exactly once. Of other types the objects are listed
 /// that a live tuple names, in order of the bytes of their ids, all pages at the revision and the time of the first;
 /// a minute after that the cursor has expired (`cursor_expired`).
 ///
