@@ -92,6 +92,7 @@ fn compare_objects(world: &World, asker: &str, kind: &str, tenant: &str, name: &
             assert!(full == limit || page.next.is_none(), "a short page that is not the last");
             allowed.extend(page.allowed);
             undecided.extend(page.undecided);
+            assert!(allowed.len() + undecided.len() <= 1_000, "pages without end");
             let Some(next) = page.next else { break };
             after = Some(next);
         }
