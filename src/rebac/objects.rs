@@ -174,7 +174,6 @@ impl Graph {
     }
 
     /// One page of the objects on which the subject has the permission: candidates and decision in one call.
-    #[expect(clippy::too_many_arguments, reason = "the question, the page, and what it may use")]
     pub fn list_objects(
         &self,
         query: &ObjectsQuery<'_>,
