@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{Change, Delta, EntityId, EntityRow, NamespaceRow, Rev, TupleRow};
+use crate::model::{Change, Delta, EntityRow, NamespaceRow, Rev, TupleRow};
 use crate::store::{self, Projection, Sql, StoreError};
 
+use super::builder::GraphBuilder;
 use super::condition::Condition;
 use super::defaults::{default_namespace, default_namespaces};
-use super::edge::{Edge, Edges, PLAIN, set_of};
+use super::edge::{Edge, PLAIN, set_of};
 use super::graph::{Ends, Entity, Graph, Meta};
 use super::hash::NameHash;
 use super::limits::RELATIONS_MAX;
@@ -30,16 +31,11 @@ impl Projection for Graph {
     const NAME: &'static str = "graph";
 
     fn load(tx: &impl Sql) -> Result<Self, StoreError> {
-        let mut graph = Self::new();
-        let rev = tx.rev();
-        store::namespaces::each(tx, |row| graph.put_namespace(&row.object_type, Some(&row.config)))?;
-        graph.compile();
-        store::entities::each(tx, |row| graph.name_entity(&row))?;
-        let mut bulk = Bulk::default();
-        store::tuples::each(tx, |row| bulk.add(&mut graph, &row))?;
-        bulk.finish(&mut graph);
-        graph.stamp_all(rev);
-        Ok(graph)
+        let mut builder = GraphBuilder::new();
+        store::namespaces::each(tx, |row| builder.namespace(&row.object_type, &row.config))?;
+        store::entities::each(tx, |row| builder.entity(&row))?;
+        store::tuples::each(tx, |row| builder.tuple(&row))?;
+        Ok(builder.finish(tx.rev()))
     }
 
     fn apply(&mut self, change: &Change, rev: Rev) {
@@ -63,10 +59,6 @@ impl Projection for Graph {
 }
 
 impl Graph {
-    fn stamp_all(&mut self, rev: Rev) {
-        (self.rev, self.perm_rev, self.nest_rev, self.schema_rev) = (rev, rev, rev, rev);
-    }
-
     fn apply_entity(&mut self, delta: &Delta<EntityRow>, rev: Rev) {
         if let Some(before) = &delta.before {
             self.forget_name(before);
@@ -87,11 +79,11 @@ impl Graph {
         }
     }
 
-    fn key(&self, row: &EntityRow) -> u128 {
+    fn key(&self, row: &EntityRow) -> u64 {
         self.key_of(&row.tenant, &row.kind, &row.name)
     }
 
-    pub(super) fn key_of(&self, tenant: &str, kind: &str, name: &str) -> u128 {
+    pub(super) fn key_of(&self, tenant: &str, kind: &str, name: &str) -> u64 {
         if mutant!(JoinedNamesCollide) && kind != "file" {
             return NameHash::new(self.seed, "", "").name(&format!("{tenant}:{kind}:{name}")).key();
         }
@@ -99,33 +91,31 @@ impl Graph {
     }
 
     /// Makes the id findable under its name. The name's former holder, if any, is about to be renamed or retired.
-    fn name_entity(&mut self, row: &EntityRow) {
+    pub(super) fn name_entity(&mut self, row: &EntityRow) {
         let entity = Entity {
             tenant: self.tenants.intern(&row.tenant),
             kind: self.kinds.intern(&row.kind),
             name: row.name.as_str().into(),
         };
         let key = self.key(row);
-        let taken = self.ids.get(&key).copied().filter(|holder| *holder != row.id);
-        let other_name = |holder: EntityId| {
-            self.at(holder).is_some_and(|e| (e.tenant, e.kind, &e.name) != (entity.tenant, entity.kind, &entity.name))
-        };
-        if taken.is_some_and(other_name) {
-            Arc::make_mut(&mut self.collided).push(row.id);
-        } else {
-            self.ids.insert(key, row.id);
+        let same_name = |e: &Entity| (e.tenant, e.kind, &e.name) == (entity.tenant, entity.kind, &entity.name);
+        match self.by_key(key, same_name) {
+            Some(holder) if holder == row.id => {}
+            holder => {
+                if let Some(holder) = holder {
+                    self.ids.remove(key, holder);
+                }
+                self.ids.insert(key, row.id);
+            }
         }
-        *self.entities.get_mut(row.id) = Some(entity);
+        self.entities.get_mut(row.id).entity = Some(entity);
     }
 
     /// The name no longer leads to the id; the id keeps its stamps and what still refers to it.
     fn forget_name(&mut self, row: &EntityRow) {
         let key = self.key(row);
-        if self.ids.get(&key) == Some(&row.id) && !mutant!(OldNameStillLeads) {
-            self.ids.remove(&key);
-        }
-        if self.collided.contains(&row.id) {
-            Arc::make_mut(&mut self.collided).retain(|id| *id != row.id);
+        if !mutant!(OldNameStillLeads) {
+            self.ids.remove(key, row.id);
         }
     }
 
@@ -152,7 +142,7 @@ impl Graph {
 
     /// The same name in every tenant.
     #[cfg(test)]
-    fn twins(&self, id: EntityId) -> Vec<EntityId> {
+    fn twins(&self, id: crate::model::EntityId) -> Vec<crate::model::EntityId> {
         let named = (0_u32..).zip(0..self.tenants.len()).filter_map(|(tenant, _)| {
             let name = self.name(id)?;
             self.entity(super::ObjectRef { tenant: self.tenants.name(tenant), ..name })
@@ -161,7 +151,7 @@ impl Graph {
     }
 
     /// The tuple as the graph keeps it, or `None` if it is one that nobody reads: a stored `parent` of a file.
-    fn ends(&mut self, row: &TupleRow) -> Option<Ends> {
+    pub(super) fn ends(&mut self, row: &TupleRow) -> Option<Ends> {
         let relation = relation_id(&mut self.relations, &row.relation);
         let set = match &row.subject_relation {
             Some(_) if mutant!(UsersetRelationIgnored) => relation_id(&mut self.relations, "member").map(set_of),
@@ -181,7 +171,7 @@ impl Graph {
         })
     }
 
-    fn shape(&self, ends: Ends) -> Shape {
+    pub(super) fn shape(&self, ends: Ends) -> Shape {
         let subject_kind = self.kind_of(ends.subject).unwrap_or(u32::MAX);
         Shape { on_file: self.kind_of(ends.object) == Some(FILE), subject_kind, set: ends.set }
     }
@@ -191,7 +181,7 @@ impl Graph {
         let meta = meta_of(row);
         let flag = |edge: Edge| if meta.is_some() { edge.with_meta() } else { edge };
         let is_new = self.edges_on(ends.object).find(ends.forward()).is_none();
-        self.forward.get_mut(ends.object).insert(flag(ends.forward()));
+        self.edges_on_mut(ends.object).insert(flag(ends.forward()));
         self.reverse.get_mut(ends.subject).insert(flag(ends.reverse()));
         match meta {
             Some(meta) => self.meta.insert((ends.object, ends.forward()), Arc::new(meta)),
@@ -208,7 +198,7 @@ impl Graph {
 
     fn remove_tuple(&mut self, row: &TupleRow, rev: Rev) {
         let Some(ends) = self.ends(row) else { return };
-        if self.forward.get_mut(ends.object).remove(ends.forward()) {
+        if self.edges_on_mut(ends.object).remove(ends.forward()) {
             let shape = self.shape(ends);
             self.shapes.remove(shape, &self.schema);
         }
@@ -230,7 +220,7 @@ impl Graph {
     }
 
     /// Closures leave out sets that nothing refers to, so the first reference changes them.
-    fn use_as_set(&mut self, ends: Ends, rev: Rev) {
+    pub(super) fn use_as_set(&mut self, ends: Ends, rev: Rev) {
         if ends.is_userset() && !self.used_as_sets.contains(ends.set - 1) {
             Arc::make_mut(&mut self.used_as_sets).insert(ends.set - 1);
             if !mutant!(FirstUseAsSetNotStamped) {
@@ -254,7 +244,7 @@ impl Graph {
     }
 
     /// Puts the rules of a type in force, or its default again.
-    fn put_namespace(&mut self, kind: &str, config: Option<&str>) {
+    pub(super) fn put_namespace(&mut self, kind: &str, config: Option<&str>) {
         let namespaces = Arc::make_mut(&mut self.namespaces);
         match (config, default_namespace(kind)) {
             (Some(config), _) => namespaces.insert(kind.to_owned(), Namespace::parse_text(config).ok()),
@@ -291,45 +281,7 @@ impl Graph {
     }
 }
 
-fn meta_of(row: &TupleRow) -> Option<Meta> {
+pub(super) fn meta_of(row: &TupleRow) -> Option<Meta> {
     let meta = Meta { expires_at_us: row.expires_at_us, condition: Condition::parse(row.condition.as_deref()) };
     (meta != Meta::default()).then_some(meta)
-}
-
-/// Builds all cells at once: one edge at a time would copy each small cell as often as it has edges.
-#[derive(Default)]
-struct Bulk {
-    forward: Vec<(EntityId, Edge)>,
-    reverse: Vec<(EntityId, Edge)>,
-}
-
-impl Bulk {
-    fn add(&mut self, graph: &mut Graph, row: &TupleRow) {
-        let Some(ends) = graph.ends(row) else { return };
-        let meta = meta_of(row);
-        let flag = |edge: Edge| if meta.is_some() { edge.with_meta() } else { edge };
-        self.forward.push((ends.object, flag(ends.forward())));
-        self.reverse.push((ends.subject, flag(ends.reverse())));
-        if let Some(meta) = meta {
-            graph.meta.insert((ends.object, ends.forward()), Arc::new(meta));
-        }
-        let shape = graph.shape(ends);
-        graph.shapes.load(shape);
-        graph.use_as_set(ends, 0);
-    }
-
-    fn finish(self, graph: &mut Graph) {
-        let cells = |mut edges: Vec<(EntityId, Edge)>, put: &mut dyn FnMut(EntityId, Edges)| {
-            edges.sort_unstable();
-            let mut cell = Vec::new();
-            for of_one in edges.chunk_by(|a, b| a.0 == b.0) {
-                cell.clear();
-                cell.extend(of_one.iter().map(|(_, edge)| *edge));
-                put(of_one[0].0, Edges::from_sorted(&cell));
-            }
-        };
-        cells(self.forward, &mut |object, edges| *graph.forward.get_mut(object) = edges);
-        cells(self.reverse, &mut |subject, edges| *graph.reverse.get_mut(subject) = edges);
-        graph.shapes.decide(&graph.schema);
-    }
 }

@@ -12,7 +12,7 @@ use super::cache::Caches;
 use super::condition::Condition;
 use super::edge::{Edge, PLAIN, SetId, set_of};
 use super::graph::{Graph, Subject};
-use super::limits::Budget;
+use super::limits::{Budget, EDGES_FOR_OTHERS, SETS_ABOVE_MAX};
 use super::names::RelationSet;
 use super::schema::{FILE, Name, crosses_tenants};
 use super::{Env, Why};
@@ -63,7 +63,7 @@ impl Graph {
             return Ok(found);
         }
         pause!();
-        let closure = Arc::new(self.compute_closure(subject, env.now_us, budget)?);
+        let closure = Arc::new(self.compute_closure(subject, env.now_us, caches, budget)?);
         pause!();
         if let Some((caches, id)) = slot {
             caches.closures.insert(id, Arc::clone(&closure));
@@ -78,46 +78,127 @@ impl Graph {
         found.is_some_and(|found| found.is_valid(self, subject, env.now_us))
     }
 
-    fn compute_closure(&self, subject: Subject, now_us: i64, budget: &mut Budget) -> Result<Closure, Why> {
-        let mut closure = Closure {
-            rev: self.rev,
-            since_us: i64::MIN,
-            until_us: i64::MAX,
-            partial: false,
-            sets: SetTable::default(),
-        };
-        let mut open: Vec<(EntityId, SetId)> = subject.ids().map(|id| (id, PLAIN)).collect();
-        while let Some((member, set)) = open.pop() {
-            let Some(member_entity) = self.at(member) else { continue };
-            let is_public = self.is_public(member);
-            for edge in self.edges_of(member).range(Edge::span(set, 0..=u16::MAX)) {
-                if !budget.spend(1) {
+    fn compute_closure(
+        &self,
+        subject: Subject,
+        now_us: i64,
+        caches: Option<&Caches>,
+        budget: &mut Budget,
+    ) -> Result<Closure, Why> {
+        let (mut bounds, mut sets) = (Bounds::default(), SetTable::default());
+        let mut open = Vec::new();
+        for id in subject.ids() {
+            self.above_one((id, PLAIN), now_us, &mut bounds, budget, |set| open.push(set))?;
+        }
+        if let Some(caches) = caches {
+            self.join_what_is_known(&mut open, now_us, caches, (&mut bounds, &mut sets), budget)?;
+        } else {
+            open.retain(|(object, set)| sets.insert(*object, *set));
+        }
+        while let Some(set) = open.pop() {
+            self.above_one(set, now_us, &mut bounds, budget, |(object, set)| {
+                if sets.insert(object, set) {
+                    open.push((object, set));
+                }
+            })?;
+        }
+        let Bounds { since_us, until_us, partial } = bounds;
+        Ok(Closure { rev: self.rev, since_us, until_us, partial, sets })
+    }
+
+    /// Adds the sets in `open` and, from the cache, all that is above them. What is left in `open` has too much above
+    /// it to be kept, and is still to be followed.
+    fn join_what_is_known(
+        &self,
+        open: &mut Vec<Set>,
+        now_us: i64,
+        caches: &Caches,
+        (bounds, sets): (&mut Bounds, &mut SetTable),
+        budget: &mut Budget,
+    ) -> Result<(), Why> {
+        let (mut followed, mut spare) = (Vec::new(), Budget::edges(EDGES_FOR_OTHERS));
+        for (object, set) in open.drain(..) {
+            // One that is in already was above another, and so is what is above it.
+            if !sets.insert(object, set) {
+                continue;
+            }
+            // What others will use is not charged to this question, which may have just enough for itself.
+            let above = self.sets_above((object, set), now_us, caches, &mut spare).ok();
+            let Some((above, known)) = above.as_ref().and_then(|above| above.sets.as_ref().map(|sets| (above, sets)))
+            else {
+                followed.push((object, set));
+                continue;
+            };
+            bounds.join(&above.bounds);
+            for (object, set) in known {
+                if sets.insert(*object, *set) && !budget.spend(1) {
                     return Err(Why::Budget);
-                }
-                let (relation, object) = (edge.middle(), edge.entity());
-                let Some(object_entity) = self.at(object) else { continue };
-                let public = self.is_public(object) && !mutant!(WildcardMatchesUsersets);
-                if object_entity.kind == FILE || !self.is_useful(relation) || public {
-                    continue;
-                }
-                let same_tenant = member_entity.tenant == object_entity.tenant;
-                if !same_tenant && (is_public || !crosses_tenants(relation)) {
-                    continue;
-                }
-                // A relation with a rule does not read its own tuples.
-                let flattened = mutant!(ComputedMembershipFlattened);
-                if !flattened && self.schema.reference(object_entity.kind, relation) != Name::Direct(relation) {
-                    continue;
-                }
-                if edge.has_meta() && !closure.crosses(self, object, Edge::forward(relation, set, member), now_us) {
-                    continue;
-                }
-                if closure.sets.insert(object, set_of(relation)) {
-                    open.push((object, set_of(relation)));
                 }
             }
         }
-        Ok(closure)
+        *open = followed;
+        Ok(())
+    }
+
+    /// All sets above one, from the cache if it is exact there.
+    fn sets_above(&self, root: Set, now_us: i64, caches: &Caches, budget: &mut Budget) -> Result<Arc<Above>, Why> {
+        if let Some(found) = caches.above.get(&root)
+            && found.is_valid(self, now_us)
+        {
+            return Ok(found);
+        }
+        let (mut bounds, mut sets, mut open) = (Bounds::default(), SetTable::default(), vec![root]);
+        while let Some(next) = open.pop() {
+            self.above_one(next, now_us, &mut bounds, budget, |(object, set)| {
+                if sets.insert(object, set) {
+                    open.push((object, set));
+                }
+            })?;
+            if sets.len() > SETS_ABOVE_MAX {
+                break;
+            }
+        }
+        let sets = (sets.len() <= SETS_ABOVE_MAX).then(|| sets.iter().collect());
+        let above = Arc::new(Above { rev: self.rev, bounds, sets });
+        caches.above.insert(root, Arc::clone(&above));
+        Ok(above)
+    }
+
+    /// Gives every set that the members of one are put into by a tuple of it.
+    fn above_one(
+        &self,
+        (member, set): Set,
+        now_us: i64,
+        bounds: &mut Bounds,
+        budget: &mut Budget,
+        mut found: impl FnMut(Set),
+    ) -> Result<(), Why> {
+        let Some(member_entity) = self.at(member) else { return Ok(()) };
+        let is_public = self.is_public(member);
+        for edge in self.edges_of(member).range(Edge::span(set, 0..=u16::MAX)) {
+            if !budget.spend(1) {
+                return Err(Why::Budget);
+            }
+            let (relation, object) = (edge.middle(), edge.entity());
+            let Some(object_entity) = self.at(object) else { continue };
+            let public = self.is_public(object) && !mutant!(WildcardMatchesUsersets);
+            if object_entity.kind == FILE || !self.is_useful(relation) || public {
+                continue;
+            }
+            let same_tenant = member_entity.tenant == object_entity.tenant;
+            if !same_tenant && (is_public || !crosses_tenants(relation)) {
+                continue;
+            }
+            // A relation with a rule does not read its own tuples.
+            let flattened = mutant!(ComputedMembershipFlattened);
+            if !flattened && self.schema.reference(object_entity.kind, relation) != Name::Direct(relation) {
+                continue;
+            }
+            if !edge.has_meta() || bounds.crosses(self, object, Edge::forward(relation, set, member), now_us) {
+                found((object, set_of(relation)));
+            }
+        }
+        Ok(())
     }
 
     /// Whether anything can refer to a set of this relation: a userset subject, or a rule.
@@ -127,7 +208,58 @@ impl Graph {
     }
 }
 
-impl Closure {
+/// An entity and the relation by which one is in it: `group:eng#member`.
+pub(super) type Set = (EntityId, SetId);
+
+/// All sets above one: whoever is in it is in them, by userset tuples alone. Many subjects share what lies above their
+/// groups, so that the closure of one more of them costs little.
+#[derive(Debug)]
+pub(super) struct Above {
+    rev: Rev,
+    bounds: Bounds,
+    /// `None` = more than [`SETS_ABOVE_MAX`].
+    sets: Option<Box<[Set]>>,
+}
+
+impl Above {
+    /// Whether it is what computing it on `graph` now would give. No plain membership was read, so nothing but nesting
+    /// and rules can change it.
+    fn is_valid(&self, graph: &Graph, now_us: i64) -> bool {
+        let stamp = graph.nest_rev.max(graph.schema_rev);
+        stamp <= self.rev && self.rev <= graph.rev && self.bounds.hold(now_us)
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn bytes(&self) -> usize {
+        self.sets.as_ref().map_or(0, |sets| sets.len() * size_of::<Set>())
+    }
+}
+
+/// When, and for whom, the memberships that were met count as they did.
+#[derive(Debug)]
+struct Bounds {
+    since_us: i64,
+    until_us: i64,
+    partial: bool,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { since_us: i64::MIN, until_us: i64::MAX, partial: false }
+    }
+}
+
+impl Bounds {
+    fn hold(&self, now_us: i64) -> bool {
+        self.since_us <= now_us && now_us < self.until_us
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.since_us = self.since_us.max(other.since_us);
+        self.until_us = self.until_us.min(other.until_us);
+        self.partial |= other.partial;
+    }
+
     /// Whether the membership counts for everybody who asks now; remembers until when.
     fn crosses(&mut self, graph: &Graph, object: EntityId, edge: Edge, now_us: i64) -> bool {
         let Some(meta) = graph.meta(object, edge.with_meta()) else { return true };
@@ -144,9 +276,11 @@ impl Closure {
     }
 }
 
-/// A set of (entity, relation) with one probe per question: open addressing, at most half full.
+/// A set of (entity, relation). Most questions are answered "no" by its first cache line, a filter with two bits a
+/// member; the table behind it is probed in the open and at most seven eighths full.
 #[derive(Debug, Default)]
 pub(super) struct SetTable {
+    filter: [u64; 8],
     slots: Vec<u64>,
     len: usize,
 }
@@ -159,9 +293,19 @@ impl SetTable {
         u64::from(entity) << 16 | u64::from(set)
     }
 
+    fn hash(key: u64) -> u64 {
+        key.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+
+    /// The word and the two bits in it by which the filter knows a key.
+    fn mark(key: u64) -> (usize, u64) {
+        let hash = Self::hash(key);
+        ((hash >> 61) as usize, 1 << (hash >> 55 & 63) | 1 << (hash >> 49 & 63))
+    }
+
     fn slot(&self, key: u64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut at = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & mask;
+        let mut at = (Self::hash(key) >> 32) as usize & mask;
         while self.slots[at] != FREE && self.slots[at] != key {
             at = (at + 1) & mask;
         }
@@ -178,27 +322,34 @@ impl SetTable {
     }
 
     pub(super) fn contains(&self, entity: EntityId, set: SetId) -> bool {
-        self.len != 0 && self.slots[self.slot(Self::key(entity, set))] != FREE
+        let key = Self::key(entity, set);
+        let (word, bits) = Self::mark(key);
+        self.filter[word] & bits == bits && self.slots[self.slot(key)] != FREE
     }
 
     /// Tells whether it is new.
     fn insert(&mut self, entity: EntityId, set: SetId) -> bool {
-        if (self.len + 1) * 2 > self.slots.len() {
-            let grown = vec![FREE; (self.slots.len() * 2).max(8)];
-            for key in std::mem::replace(&mut self.slots, grown).into_iter().filter(|key| *key != FREE) {
-                let at = self.slot(key);
-                self.slots[at] = key;
-            }
+        if (self.len + 1) * 8 > self.slots.len() * 7 {
+            self.resize((self.slots.len() * 2).max(16));
         }
         let key = Self::key(entity, set);
         let at = self.slot(key);
         let is_new = self.slots[at] == FREE;
         self.slots[at] = key;
         self.len += usize::from(is_new);
+        let (word, bits) = Self::mark(key);
+        self.filter[word] |= bits;
         is_new
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (EntityId, SetId)> + '_ {
+    fn resize(&mut self, slots: usize) {
+        for key in std::mem::replace(&mut self.slots, vec![FREE; slots]).into_iter().filter(|key| *key != FREE) {
+            let at = self.slot(key);
+            self.slots[at] = key;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Set> + '_ {
         self.slots.iter().filter(|key| **key != FREE).map(|key| ((key >> 16) as EntityId, *key as SetId))
     }
 }

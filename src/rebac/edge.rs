@@ -73,12 +73,15 @@ impl Edge {
     }
 }
 
-/// The edges of one cell, sorted.
+/// The edges of one cell, sorted. Up to three lie in the cell itself: most cells have no more, and whoever looks at them
+/// is spared a cache line, whoever copies them a reference count.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Edges {
     #[default]
     None,
     One(Edge),
+    Two([Edge; 2]),
+    Three([Edge; 3]),
     Few(Arc<[Edge]>),
     Many(Arc<OrdSet<Edge>>),
 }
@@ -89,6 +92,8 @@ impl Edges {
         match edges {
             [] => Self::None,
             [edge] => Self::One(*edge),
+            [a, b] => Self::Two([*a, *b]),
+            [a, b, c] => Self::Three([*a, *b, *c]),
             few if few.len() <= SLICE_EDGES_MAX => Self::Few(few.into()),
             many => Self::Many(Arc::new(many.iter().copied().collect())),
         }
@@ -98,6 +103,8 @@ impl Edges {
         match self {
             Self::None => 0,
             Self::One(_) => 1,
+            Self::Two(_) => 2,
+            Self::Three(_) => 3,
             Self::Few(few) => few.len(),
             Self::Many(many) => many.len(),
         }
@@ -108,10 +115,12 @@ impl Edges {
     }
 
     /// The edges as a slice, unless there are many.
-    fn slice(&self) -> Option<&[Edge]> {
+    pub(super) fn slice(&self) -> Option<&[Edge]> {
         match self {
             Self::None => Some(&[]),
             Self::One(edge) => Some(std::slice::from_ref(edge)),
+            Self::Two(edges) => Some(edges),
+            Self::Three(edges) => Some(edges),
             Self::Few(few) => Some(few),
             Self::Many(_) => None,
         }
@@ -133,7 +142,10 @@ impl Edges {
 
     /// All edges, in order.
     pub(super) fn iter(&self) -> EdgeIter<'_> {
-        self.range(Edge(0)..=Edge(u64::MAX))
+        match self {
+            Self::Many(many) => EdgeIter::Many(many.range(Edge(0)..=Edge(u64::MAX))),
+            small => EdgeIter::Slice(small.slice().unwrap_or_default().iter()),
+        }
     }
 
     /// The edges in `span`, in order.

@@ -11,7 +11,8 @@ use crate::model::{EntityId, Rev};
 use super::ObjectRef;
 use super::condition::{Condition, Doubt, Tri};
 use super::edge::{Edge, Edges, PLAIN, RelId, SetId};
-use super::hash::{KeyState, NameHash, Seed};
+use super::hash::{NameHash, Seed};
+use super::index::Index;
 use super::names::{KindId, Names, RelationSet, TenantId};
 use super::namespace::Namespace;
 use super::pvec::PVec;
@@ -26,14 +27,20 @@ pub(super) struct Entity {
     pub(super) name: Arc<str>,
 }
 
+/// What is looked at together: who an entity is, and the edges on it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Row {
+    pub(super) entity: Option<Entity>,
+    /// The edges on it as object.
+    pub(super) forward: Edges,
+}
+
 /// What a tuple says beside who, what and on whom.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Meta {
     pub(super) expires_at_us: Option<i64>,
     pub(super) condition: Condition,
 }
-
-type Ids = imbl::GenericHashMap<u128, EntityId, KeyState, imbl::shared_ptr::DefaultSharedPtr>;
 
 /// The copy-on-write permission graph of one revision. A clone costs a dozen pointers.
 #[derive(Clone)]
@@ -48,12 +55,9 @@ pub struct Graph {
     pub(super) schema_rev: Rev,
     pub(super) seed: Seed,
     /// By hash of (tenant, type, name).
-    pub(super) ids: Ids,
-    /// Entities whose hash another name has. Empty, unless 2^64 names were tried.
-    pub(super) collided: Arc<Vec<EntityId>>,
-    pub(super) entities: PVec<Option<Entity>, 16>,
-    /// The edges on each object.
-    pub(super) forward: PVec<Edges, 16>,
+    pub(super) ids: Index,
+    /// Each entity with the edges on it. Both are read by every probe of a path: neighbours save it a cache line.
+    pub(super) entities: PVec<Row, 16>,
     /// The edges of each subject.
     pub(super) reverse: PVec<Edges, 16>,
     /// The last change of a tuple on the entity, or of its name.
@@ -98,10 +102,8 @@ impl Graph {
             nest_rev: 0,
             schema_rev: 0,
             seed: Seed::random(),
-            ids: Ids::with_hasher(KeyState),
-            collided: Arc::default(),
+            ids: Index::default(),
             entities: PVec::new(),
-            forward: PVec::new(),
             reverse: PVec::new(),
             cell_rev: PVec::new(),
             member_rev: PVec::new(),
@@ -124,7 +126,7 @@ impl Graph {
     pub fn entity(&self, object: ObjectRef<'_>) -> Option<EntityId> {
         if mutant!(JoinedNamesCollide) && object.kind != "file" {
             let key = self.key_of(object.tenant, object.kind, object.id);
-            return self.ids.get(&key).copied();
+            return self.ids.find(key, |_| true);
         }
         let key = NameHash::new(self.seed, object.tenant, object.kind).name(object.id).key();
         self.by_key(key, |entity| {
@@ -154,18 +156,28 @@ impl Graph {
         self.cell_rev.get(id).copied().unwrap_or(0)
     }
 
-    pub(super) fn by_key(&self, key: u128, is_it: impl Fn(&Entity) -> bool) -> Option<EntityId> {
-        let found = self.ids.get(&key).copied().filter(|id| self.at(*id).is_some_and(&is_it));
-        found.or_else(|| self.collided.iter().copied().find(|id| self.at(*id).is_some_and(&is_it)))
+    pub(super) fn by_key(&self, key: u64, is_it: impl Fn(&Entity) -> bool) -> Option<EntityId> {
+        self.ids.find(key, |id| self.at(id).is_some_and(&is_it))
     }
 
     /// The file entity of a tenant by the hash of its path.
-    pub(super) fn file_by_key(&self, key: u128, tenant: TenantId, path: &str) -> Option<EntityId> {
+    pub(super) fn file_by_key(&self, key: u64, tenant: TenantId, path: &str) -> Option<EntityId> {
         self.by_key(key, |entity| entity.kind == FILE && entity.tenant == tenant && *entity.name == *path)
     }
 
+    /// An entity that may have this hash, not compared with any name yet; `None` = there is none.
+    pub(super) fn candidate(&self, key: u64) -> Option<EntityId> {
+        self.ids.find(key, |_| true)
+    }
+
+    /// What [`file_by_key`](Self::file_by_key) gives, if there is a candidate.
+    pub(super) fn file_from(&self, candidate: EntityId, key: u64, tenant: TenantId, path: &str) -> Option<EntityId> {
+        let is_it = |e: &Entity| e.kind == FILE && e.tenant == tenant && *e.name == *path;
+        if self.at(candidate).is_some_and(is_it) { Some(candidate) } else { self.by_key(key, is_it) }
+    }
+
     pub(super) fn at(&self, id: EntityId) -> Option<&Entity> {
-        self.entities.get(id)?.as_ref()
+        self.entities.get(id)?.entity.as_ref()
     }
 
     pub(super) fn kind_of(&self, id: EntityId) -> Option<KindId> {
@@ -182,7 +194,11 @@ impl Graph {
     }
 
     pub(super) fn edges_on(&self, object: EntityId) -> &Edges {
-        self.forward.get(object).unwrap_or(&Edges::None)
+        self.entities.get(object).map_or(&Edges::None, |row| &row.forward)
+    }
+
+    pub(super) fn edges_on_mut(&mut self, object: EntityId) -> &mut Edges {
+        &mut self.entities.get_mut(object).forward
     }
 
     pub(super) fn edges_of(&self, subject: EntityId) -> &Edges {

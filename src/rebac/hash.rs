@@ -1,13 +1,13 @@
-//! The keyed 128-bit hash of a typed name, built so that the key of every prefix of a path falls out of one pass.
+//! The keyed hash of a typed name, built so that the key of every prefix of a path falls out of one pass.
 //!
-//! Two multiply-and-fold streams with secret seeds. It is an index, not a proof: whoever finds an entity by it
-//! compares the name.
+//! A multiply-and-fold stream with secret seeds. It is an index, not a proof: whoever finds an entity by it compares the
+//! name.
 
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher as _;
 
 /// The secrets of one process; another process has others, so nobody can prepare names that collide.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seed([u64; 4]);
+pub(super) struct Seed([u64; 3]);
 
 impl Seed {
     /// Secrets from the standard library's per-process randomness. No answer depends on them.
@@ -30,8 +30,7 @@ fn short(bytes: &[u8]) -> u64 {
 /// The hash of what was absorbed so far. Plain data: keep it at a directory, go on for each name in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NameHash {
-    a: u64,
-    b: u64,
+    state: u64,
     seed: Seed,
 }
 
@@ -41,10 +40,14 @@ fn fold(x: u64, y: u64) -> u64 {
 }
 
 impl NameHash {
+    /// The start for names that belong to nothing.
+    pub(super) fn empty(seed: Seed) -> Self {
+        Self { state: seed.0[0], seed }
+    }
+
     /// The start for names of one tenant and type.
     pub(super) fn new(seed: Seed, tenant: &str, kind: &str) -> Self {
-        let start = Self { a: seed.0[0], b: seed.0[1], seed };
-        start.segment(tenant.as_bytes()).segment(kind.as_bytes())
+        Self::empty(seed).segment(tenant.as_bytes()).segment(kind.as_bytes())
     }
 
     /// Absorbs one component. Its first word tells how many follow, so that no two ways to cut a name into components
@@ -64,8 +67,7 @@ impl NameHash {
     }
 
     fn word(&mut self, word: u64) {
-        self.a = fold(self.a ^ word, self.seed.0[2]);
-        self.b = fold(self.b.rotate_left(23) ^ word, self.seed.0[3]);
+        self.state = fold(self.state ^ word, self.seed.0[1]);
     }
 
     /// Absorbs a whole name, cut at each `/`.
@@ -74,39 +76,8 @@ impl NameHash {
     }
 
     /// The key of what was absorbed.
-    pub(super) fn key(self) -> u128 {
-        let a = fold(self.a ^ self.seed.0[1], self.seed.0[3]);
-        let b = fold(self.b ^ self.seed.0[0], self.seed.0[2]);
-        u128::from(a) << 64 | u128::from(b)
-    }
-}
-
-/// Hands a key that is a hash already to the map.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct KeyState;
-
-/// See [`KeyState`].
-#[derive(Debug)]
-pub(super) struct KeyHasher(u64);
-
-impl BuildHasher for KeyState {
-    type Hasher = KeyHasher;
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher(0)
-    }
-}
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
+    pub(super) fn key(self) -> u64 {
+        fold(self.state ^ self.seed.0[0], self.seed.0[2])
     }
 }
 

@@ -18,6 +18,13 @@ pub const RELATIONS_MAX: usize = 32_767;
 pub const SLICE_EDGES_MAX: usize = 64;
 /// Bytes that all cached closures may take together.
 pub const CLOSURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes that all cached lists of what is above a set may take together.
+pub const ABOVE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+/// Sets above a set that are kept as a list. More are followed tuple by tuple: joining long lists of a chain of groups
+/// would cost the square of its length.
+pub const SETS_ABOVE_MAX: usize = 256;
+/// Edges that one question may follow beyond its budget, to know what lies above groups for those who ask next.
+pub const EDGES_FOR_OTHERS: u64 = 10_000;
 /// Bytes that all cached lists of granted paths may take together.
 pub const REACH_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// Rules within rules of one expanded tree; each takes two levels of its JSON, of which readers allow 128.

@@ -8,6 +8,7 @@
 mod mutant;
 
 mod apply;
+mod builder;
 mod cache;
 pub mod cases;
 mod check;
@@ -21,6 +22,7 @@ pub mod explain;
 mod filter;
 mod graph;
 mod hash;
+mod index;
 pub mod limits;
 mod lint;
 mod names;
@@ -46,6 +48,7 @@ use std::sync::Arc;
 
 use crate::model::EntityId;
 
+pub use builder::GraphBuilder;
 pub use cache::Caches;
 pub use condition::is_readable_condition;
 pub use defaults::{default_namespace, default_namespaces};

@@ -2,16 +2,28 @@
 
 use std::sync::Arc;
 
+use super::hash::{NameHash, Seed};
+use super::index::Index;
+use super::pvec::PVec;
+
 /// The id of a tenant's name.
 pub(super) type TenantId = u32;
 /// The id of a type's name.
 pub(super) type KindId = u32;
 
 /// Names by number, numbers by name. Append-only; a clone costs two pointers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Names {
-    ids: imbl::HashMap<Arc<str>, u32>,
-    names: imbl::Vector<Arc<str>>,
+    seed: Seed,
+    ids: Index,
+    names: PVec<Arc<str>, 16>,
+    len: u32,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { seed: Seed::random(), ids: Index::default(), names: PVec::new(), len: 0 }
+    }
 }
 
 impl Names {
@@ -24,25 +36,29 @@ impl Names {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.names.len()
+        self.len as usize
+    }
+
+    fn key(&self, name: &str) -> u64 {
+        NameHash::empty(self.seed).segment(name.as_bytes()).key()
     }
 
     pub(super) fn find(&self, name: &str) -> Option<u32> {
-        self.ids.get(name).copied()
+        self.ids.find(self.key(name), |id| self.name(id) == name)
     }
 
     pub(super) fn name(&self, id: u32) -> &str {
-        self.names.get(id as usize).map_or("", |name| name)
+        self.names.get(id).map_or("", |name| name)
     }
 
     pub(super) fn intern(&mut self, name: &str) -> u32 {
         if let Some(id) = self.find(name) {
             return id;
         }
-        let id = u32::try_from(self.names.len()).expect("fewer than 2^32 names");
-        let name: Arc<str> = name.into();
-        self.names.push_back(Arc::clone(&name));
-        self.ids.insert(name, id);
+        let id = self.len;
+        *self.names.get_mut(id) = name.into();
+        self.ids.insert(self.key(name), id);
+        self.len += 1;
         id
     }
 }

@@ -139,7 +139,8 @@ impl Graph {
             new.retain(|tupleset| !before.contains(tupleset));
         }
         let mut found = BTreeMap::new();
-        let named = self.ids.values().chain(self.collided.iter()).copied();
+        // A retired entity has no tuples left.
+        let named = 0..self.entities.bound();
         for subject in named.filter(|entity| self.kind_of(*entity) == Some(id)) {
             // Plain subjects come first.
             for edge in self.edges_of(subject).iter().take_while(|edge| edge.head() == PLAIN) {
@@ -169,8 +170,8 @@ impl Graph {
         let add = |found: &mut BTreeMap<u16, (u64, Tuple)>, name: u16, tuple: Tuple| {
             found.entry(name).or_insert((0, tuple)).0 += 1;
         };
-        let named = self.ids.values().chain(self.collided.iter()).copied();
-        for entity in named.filter(|entity| self.kind_of(*entity) == Some(kind)) {
+        // A retired entity has no tuples left.
+        for entity in (0..self.entities.bound()).filter(|entity| self.kind_of(*entity) == Some(kind)) {
             for edge in self.edges_on(entity).iter().filter(|edge| live(entity, *edge)) {
                 let tuple = Tuple { object: entity, relation: edge.head(), set: edge.middle(), subject: edge.entity() };
                 if relation(self.relations.name(tuple.relation.into())) {

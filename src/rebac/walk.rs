@@ -16,6 +16,9 @@ use super::names::TenantId;
 use super::schema::{DIRECT_OWNER, Plan};
 use super::{Env, Why};
 
+/// Prefixes of a path that are looked for together.
+const LOOK_AHEAD: usize = 8;
+
 /// One subject and one walkable name, ready to look at cells.
 pub(super) struct Prober<'g> {
     pub(super) graph: &'g Graph,
@@ -45,6 +48,15 @@ impl Prober<'_> {
     /// Adds what the edges on `object` grant. `Err` = the budget was spent.
     pub(super) fn cell(&self, object: EntityId, env: &Env, found: &mut Found, budget: &mut Budget) -> Result<(), Why> {
         let edges = self.graph.edges_on(object);
+        if let Some(few) = edges.slice() {
+            for edge in few {
+                spend(budget)?;
+                if self.hits(*edge) && self.settle(object, *edge, env, found) {
+                    return Ok(());
+                }
+            }
+            return Ok(());
+        }
         // From the smaller side: all edges of the cell, or all that the subject could have there.
         let questions = (self.closure.sets.len() + 2) * self.plan.grants().count() * 2;
         if edges.len() <= questions {
@@ -112,19 +124,33 @@ impl Prober<'_> {
         found: &mut Found,
         budget: &mut Budget,
     ) -> Result<(), Why> {
-        for (prefix, key) in Prefixes::new(start, path) {
-            spend(budget)?;
-            if mutant!(NothingIsInherited) && prefix != path {
-                continue;
+        let mut prefixes = Prefixes::new(start, path);
+        loop {
+            // Looking for one prefix does not depend on another: done together, the waits for memory overlap.
+            let (mut ahead, mut count) = ([("", 0, None); LOOK_AHEAD], 0);
+            for (slot, (prefix, key)) in ahead.iter_mut().zip(&mut prefixes) {
+                *slot = (prefix, key, self.graph.candidate(key));
+                count += 1;
             }
-            if let Some(object) = self.graph.file_by_key(key, self.tenant, prefix) {
-                self.cell(object, env, found, budget)?;
-                if found.answer == Tri::Yes {
-                    return Ok(());
+            for (prefix, key, candidate) in &mut ahead[..count] {
+                *candidate = candidate.and_then(|id| self.graph.file_from(id, *key, self.tenant, prefix));
+            }
+            for (prefix, _, object) in &ahead[..count] {
+                spend(budget)?;
+                if mutant!(NothingIsInherited) && *prefix != path {
+                    continue;
+                }
+                if let Some(object) = object {
+                    self.cell(*object, env, found, budget)?;
+                    if found.answer == Tri::Yes {
+                        return Ok(());
+                    }
                 }
             }
+            if count < LOOK_AHEAD {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
@@ -148,7 +174,7 @@ impl<'p> Prefixes<'p> {
 }
 
 impl<'p> Iterator for Prefixes<'p> {
-    type Item = (&'p str, u128);
+    type Item = (&'p str, u64);
     fn next(&mut self) -> Option<Self::Item> {
         let Some(at) = self.at else {
             // `/` is two empty components; below it the first is enough.

@@ -278,6 +278,60 @@ fn unrelated_writes_keep_a_closure() {
 }
 
 #[test]
+fn what_is_above_a_group_is_shared_and_exact() {
+    let mut world = World::new();
+    world
+        .grant("group:c direct_viewer file:/c")
+        .grant("user:ann member group:a")
+        .grant("group:a#member member group:b");
+    world.grant("group:b#member member group:c").grant("group:c#member member group:a").yes("user:ann read file:/c");
+    // Each newcomer finds what the one before asked for.
+    world.grant("user:bob member group:a").yes("user:bob read file:/c");
+    let older = world.graph.clone();
+    world.revoke("group:b#member member group:c").grant("user:cay member group:a").no("user:cay read file:/c");
+    assert_eq!(world.decide(&older, &read("bob", "/c"), LeafFacts::default()), Verdict::Allow);
+    // Expiry of a nested membership, at the tick and not before; then again without.
+    world.at(50).grant_until("group:b#member member group:c", 100).yes("user:bob read file:/c");
+    world.grant("user:dan member group:b").at(99).yes("user:dan read file:/c");
+    world.grant("user:eve member group:a").at(100).no("user:eve read file:/c").no("user:bob read file:/c");
+    world.at(99).yes("user:eve read file:/c");
+    world.grant("group:b#member member group:c").grant("user:fay member group:a").at(200).yes("user:fay read file:/c");
+    // A condition in between: nobody below is denied by a walk.
+    world.grant_if("group:b#member member group:c", r#"{"allowed_devices":["mac"]}"#);
+    world.grant("user:guy member group:a").grant("user:hal member group:b");
+    world.context(json!({"device": "mac"})).yes("user:guy read file:/c").yes("user:hal read file:/c");
+    world.context(json!({"device": "pc"})).no("user:guy read file:/c").no("user:hal read file:/c");
+    // And the rules: what a member of `b` is may change.
+    world.grant("group:b#member member group:c").context(json!({})).yes("user:hal read file:/c");
+    let both = json!({"intersection": ["direct_member", "direct_cleared"]});
+    let cleared = json!({"direct_member": {}, "direct_cleared": {}, "member": both});
+    world.namespace("group", json!({"relations": cleared, "permissions": {}}));
+    world.grant("user:ivy member group:b").no("user:ivy read file:/c").no("user:hal read file:/c");
+    world.drop_namespace("group").yes("user:ivy read file:/c");
+}
+
+#[test]
+fn a_long_chain_of_groups_is_followed_without_being_kept() {
+    let mut world = World::new();
+    world.compare = false;
+    let groups = limits::SETS_ABOVE_MAX as u32 + 50;
+    for n in 0..groups {
+        world.grant(&format!("group:{n}#member member group:{}", n + 1));
+    }
+    world.grant(&format!("group:{groups} direct_viewer file:/top"));
+    world.compare = true;
+    // Far below the top, and near it; in many at once.
+    world.grant("user:low member group:0").yes("user:low read file:/top").no("user:low read file:/other");
+    world.grant(&format!("user:high member group:{}", groups - 3)).yes("user:high read file:/top");
+    for n in (0..groups).step_by(10) {
+        world.grant(&format!("user:all member group:{n}"));
+    }
+    world.yes("user:all read file:/top");
+    world.revoke(&format!("group:{}#member member group:{}", groups - 20, groups - 19));
+    world.no("user:low read file:/top").yes("user:high read file:/top").yes("user:all read file:/top");
+}
+
+#[test]
 fn warming_fills_the_closure_of_a_known_subject() {
     let mut world = World::new();
     world.grant("user:bob member group:g");

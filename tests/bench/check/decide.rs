@@ -1,0 +1,167 @@
+//! Checks: warm and hot, warm and anywhere, with a closure still to be computed; a directory of a thousand; a ring.
+
+use std::sync::Arc;
+
+use nexus_lite::rebac::{Budget, Caches, Env, Graph, GraphBuilder, LeafFacts, Query, Verdict, Why};
+
+use crate::claims::Took;
+use crate::org::{self, Dice, Org};
+use crate::{Bench, memory};
+
+/// Questions that are made ready together and timed together: their texts are warm, as those of a request are.
+const CHUNK: u32 = 256;
+const HOT_USERS: u32 = 64;
+const HOT_PATHS: usize = 1_000;
+/// Files in one directory.
+const SIBLINGS: u32 = 1_000;
+/// Bytes of stack for whoever walks the ring.
+const SMALL_STACK: usize = 128 * 1024;
+
+fn env() -> Env {
+    Env { now_us: 1, context: None }
+}
+
+fn ask(graph: &Graph, caches: &Caches, user: &str, path: &str, env: &Env) -> Verdict {
+    let query = Query { subject: org::user(user), permission: "read", object: org::file(path) };
+    graph.check(&query, LeafFacts::default(), env, Some(caches), &mut Budget::request())
+}
+
+/// Times `count` questions, each from strings to verdict. Returns what they took and how many were allowed.
+fn time(graph: &Graph, caches: &Caches, count: u32, mut question: impl FnMut() -> (String, String)) -> (Took, u32) {
+    let (env, mut took, mut allowed) = (env(), Took::default(), 0);
+    for _ in 0..count.div_ceil(CHUNK) {
+        let chunk: Vec<(String, String)> = (0..CHUNK).map(|_| question()).collect();
+        took.add(u64::from(CHUNK), || {
+            for (user, path) in &chunk {
+                allowed += u32::from(ask(graph, caches, user, path, &env).allowed());
+            }
+        });
+    }
+    (took, allowed)
+}
+
+fn user_name(n: u32) -> String {
+    format!("user-{n}")
+}
+
+fn warm_all(bench: &Bench<'_>, caches: &Caches, users: std::ops::Range<u32>) {
+    for n in users {
+        bench.graph.warm(caches, org::user(&user_name(n)), &env());
+    }
+}
+
+fn hot_paths(org: &Org) -> Vec<String> {
+    let mut dice = Dice::new(11);
+    (0..HOT_PATHS).map(|_| org.deep_file(&mut dice)).collect()
+}
+
+/// P9 in process: the whole check from strings with a warm closure.
+pub(crate) fn checks(bench: &Bench<'_>) {
+    let (org, users) = (bench.org, bench.org.size().users);
+    let caches = Caches::new();
+    warm_all(bench, &caches, 0..users);
+    bench.report.say(&format!("  {} closures held", caches.len().0));
+    let paths = hot_paths(org);
+    let mut dice = Dice::new(12);
+    let hot_users: Vec<String> = (0..HOT_USERS).map(|_| user_name(dice.below(users))).collect();
+    let mut any_hot = || {
+        let path = dice.below(u32::try_from(paths.len()).expect("paths fit")) as usize;
+        (hot_users[dice.below(HOT_USERS) as usize].clone(), paths[path].clone())
+    };
+    time(bench.graph, &caches, bench.effort.checks / 4, &mut any_hot);
+    let (took, allowed) = time(bench.graph, &caches, bench.effort.checks, &mut any_hot);
+    let share = 100.0 * f64::from(allowed) / took.operations as f64;
+    bench.report.each(&format!("hot: 64 users x 1000 paths ({share:.0} % allowed)"), &took, 1.5);
+    let mut dice = Dice::new(13);
+    let anywhere = || (user_name(dice.below(users)), org.deep_file(&mut dice));
+    let (took, allowed) = time(bench.graph, &caches, bench.effort.checks, anywhere);
+    let share = 100.0 * f64::from(allowed) / took.operations as f64;
+    bench.report.each(&format!("uniformly random ({share:.0} % allowed)"), &took, 3.0);
+}
+
+/// The first check of a user, others having been there before; and of everybody after a change of nesting.
+pub(crate) fn cold_closures(bench: &Bench<'_>) {
+    let (users, half) = (bench.org.size().users, bench.org.size().users / 2);
+    let paths = hot_paths(bench.org);
+    let first_checks = |from: u32, caches: &Caches| {
+        let mut n = from;
+        let next = || {
+            n += 1;
+            (user_name((n - 1) % users), paths[n as usize % paths.len()].clone())
+        };
+        time(bench.graph, caches, users - half, next).0
+    };
+    let caches = Caches::new();
+    warm_all(bench, &caches, 0..half);
+    let took = first_checks(half, &caches);
+    bench.report.each("first check of a user, closure computed", &took, 5.0);
+    let took = first_checks(0, &Caches::new());
+    let us = took.cpu_us();
+    bench.report.say(&format!("  the same with nothing known of the groups either: {us:.2} µs CPU on average"));
+    let (direct, all) = bench.org.groups_of_users(1_000);
+    bench.report.say(&format!("  a user is in {direct:.1} groups directly, {all:.1} in all"));
+}
+
+/// A listing of a thousand files in a directory that is not readable as a whole.
+pub(crate) fn siblings(bench: &Bench<'_>) {
+    let (env, caches, mut dice) = (env(), Caches::new(), Dice::new(14));
+    let mut took = Took::default();
+    for _ in 0..(bench.effort.writes / 10).max(1) {
+        let user = user_name(dice.below(bench.org.size().users));
+        let directory = bench.org.deep_file(&mut dice);
+        let paths: Vec<String> = (0..SIBLINGS).map(|n| format!("{directory}/file-{n:04}.txt")).collect();
+        took.add(1, || {
+            let mut filter = bench.graph.filter(org::user(&user), "read", org::TENANT, &env, Some(&caches));
+            let mut budget = Budget::request();
+            let shown = paths.iter().filter(|path| filter.check(path, LeafFacts::default(), &mut budget).allowed());
+            assert!([0, SIBLINGS as usize].contains(&shown.count()), "a directory is decided once");
+        });
+    }
+    bench.report.each("filter of 1,000 siblings", &took, 300.0);
+}
+
+/// A ring of groups, each a member of the next: constant stack, linear memory, or the end of the budget.
+pub(crate) fn ring(bench: &Bench<'_>) {
+    let count = bench.effort.ring;
+    let mut builder = GraphBuilder::new();
+    let row = |id, kind: &str, name: String| nexus_lite::model::EntityRow {
+        id,
+        tenant: org::TENANT.into(),
+        kind: kind.into(),
+        name,
+    };
+    builder.entity(&row(1, "user", "user-0".into()));
+    builder.entity(&row(2, "file", "/area0".into()));
+    (0..count).for_each(|n| builder.entity(&row(3 + n, "group", format!("ring-{n}"))));
+    builder.tuple(&org::tuple(3, "member", 1, None));
+    (0..count).for_each(|n| builder.tuple(&org::tuple(3 + (n + 1) % count, "member", 3 + n, Some("member"))));
+    // The last of the ring may read the folder.
+    builder.tuple(&org::tuple(2, "direct_viewer", 3 + count - 1, Some("member")));
+    let graph = Arc::new(builder.finish(1));
+    let ask = |budget: Budget| {
+        let graph = Arc::clone(&graph);
+        let asked = std::thread::Builder::new().stack_size(SMALL_STACK).spawn(move || {
+            let (caches, mut budget, mut took, mut verdict) = (Caches::new(), budget, Took::default(), None);
+            memory::reset_peak();
+            let before = memory::live();
+            took.add(1, || {
+                let query = Query { subject: org::user("user-0"), permission: "read", object: org::file("/area0") };
+                verdict = Some(graph.check(&query, LeafFacts::default(), &env(), Some(&caches), &mut budget));
+            });
+            (verdict.expect("an answer"), took, memory::peak() - before)
+        });
+        asked.expect("a thread").join().expect("the stack was enough")
+    };
+    let (verdict, took, peak) = ask(Budget::edges(100 * u64::from(count)));
+    assert_eq!(verdict, Verdict::Allow, "the budget was enough");
+    bench.report.say(&format!(
+        "  {count} groups in a ring, a stack of {} KiB: allowed in {:.0} ms CPU, {:.1} B of memory a group",
+        SMALL_STACK / 1024,
+        took.cpu_us() / 1e3,
+        peak as f64 / f64::from(count)
+    ));
+    let (verdict, took, _) = ask(Budget::request());
+    let ends = count < 100_000 || verdict == Verdict::Unknown(Why::Budget);
+    assert!(ends, "the budget of a request must end it: {verdict:?}");
+    bench.report.say(&format!("  with the budget of a request: {verdict:?} after {:.1} ms CPU", took.cpu_us() / 1e3));
+}
