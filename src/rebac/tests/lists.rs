@@ -381,6 +381,31 @@ fn objects_through_everything_that_leads_to_them() {
     assert_eq!(objects(&world, "user:nobody", "viewer", "doc"), ["public"]);
 }
 
+/// The other way round: who is found over tuplesets in both directions.
+#[test]
+fn subjects_through_everything_that_leads_to_the_object() {
+    let mut world = World::new();
+    let above = json!({"tupleToUserset": {"tupleset": "parent", "computedUserset": "viewer"}});
+    let by_team = json!({"tupleToUserset": {"tupleset": "direct_team", "computedUserset": "member"}});
+    let viewer = json!({"union": ["own", above, by_team]});
+    world.namespace("doc", json!({"relations": {"own": {}, "viewer": viewer}, "permissions": {}}));
+    world.grant("user:a own doc:top").grant("doc:child parent doc:top").grant("group:in direct_team doc:child");
+    world.grant("user:b member group:in").grant("user:c own doc:grandchild").grant("doc:grandchild parent doc:child");
+    assert_eq!(names(&subjects(&world, "viewer", "doc:child", Some("user")).allowed), ["home|user:a", "home|user:b"]);
+}
+
+/// Rules that read each other are shown once.
+#[test]
+fn a_tree_of_rules_in_a_ring_ends() {
+    let mut world = World::new();
+    let (a, b) = (json!({"union": ["own", "b"]}), json!({"union": ["a", "other"]}));
+    world.namespace("doc", json!({"relations": {"own": {}, "other": {}, "a": a, "b": b}, "permissions": {}}));
+    world.grant("user:u own doc:d");
+    let tree = world.graph.expand("a", who("doc:d").object(), LeafFacts::default(), &world.env, &mut enough());
+    let text = format!("{tree:?}");
+    assert_eq!((text.matches("Repeated").count(), text.matches("Truncated").count()), (1, 0), "{tree:#?}");
+}
+
 /// A directory in between that no tuple names does not hide what lies below it.
 #[test]
 fn objects_behind_files_far_below_a_grant() {
