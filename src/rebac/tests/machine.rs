@@ -4,13 +4,13 @@
 //! A step is one message of the writer or what happens between two. Messages are published together, a failing one
 //! leaves nothing, the last one can be undone by its inverted changes, and a restart builds the graph again from rows.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
 use super::super::*;
-use super::cases::{Asked, compare, leaf};
-use super::oracle::{Facts, Identity, Terms, Who};
+use super::cases::{Asked, as_answer, compare, leaf};
+use super::oracle::{Facts, Identity, Oracle, Terms, Who};
 use super::random::{Flavour, NOW, Names, Rng};
 use super::runner::{Figures, run};
 use super::world::World;
@@ -212,7 +212,8 @@ impl Machine {
         let asked = self.asked(facts, rng);
         let same = compare(reader, &held.graph, facts, &asked, figures)
             .and_then(|()| closure_is_what_a_search_finds(reader, &held.graph, &asked))
-            .and_then(|()| visible_is_what_is_computed(reader, &held.graph, &asked));
+            .and_then(|()| visible_is_what_is_computed(reader, &held.graph, &asked))
+            .and_then(|()| lists_are_what_is_decided(reader, &held.graph, facts, &asked));
         self.world.env.now_us = now;
         same.map_err(|e| format!("{nth} back: {e}"))
     }
@@ -293,6 +294,41 @@ fn visible_is_what_is_computed(world: &World, graph: &Graph, asked: &Asked) -> R
         let budget = &mut Budget::edges(1_000_000);
         if graph.check(&query, leaf(graph, asked, &object), &world.env, None, budget) != Verdict::Allow {
             return Err(format!("{query:?} is denied and a granted path"));
+        }
+    }
+    Ok(())
+}
+
+/// P4 and P5: the list of objects is what the oracle says of each that a live tuple names, and the list of subjects
+/// says of the asker what the check says.
+fn lists_are_what_is_decided(world: &World, graph: &Graph, facts: &Facts, asked: &Asked) -> Result<(), String> {
+    let (object, name) = &asked.questions[0];
+    let (subject, leaf) = (asked.subject.object(), leaf(graph, asked, object));
+    let budget = &mut Budget::edges(10_000_000);
+    let query = Query { subject, permission: name, object: object.object() };
+    let check = as_answer(&graph.check(&query, leaf, &world.env, None, budget));
+    let whose = SubjectsQuery { permission: name, object: object.object(), leaf, kind: None };
+    let list = graph.list_subjects(&whose, &world.env, budget);
+    if !list.complete || as_answer(&list.verdict(subject)) != check {
+        return Err(format!("{query:?} is {check:?}, the list of subjects {list:?}"));
+    }
+    if object.kind == "file" {
+        return Ok(());
+    }
+    let live = |((subject, relation, _), terms): &(&Identity, &Terms)| {
+        terms.expires.is_none_or(|at| facts.now < at) && (relation != "parent" || subject.kind != "file")
+    };
+    let ends = facts.tuples.iter().filter(live).flat_map(|((s, _, o), _)| [s.plain(), o.plain()]);
+    let domain: BTreeSet<Who> = ends.filter(|who| who.kind == object.kind && who.tenant == object.tenant).collect();
+    let questions: Vec<_> = domain.into_iter().map(|object| (object, name.clone())).collect();
+    let answers = Oracle::new(facts, &asked.subject, None).answers(&questions);
+    let allowed = questions.iter().zip(answers).filter(|(_, answer)| *answer == Some(true));
+    let wanted: Vec<_> = allowed.map(|((object, _), _)| object.id.as_str()).collect();
+    let what = ObjectsQuery { subject, permission: name, kind: &object.kind, tenant: &object.tenant };
+    for caches in [None, Some(&*world.caches)] {
+        let page = graph.list_objects(&what, None, 1_000, &world.env, caches, budget);
+        if !page.complete || !page.allowed.iter().map(|id| &**id).eq(wanted.iter().copied()) {
+            return Err(format!("{what:?} lists {page:?}, the oracle {wanted:?}"));
         }
     }
     Ok(())
