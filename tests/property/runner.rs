@@ -51,18 +51,18 @@ pub(crate) fn run(name: &str, cases: u64, mut case: impl FnMut(u64, &mut Figures
         }
     };
     if let Some(seed) = setting("NEXUS_LITE_PROPERTY_SEED") {
-        println!("{name}: seed {seed} alone");
+        eprintln!("{name}: seed {seed} alone");
         one(seed, &mut figures);
         return figures;
     }
     let first = minutes.map_or_else(|| seed_of(name), |_| std::hash::RandomState::new().hash_one(name));
-    println!("{name}: first seed {first}");
+    eprintln!("{name}: first seed {first}");
     let mut seeds = Rng::new(first);
     let (start, time) = (monotonic(), minutes.map(|minutes| Duration::from_secs(minutes * 60)));
     while time.map_or(figures.cases < cases, |time| start.elapsed() < time) {
         one(seeds.next(), &mut figures);
     }
-    println!("{name}: {figures:?}");
+    eprintln!("{name}: {figures:?}");
     let none = [figures.cases, figures.comparisons, figures.allows, figures.denies].contains(&0);
     assert!(!none, "{name} compared nothing of some sort: {figures:?}");
     figures
