@@ -54,6 +54,18 @@ async fn answers_by_position_are_those_of_checks() {
     assert_eq!(ok(&world, Who::Alice, "rebac_filter", everybody).await, json!([false]));
 }
 
+/// Each file has its own owner column, whatever was looked up before it.
+#[tokio::test]
+async fn owners_are_those_of_each_file() {
+    let world = project().await;
+    write(&world, Who::Admin, "/proj/b/deep.txt", "x").await;
+    write(&world, Who::Alice, "/proj/c.txt", "x").await;
+    let paths = ["/proj/c.txt", "/proj/b/deep.txt", "/proj/a.txt", "/proj/b", "/proj/b/deep.txt/x", "/"];
+    let objects: Vec<Value> = paths.into_iter().map(file).collect();
+    let answers = ok(&world, Who::Admin, "rebac_filter", of("admin", &objects)).await;
+    assert_eq!(answers, json!([false, true, true, false, false, false]));
+}
+
 #[tokio::test]
 async fn ten_thousand_and_no_more() {
     let world = project().await;

@@ -60,6 +60,8 @@ async fn forest() -> World {
     grant(&world, ("user", "bob"), "direct_viewer", "/not/there/yet").await;
     grant(&world, ("group", "eng"), "direct_viewer", "/group/in").await;
     grant(&world, ("*", "*"), "direct_viewer", "/open").await;
+    // Whoever reads everything of this tenant reads nothing of another.
+    grant(&world, ("user", "reader"), "direct_viewer", "/").await;
     grant_across(&world, Some(HOME), ("user", "bob"), "shared-viewer", &format!("/tenant:{ELSEWHERE}/theirs.txt"))
         .await;
     create(&world, Who::Admin, ("user", "bob"), "member", ("group", "eng")).await;
@@ -104,7 +106,7 @@ async fn files_are_listed_in_tree_order_and_are_those_that_a_check_allows() {
         assert_eq!(paged, wanted, "pages of {limit}");
     }
     // Every node there is, asked one by one.
-    for who in ["bob", "alice", "nobody", "admin"] {
+    for who in ["bob", "alice", "nobody", "admin", "reader"] {
         let listed = ids(&ok(&world, Who::Admin, "rebac_list_objects", of(who, "file")).await);
         let all = ok(&world, Who::Admin, "list", json!({"path": "/", "recursive": true})).await;
         for path in all["files"].as_array().expect("files").iter().filter_map(Value::as_str) {
