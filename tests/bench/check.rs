@@ -51,8 +51,11 @@ pub(crate) struct Bench<'a> {
     pub(crate) effort: &'a Effort,
 }
 
+/// A name to ask for it by, and what it does.
+type Section = (&'static str, fn(&Bench<'_>));
+
 /// The sections, in order. A new one is a function and a line here.
-const SECTIONS: &[(&str, fn(&Bench<'_>))] = &[
+const SECTIONS: &[Section] = &[
     ("check", decide::checks),
     ("cold closure", decide::cold_closures),
     ("sql: P12", sql::against_sql),
