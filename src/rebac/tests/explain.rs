@@ -84,18 +84,7 @@ impl Case {
 
     /// The oracle's answer after a part of a change.
     fn after(&self, repair: &Repair, part: u32) -> Option<bool> {
-        let (mut facts, mut owner) = (self.facts.clone(), self.owner.clone());
-        for (_, element) in (0..).zip(&repair.elements).filter(|(i, _)| part >> i & 1 == 1) {
-            match element.action {
-                Action::RemoveOwner => owner = None,
-                Action::Remove => {
-                    assert!(facts.tuples.remove(&identity(&element.tuple)).is_some(), "{element:?} was not there");
-                }
-                _ => {
-                    facts.tuples.insert(identity(&element.tuple), Terms::default());
-                }
-            }
-        }
+        let (facts, owner) = after(&self.facts, self.owner.clone(), repair, part);
         self.oracle(&facts, owner)
     }
 
@@ -112,6 +101,28 @@ impl std::fmt::Debug for Case {
         writeln!(f, "{:?} owner {owner:?} context {:?}\n{stored:#?}", self.query(), facts.context)?;
         facts.tuples.iter().try_for_each(|tuple| writeln!(f, "  {tuple:?}"))
     }
+}
+
+/// What is there after a part of a change: the elements whose bit is set.
+pub(super) fn after(
+    facts: &Facts,
+    mut owner: Option<(Who, Who)>,
+    repair: &Repair,
+    part: u32,
+) -> (Facts, Option<(Who, Who)>) {
+    let mut facts = facts.clone();
+    for (_, element) in (0..).zip(&repair.elements).filter(|(i, _)| part >> i & 1 == 1) {
+        match element.action {
+            Action::RemoveOwner => owner = None,
+            Action::Remove => {
+                assert!(facts.tuples.remove(&identity(&element.tuple)).is_some(), "{element:?} was not there");
+            }
+            _ => {
+                facts.tuples.insert(identity(&element.tuple), Terms::default());
+            }
+        }
+    }
+    (facts, owner)
 }
 
 /// Files that are for whom nobody banned.

@@ -10,15 +10,19 @@ use serde_json::{Map, Value, json};
 
 use super::super::*;
 use super::cases::{Asked, as_answer, compare, leaf};
+use super::explain::after;
 use super::oracle::{Facts, Identity, Oracle, Terms, Who};
 use super::random::{Flavour, NOW, Names, Rng};
 use super::runner::{Figures, run};
+use super::verifier::Verifier;
 use super::world::World;
 use crate::model::Change;
 use crate::store::Projection;
 
 /// Published states that readers still hold.
 const HELD: usize = 4;
+/// Changes that an explanation of a denial may try.
+const CHANGES_TRIED: usize = 8;
 /// Subjects who ask, so that what is cached meets what changed.
 const ASKERS: usize = 3;
 
@@ -213,7 +217,8 @@ impl Machine {
         let same = compare(reader, &held.graph, facts, &asked, figures)
             .and_then(|()| closure_is_what_a_search_finds(reader, &held.graph, &asked))
             .and_then(|()| visible_is_what_is_computed(reader, &held.graph, &asked))
-            .and_then(|()| lists_are_what_is_decided(reader, &held.graph, facts, &asked));
+            .and_then(|()| lists_are_what_is_decided(reader, &held.graph, facts, &asked))
+            .and_then(|()| reasons_hold(reader, &held.graph, facts, &asked));
         self.world.env.now_us = now;
         same.map_err(|e| format!("{nth} back: {e}"))
     }
@@ -332,6 +337,33 @@ fn lists_are_what_is_decided(world: &World, graph: &Graph, facts: &Facts, asked:
         }
     }
     Ok(())
+}
+
+/// P6: the proof of an allow is replayed from the tuples; the best change of a denial flips the oracle's answer.
+fn reasons_hold(world: &World, graph: &Graph, facts: &Facts, asked: &Asked) -> Result<(), String> {
+    let (object, name) = &asked.questions[0];
+    let query = Query { subject: asked.subject.object(), permission: name, object: object.object() };
+    let leaf = leaf(graph, asked, object);
+    let owner = asked.owner.clone().filter(|(leaf, _)| leaf == object);
+    let tried = std::cell::Cell::new(0);
+    let stop = || tried.replace(tried.get() + 1) >= CHANGES_TRIED;
+    let budget = &mut Budget::edges(10_000_000);
+    let told = graph.explain(&query, leaf, &world.env, Some(&*world.caches), budget, &stop);
+    let check = graph.check(&query, leaf, &world.env, None, budget);
+    if told.verdict != check {
+        return Err(format!("{query:?} is {check:?}, the explanation says {:?}", told.verdict));
+    }
+    if check == Verdict::Allow {
+        let proof = told.proof.as_ref().ok_or_else(|| format!("{query:?} is allowed without a proof"))?;
+        let verifier = Verifier { facts, subject: asked.subject.clone(), owner };
+        return verifier.accepts(proof, name, object).map_err(|e| format!("the proof of {query:?}: {e}\n{proof:#?}"));
+    }
+    let Some(repair) = told.repairs.first() else { return Ok(()) };
+    let (facts, owner) = after(facts, owner, repair, u32::MAX);
+    match Oracle::new(&facts, &asked.subject, owner).answers(std::slice::from_ref(&asked.questions[0]))[0] {
+        Some(true) => Ok(()),
+        other => Err(format!("{query:?}: after {repair:#?} the oracle says {other:?}")),
+    }
 }
 
 /// The history of a seed, `steps` long.

@@ -15,7 +15,7 @@ const LEVELS_MAX: usize = 32;
 
 /// A tuple. An id is null where the caller may not see the name.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct TupleView {
+pub struct ExplainedTuple {
     /// Its id; null for one that is not stored, or whose names may not be seen.
     tuple_id: Option<String>,
     /// Who: the type.
@@ -66,14 +66,14 @@ pub struct FactView {
     step: Option<&'static str>,
     /// The tuple.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tuple: Option<TupleView>,
+    tuple: Option<ExplainedTuple>,
 }
 
 /// A stored tuple that does not count.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct MissView {
     /// The tuple.
-    tuple: TupleView,
+    tuple: ExplainedTuple,
     /// `expired`, `condition` or `unreadable_condition`.
     why: &'static str,
     /// Since when it is over, ISO-8601.
@@ -93,7 +93,7 @@ pub struct ElementView {
     /// `renew`, `condition`, `join`, `grant_on_object`, `grant_above`, `link`, `remove` or `remove_owner`.
     kind: &'static str,
     /// The tuple.
-    tuple: TupleView,
+    tuple: ExplainedTuple,
     /// The object or subject does not exist yet; any unused name does.
     new_name: Option<String>,
 }
@@ -153,7 +153,7 @@ fn tuple_text(tuple: &TupleFact) -> String {
     format!("{subject}{set} {} {}", tuple.relation, tuple.object)
 }
 
-impl From<&TupleFact> for TupleView {
+impl From<&TupleFact> for ExplainedTuple {
     fn from(tuple: &TupleFact) -> Self {
         Self {
             tuple_id: tuple.tuple_id.clone(),
@@ -307,7 +307,7 @@ impl Tree<'_> {
         let because: Vec<usize> = match &fact.how {
             How::Tuple(tuple) => {
                 entry["direct_relation"] = json!(true);
-                entry["tuple"] = json!(TupleView::from(tuple));
+                entry["tuple"] = json!(ExplainedTuple::from(tuple));
                 vec![]
             }
             How::Owner => {
@@ -317,7 +317,7 @@ impl Tree<'_> {
             }
             How::Userset { tuple, because } => {
                 entry["userset"] = json!(tuple_text(tuple));
-                entry["tuple"] = json!(TupleView::from(tuple));
+                entry["tuple"] = json!(ExplainedTuple::from(tuple));
                 vec![*because]
             }
             How::AnyOf { operands, branch, because } => {
