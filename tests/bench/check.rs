@@ -18,8 +18,12 @@ mod memory;
 mod org;
 #[path = "check/publish.rs"]
 mod publish;
+#[path = "check/reasons.rs"]
+mod reasons;
 #[path = "check/sql.rs"]
 mod sql;
+#[path = "check/start.rs"]
+mod start;
 
 use claims::Report;
 use nexus_lite::rebac::Graph;
@@ -57,11 +61,15 @@ type Section = (&'static str, fn(&Bench<'_>));
 /// The sections, in order. A new one is a function and a line here.
 const SECTIONS: &[Section] = &[
     ("check", decide::checks),
+    ("walk: P9", decide::walks),
     ("cold closure", decide::cold_closures),
     ("sql: P12", sql::against_sql),
     ("publish", publish::publishes),
     ("filter", decide::siblings),
     ("ring", decide::ring),
+    ("explain", reasons::explanations),
+    ("lists", reasons::lists),
+    ("start: P18", start::start),
 ];
 
 fn main() {

@@ -35,6 +35,14 @@ impl Took {
         self.operations += operations;
     }
 
+    /// Adds what other operations took.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.parts.extend(&other.parts);
+        self.wall += other.wall;
+        self.cpu += other.cpu;
+        self.operations += other.operations;
+    }
+
     pub(crate) fn cpu_us(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.operations.max(1) as f64
     }
@@ -83,6 +91,17 @@ impl Report {
         self.say(&format!(
             "  {what:<42} p50 {p50:>7.1} p99 {p99:>7.1} max {max:>8.1} µs wall, mean {:>6.1} µs CPU   target p50 <= \
              {target_us} µs {verdict}",
+            cpu.cpu_us()
+        ));
+    }
+
+    /// How wall times are spread, and mean CPU. No target.
+    pub(crate) fn spread(&self, what: &str, wall: &mut [Duration], cpu: &Took) {
+        wall.sort_unstable();
+        let us = |share| percentile(wall, share).as_secs_f64() * 1e6;
+        let (p50, p99, max) = (us(0.5), us(0.99), us(1.0));
+        self.say(&format!(
+            "  {what:<48} p50 {p50:>8.1} p99 {p99:>8.1} max {max:>8.1} µs wall, mean {:>8.1} µs CPU",
             cpu.cpu_us()
         ));
     }

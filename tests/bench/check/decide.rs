@@ -17,7 +17,7 @@ const SIBLINGS: u32 = 1_000;
 /// Bytes of stack for whoever walks the ring.
 const SMALL_STACK: usize = 128 * 1024;
 
-fn env() -> Env {
+pub(crate) fn env() -> Env {
     Env { now_us: 1, context: None }
 }
 
@@ -40,7 +40,7 @@ fn time(graph: &Graph, caches: &Caches, count: u32, mut question: impl FnMut() -
     (took, allowed)
 }
 
-fn user_name(n: u32) -> String {
+pub(crate) fn user_name(n: u32) -> String {
     format!("user-{n}")
 }
 
@@ -77,6 +77,39 @@ pub(crate) fn checks(bench: &Bench<'_>) {
     let (took, allowed) = time(bench.graph, &caches, bench.effort.checks, anywhere);
     let share = 100.0 * f64::from(allowed) / took.operations as f64;
     bench.report.each(&format!("uniformly random ({share:.0} % allowed)"), &took, 3.0);
+}
+
+/// P9's walk from ids: the subject and its closure are at hand, each question brings a path.
+pub(crate) fn walks(bench: &Bench<'_>) {
+    let (org, users) = (bench.org, bench.org.size().users);
+    let (caches, env) = (Caches::new(), env());
+    warm_all(bench, &caches, 0..users);
+    let paths = hot_paths(org);
+    let walk = |from: u32, among: u32, hot: bool| {
+        let mut dice = Dice::new(15);
+        let names: Vec<String> = (0..among).map(|n| user_name((from + n * 7_919) % users)).collect();
+        let of = |name| bench.graph.filter(org::user(name), "read", org::TENANT, &env, Some(&caches));
+        let mut filters: Vec<_> = names.iter().map(|name| of(name)).collect();
+        let mut took = Took::default();
+        for round in 0..bench.effort.checks.div_ceil(CHUNK) + 16 {
+            let mut path = || match hot {
+                true => paths[dice.below(u32::try_from(paths.len()).expect("they fit")) as usize].clone(),
+                false => org.deep_file(&mut dice),
+            };
+            let chunk: Vec<String> = (0..CHUNK).map(|_| path()).collect();
+            let at: Vec<usize> = (0..CHUNK).map(|_| dice.below(among) as usize).collect();
+            let mut work = || {
+                for (path, at) in chunk.iter().zip(&at) {
+                    filters[*at].check(path, LeafFacts::default(), &mut Budget::request());
+                }
+            };
+            // The first questions prepare the filters.
+            if round < 16 { work() } else { took.add(u64::from(CHUNK), work) }
+        }
+        took
+    };
+    bench.report.each("hot: 64 users x 1000 paths", &walk(0, HOT_USERS, true), 1.5);
+    bench.report.each("uniformly random paths, 10,000 users", &walk(0, 10_000.min(users), false), 3.0);
 }
 
 /// The first check of a user, others having been there before; and of everybody after a change of nesting.
