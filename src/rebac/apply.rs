@@ -33,8 +33,8 @@ impl Projection for Graph {
     fn load(tx: &impl Sql) -> Result<Self, StoreError> {
         let mut builder = GraphBuilder::new();
         store::namespaces::each(tx, |row| builder.namespace(&row.object_type, &row.config))?;
-        store::entities::each(tx, |row| builder.entity(&row))?;
-        store::tuples::each(tx, |row| builder.tuple(&row))?;
+        store::entities::each(tx, |row| builder.entity(row))?;
+        store::tuples::each_link(tx, |row| builder.tuple(row))?;
         Ok(builder.finish(tx.rev()))
     }
 

@@ -61,10 +61,16 @@ fn from_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
     Ok(EntityRow { id: row.entity(0)?, tenant: row.string(1)?, kind: row.string(2)?, name: row.string(3)? })
 }
 
-/// Gives every entity to `each`, by ascending id.
-pub fn each(tx: &impl Sql, mut each: impl FnMut(EntityRow)) -> Result<(), StoreError> {
+/// Gives every entity to `each`, by ascending id. One row is filled again and again.
+pub fn each(tx: &impl Sql, mut each: impl FnMut(&EntityRow)) -> Result<(), StoreError> {
+    let mut entity = EntityRow { id: 0, tenant: String::new(), kind: String::new(), name: String::new() };
     tx.each(ALL_ENTITIES, &[], |row| {
-        each(from_row(row)?);
+        entity.id = row.entity(0)?;
+        for (text, at) in [(&mut entity.tenant, 1), (&mut entity.kind, 2), (&mut entity.name, 3)] {
+            text.clear();
+            text.push_str(row.text(at)?);
+        }
+        each(&entity);
         Ok(ControlFlow::Continue(()))
     })
 }

@@ -10,7 +10,10 @@ use crate::model::{Change, Delta, EntityId, TupleRow, VirtualPath};
 use crate::params;
 
 statements! {
-    /// All of them, for a projection that loads.
+    /// What the permission graph keeps of each.
+    ALL_LINKS = "SELECT object, relation, subject, subject_relation, expires_at_us, condition FROM tuples \
+         ORDER BY object, relation, subject, subject_relation";
+    /// All of them.
     ALL_TUPLES = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, expires_at_us, \
          condition, created_by, rev FROM tuples ORDER BY object, relation, subject, subject_relation";
     /// One by the id that clients know.
@@ -76,10 +79,33 @@ fn from_row(row: &Row<'_>) -> Result<TupleRow, StoreError> {
     })
 }
 
-/// Gives every tuple to `each`.
-pub fn each(tx: &impl Sql, mut each: impl FnMut(TupleRow)) -> Result<(), StoreError> {
-    tx.each(ALL_TUPLES, &[], |row| {
-        each(from_row(row)?);
+/// Gives every tuple to `each`, for a projection that loads: only its ends, its relation, its expiry and its condition,
+/// the rest is empty. One row is filled again and again, for at a million tuples the allocations would be a third of the
+/// start.
+pub fn each_link(tx: &impl Sql, mut each: impl FnMut(&TupleRow)) -> Result<(), StoreError> {
+    let mut link = TupleRow {
+        object: 0,
+        relation: String::new(),
+        subject: 0,
+        subject_relation: None,
+        tuple_id: String::new(),
+        created_at_us: 0,
+        expires_at_us: None,
+        condition: None,
+        created_by: String::new(),
+        rev: 0,
+    };
+    tx.each(ALL_LINKS, &[], |row| {
+        (link.object, link.subject) = (row.entity(0)?, row.entity(2)?);
+        link.relation.clear();
+        link.relation.push_str(row.text(1)?);
+        let set = row.text(3)?;
+        if link.subject_relation.as_deref().unwrap_or_default() != set {
+            link.subject_relation = (!set.is_empty()).then(|| set.to_owned());
+        }
+        link.expires_at_us = row.opt_int(4)?;
+        link.condition = row.opt_string(5)?;
+        each(&link);
         Ok(ControlFlow::Continue(()))
     })
 }

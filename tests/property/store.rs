@@ -3,6 +3,7 @@
 //! with whatever became of the recorded decisions, changes no answer (P10).
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -86,8 +87,11 @@ struct Play {
 async fn tables(world: &World) -> (Tables, BTreeMap<String, Who>, Rev, i64) {
     let read = world.store.read(|tx| {
         let mut found = Tables::default();
-        entities::each(tx, |row| drop(found.entities.insert(row.id, row)))?;
-        tuples::each(tx, |row| drop(found.tuples.insert(row.tuple_id.clone(), row)))?;
+        entities::each(tx, |row| drop(found.entities.insert(row.id, row.clone())))?;
+        tuples::scan(tx, |row| {
+            found.tuples.insert(row.tuple_id.clone(), row);
+            ControlFlow::Continue(())
+        })?;
         namespaces::each(tx, |row| drop(found.namespaces.insert(row.object_type.clone(), row)))?;
         let mut owners = BTreeMap::new();
         for path in PATHS {
