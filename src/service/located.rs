@@ -21,6 +21,19 @@ pub struct Located {
     pub exact: bool,
 }
 
+/// The tenant that decides: of the node; of a missing path the one it names, else that of its nearest existing
+/// ancestor.
+fn deciding<'a>(path: &'a VirtualPath, nearest: &'a NodeRow, exact: bool) -> &'a str {
+    if exact { &nearest.tenant } else { path.named_tenant().unwrap_or(&nearest.tenant) }
+}
+
+/// The node at `path`, and the tenant that decides: what [`Located`] knows of them, without the nodes on the way.
+pub(super) fn end_of(tx: &impl Sql, path: &VirtualPath) -> Result<(Option<NodeRow>, String), ServiceError> {
+    let (nearest, exact) = nodes::nearest(tx, path)?;
+    let tenant = deciding(path, &nearest, exact).to_owned();
+    Ok((exact.then_some(nearest), tenant))
+}
+
 impl Located {
     /// Looks `path` up.
     pub fn find(tx: &impl Sql, path: &VirtualPath) -> Result<Self, ServiceError> {
@@ -48,14 +61,10 @@ impl Located {
         if self.exact { &self.chain[..self.chain.len() - 1] } else { &self.chain }
     }
 
-    /// The tenant that decides: of the node; of a missing path the one it names, else that of its nearest existing
-    /// ancestor.
+    /// The tenant that decides about the path.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        match self.node() {
-            Some(node) => &node.tenant,
-            None => self.path.named_tenant().unwrap_or(&self.nearest().tenant),
-        }
+        deciding(&self.path, self.nearest(), self.exact)
     }
 
     /// The tenant that a node made here belongs to: the one the path names, else the creator's.

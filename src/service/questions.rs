@@ -11,7 +11,7 @@ use crate::store::Sql;
 
 use super::ServiceError;
 use super::access::{Access, Permission, USER};
-use super::located::Located;
+use super::located::{self, Located};
 use super::names::EntityName;
 use super::past::PastView;
 
@@ -138,9 +138,14 @@ impl<'t, T: Sql> Asker<'t, T> {
     pub fn place<'q>(&self, object: &'q EntityName, tenant: Option<&str>) -> Result<Placed<'q>, ServiceError> {
         let (tenant, leaf) = match object.path() {
             Some(path) => {
-                let located = self.locate(&path)?;
-                let owner = located.node().filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
-                (located.tenant().to_owned(), LeafFacts { owner })
+                let (node, tenant) = match self.past {
+                    Some(past) => {
+                        past.locate(self.access.tx(), &path).map(|l| (l.node().cloned(), l.tenant().to_owned()))
+                    }
+                    None => located::end_of(self.access.tx(), &path),
+                }?;
+                let owner = node.filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
+                (tenant, LeafFacts { owner })
             }
             None => (tenant.unwrap_or(&self.access.caller().tenant).to_owned(), LeafFacts::default()),
         };

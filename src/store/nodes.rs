@@ -20,6 +20,8 @@ statements! {
     /// One by its directory and name.
     NODE_BY_NAME = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
          mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 AND name = ?2";
+    /// The id of one by its directory and name.
+    NODE_ID_BY_NAME = "SELECT id FROM nodes WHERE parent = ?1 AND name = ?2";
     /// One by its id.
     NODE_BY_ID = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
          mime, created_at_us, modified_at_us, created_by FROM nodes WHERE id = ?1";
@@ -104,16 +106,28 @@ pub fn find(tx: &impl Sql, path: &VirtualPath) -> Result<Option<NodeRow>, StoreE
     Ok(exact.then_some(node))
 }
 
-/// The deepest node on the way to `path` that exists, and whether it is the one at `path`.
+/// The deepest node on the way to `path` that exists, and whether it is the one at `path`. Of the others on the way
+/// only the ids are read.
 pub fn nearest(tx: &impl Sql, path: &VirtualPath) -> Result<(NodeRow, bool), StoreError> {
-    let mut nearest = root(tx)?;
-    for name in path.components() {
-        match child(tx, nearest.id, name)? {
-            Some(row) => nearest = row,
-            None => return Ok((nearest, false)),
-        }
+    let mut nearest = ROOT_NODE;
+    let mut names = path.components().peekable();
+    while let Some(name) = names.next() {
+        let found = if names.peek().is_some() {
+            tx.query_one(NODE_ID_BY_NAME, params![nearest, name], |row| row.id(0))?
+        } else if let Some(row) = child(tx, nearest, name)? {
+            return Ok((row, true));
+        } else {
+            None
+        };
+        let Some(id) = found else { return Ok((passed(tx, nearest)?, false)) };
+        nearest = id;
     }
-    Ok((nearest, true))
+    Ok((root(tx)?, true))
+}
+
+/// A node that a walk down has just passed.
+fn passed(tx: &impl Sql, id: NodeId) -> Result<NodeRow, StoreError> {
+    get(tx, id)?.ok_or_else(|| StoreError::Corrupt { what: format!("node {id} has a name and no row") })
 }
 
 /// The path of a node; `None` if there is none of this id, or if it lies in a detached directory.
