@@ -56,7 +56,7 @@ error_codes! {
     /// A question before the horizon of the changelog.
     RevisionTooOld = -32014, 200, "revision_too_old";
     /// A permission that could not be decided: a no that says so.
-    Indeterminate = -32015, 200, "indeterminate";
+    Indeterminate = -32015, 503, "indeterminate";
     /// The body passes the limit.
     BodyTooLarge = -32016, 413, "body_too_large";
     /// The deadline passed; nothing was done unless the text says so.

@@ -92,7 +92,7 @@ fn responses(output: &Value) -> Value {
         "304": { "description": "The reply named by If-None-Match still holds" },
         "401": { "description": "No key, or one that is not known, revoked or expired" },
         "413": body("The body passes the limit", &failure),
-        "503": body("Too much at once: nothing was done, try again", &failure),
+        "503": body("Too much at once, or not to be decided: nothing was done", &failure),
         "507": body("No space left: nothing was done", &failure),
     })
 }
