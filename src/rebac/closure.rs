@@ -12,7 +12,7 @@ use super::cache::Caches;
 use super::condition::Condition;
 use super::edge::{Edge, PLAIN, SetId, set_of};
 use super::graph::{Graph, Subject};
-use super::limits::{Budget, EDGES_FOR_OTHERS, SETS_ABOVE_MAX};
+use super::limits::{Budget, EDGES_FOR_OTHERS, SETS_ABOVE_MAX, SETS_EXPECTED_ABOVE};
 use super::names::RelationSet;
 use super::schema::{FILE, Name, crosses_tenants};
 use super::{Env, Why};
@@ -117,6 +117,7 @@ impl Graph {
         budget: &mut Budget,
     ) -> Result<(), Why> {
         let (mut followed, mut spare) = (Vec::new(), Budget::edges(EDGES_FOR_OTHERS));
+        sets.reserve(open.len() * SETS_EXPECTED_ABOVE);
         for (object, set) in open.drain(..) {
             // One that is in already was above another, and so is what is above it.
             if !sets.insert(object, set) {
@@ -180,9 +181,13 @@ impl Graph {
                 return Err(Why::Budget);
             }
             let (relation, object) = (edge.middle(), edge.entity());
+            // First of all: most edges of a person are grants, and their objects are far away in memory.
+            if !self.is_useful(relation) {
+                continue;
+            }
             let Some(object_entity) = self.at(object) else { continue };
             let public = self.is_public(object) && !mutant!(WildcardMatchesUsersets);
-            if object_entity.kind == FILE || !self.is_useful(relation) || public {
+            if object_entity.kind == FILE || public {
                 continue;
             }
             let same_tenant = member_entity.tenant == object_entity.tenant;
@@ -325,6 +330,13 @@ impl SetTable {
         let key = Self::key(entity, set);
         let (word, bits) = Self::mark(key);
         self.filter[word] & bits == bits && self.slots[self.slot(key)] != FREE
+    }
+
+    /// Makes room for `sets` in an empty table.
+    fn reserve(&mut self, sets: usize) {
+        if self.len == 0 && sets > 0 {
+            self.slots = vec![FREE; (sets * 2).next_power_of_two().max(8)];
+        }
     }
 
     /// Tells whether it is new.

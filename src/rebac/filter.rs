@@ -136,6 +136,10 @@ impl Way<'_> {
 
     /// Makes `directory` (`""` for `/`) the last level.
     fn go_to(&mut self, directory: &str, env: &Env, budget: &mut Budget) -> Result<(), Why> {
+        // The next of the same directory, as nearly all are in a listing.
+        if directory == self.path && !self.levels.is_empty() {
+            return Ok(());
+        }
         let on_the_way = |level: &Level| {
             let end = level.end;
             let same = directory.as_bytes().get(..end) == Some(&self.path.as_bytes()[..end]);

@@ -23,6 +23,8 @@ pub const ABOVE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
 /// Sets above a set that are kept as a list. More are followed tuple by tuple: joining long lists of a chain of groups
 /// would cost the square of its length.
 pub const SETS_ABOVE_MAX: usize = 256;
+/// Sets that room is made for, for each group that a subject is in directly. A wrong guess costs a copy or some bytes.
+pub const SETS_EXPECTED_ABOVE: usize = 4;
 /// Edges that one question may follow beyond its budget, to know what lies above groups for those who ask next.
 pub const EDGES_FOR_OTHERS: u64 = 10_000;
 /// Bytes that all cached lists of granted paths may take together.

@@ -85,7 +85,7 @@ pub struct Target<'a> {
 
 impl<'t, 'w> Access<'t, WriteTx<'w>> {
     /// The second check: inside the write transaction, on the graph with the earlier operations of the batch, from the
-    /// identity on. Costs the writer [`SECOND_CHECK_TIME`] at most; what that does not suffice for is refused as
+    /// identity on. Costs the writer 2 ms at most; what that does not suffice for is refused as
     /// undecided.
     pub fn in_writer(tx: &'t WriteTx<'w>, caller: &Caller) -> Result<Self, ServiceError> {
         let began = monotonic();

@@ -1,10 +1,8 @@
 //! Listing the objects on which a subject has a permission: who may ask, and the pages.
 //!
-//! Pages of files are of the revision of each page and say whether something moved ([`file_objects`]); pages of
+//! Pages of files are of the revision of each page and say whether something moved (`file_objects`); pages of
 //! everything else are of the revision of the first one, as long as that is kept ([`pins`](super::pins)). Invariant: a
 //! page that is short without being the last one says so, with the reason.
-//!
-//! [`file_objects`]: super::file_objects
 
 use std::sync::Arc;
 
