@@ -21,6 +21,7 @@
 --   R13 for every object type at most one namespace row has to_rev NULL, and intervals do not overlap.
 --   R14 permission_cache rows have rev <= head.rev.
 --   R15 at most one sandbox with status 'active' per (tenant, user_id, name).
+--   R16 idempotency rows have rev <= head.rev.
 
 -- The head of the store: one row, read first by every read transaction (it fixes the snapshot), written once a batch.
 CREATE TABLE head (
@@ -263,3 +264,28 @@ CREATE TABLE sandboxes (
     expires_at_us     INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX sandboxes_active ON sandboxes (tenant, user_id, name) WHERE status = 'active';
+
+-- The replies to requests that came with an Idempotency-Key, so that a retry after a lost reply runs nothing twice.
+CREATE TABLE idempotency (
+    key     BLOB NOT NULL PRIMARY KEY, -- first 16 bytes of BLAKE3(tenant NUL actor NUL the client's key)
+    request BLOB NOT NULL,             -- BLAKE3 of method and parameters: a key is for one request
+    method  TEXT NOT NULL,             -- the method that was called
+    reply   TEXT,                      -- the result, JSON; NULL = it held a secret and was shown once
+    rev     INTEGER NOT NULL,          -- the revision that the request made
+    at_us   INTEGER NOT NULL           -- when
+) STRICT;
+CREATE INDEX idempotency_by_age ON idempotency (at_us);
+
+-- Refusals: who was denied what on what. Written by the second lane; bounded in rows and days.
+CREATE TABLE denials (
+    seq        INTEGER NOT NULL PRIMARY KEY, -- in the order of writing
+    at_us      INTEGER NOT NULL,             -- when it was refused
+    tenant     TEXT NOT NULL,                -- the caller's tenant
+    actor      TEXT NOT NULL,                -- 'type:id'
+    method     TEXT NOT NULL,                -- what was called
+    permission TEXT NOT NULL,                -- what was missing
+    object     TEXT NOT NULL,                -- on what: 'type:id', as the caller named it
+    rev        INTEGER NOT NULL,             -- the revision the refusal was decided at
+    request_id TEXT NOT NULL
+) STRICT;
+CREATE INDEX denials_by_time ON denials (at_us);

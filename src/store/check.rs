@@ -105,6 +105,9 @@ statements! {
     /// R15: one active sandbox of a name.
     CHECK_R15 = "SELECT 'sandbox ' || name || ' of ' || user_id || ' is active ' || CAST(COUNT(*) AS TEXT) || ' times' \
         FROM sandboxes WHERE status = 'active' GROUP BY tenant, user_id, name HAVING COUNT(*) > 1";
+    /// R16: no remembered reply is from the future.
+    CHECK_R16 = "SELECT 'a reply of ' || i.method || ' is from revision ' || CAST(i.rev AS TEXT) \
+        FROM idempotency AS i, head AS h WHERE i.rev > h.rev";
     /// Every entity, for the part of R9 that is a hash.
     CHECK_ENTITIES = "SELECT id, tenant, type, name, key FROM entities";
     /// Every body that is a file, for the part of R8 that is on disk.
@@ -128,6 +131,7 @@ const RULES: &[(&str, &str)] = &[
     ("R13", CHECK_R13),
     ("R14", CHECK_R14),
     ("R15", CHECK_R15),
+    ("R16", CHECK_R16),
 ];
 
 /// Violations that are told per rule; more would only hide the next rule's.
@@ -145,7 +149,7 @@ pub struct Report {
 /// One broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Violation {
-    /// `R1` … `R15`, or the name of SQLite's check.
+    /// `R1` … `R16`, or the name of SQLite's check.
     pub rule: &'static str,
     /// What is wrong, and where.
     pub what: String,

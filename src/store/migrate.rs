@@ -25,8 +25,13 @@ pub struct Migration {
 }
 
 /// Every migration, in order; the number of one is its place, from 1.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "0001_initial.sql", sql: include_str!("migrations/0001_initial.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_initial.sql", sql: include_str!("migrations/0001_initial.sql") },
+    Migration {
+        name: "0002_idempotency_and_denials.sql",
+        sql: include_str!("migrations/0002_idempotency_and_denials.sql"),
+    },
+];
 
 impl Migration {
     /// BLAKE3 of the text, hex.

@@ -23,7 +23,7 @@ async fn the_first_start_makes_a_store_that_holds_its_rules() {
     let mode = std::fs::metadata(t.store.data_dir()).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
     let report = t.store.check().await.expect("checked");
-    assert_eq!((report.violations, report.rules), (Vec::new(), 19));
+    assert_eq!((report.violations, report.rules), (Vec::new(), 20));
     let root = |tx: &nexus_lite::store::ReadTx<'_>| {
         tx.query("SELECT id, parent, name, tenant FROM nodes", &[], |row| {
             Ok((row.id(0)?, row.id(1)?, row.string(2)?, row.string(3)?))
@@ -151,7 +151,7 @@ async fn pragmas_are_what_the_design_says() {
         ("PRAGMA busy_timeout", 5_000),
         ("PRAGMA wal_autocheckpoint", 0),
         ("PRAGMA application_id", 0x4e78_4c74),
-        ("PRAGMA user_version", 1),
+        ("PRAGMA user_version", 2),
     ] {
         assert_eq!(value(pragma).await.expect("read"), wanted, "{pragma}");
     }

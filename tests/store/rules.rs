@@ -102,11 +102,12 @@ async fn every_rule_that_is_broken_is_named() {
             VALUES ('a', 'n', 't', 'u', 'local', 'active', 0, 0, 1), ('b', 'n', 't', 'u', 'local', 'active', 0, 0, 1)",
             ],
         ),
+        ("R16", &["INSERT INTO idempotency (key, request, method, rev, at_us) VALUES (x'00', x'00', 'write', 99, 0)"]),
     ];
     for (rule, broken) in cases {
         let report = check_after(broken).await;
         assert!(report.violations.iter().any(|v| v.rule == *rule), "{rule} after {broken:?}: {report:?}");
     }
     let named: std::collections::BTreeSet<_> = cases.iter().map(|(rule, _)| *rule).collect();
-    assert_eq!(named.len(), 15, "every rule is broken once");
+    assert_eq!(named.len(), 16, "every rule is broken once");
 }
