@@ -2,6 +2,7 @@
 //! revision of its snapshot.
 
 #[cfg(test)]
+#[expect(clippy::duplicate_mod, reason = "it is the ring once more, over the locks of a scheduler")]
 mod orders;
 mod ring;
 
