@@ -3,15 +3,15 @@
 //! A blob is durable under its name before the row that names it is written: temporary file, sync, rename, sync of
 //! the directory. Reading verifies the hash.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::model::ContentHash;
 
 use super::StoreError;
 use super::fault::FaultPoint;
+use super::files::Files;
 use super::shared::Shared;
 
 /// The folder in the data directory.
@@ -27,9 +27,12 @@ pub fn path(data_dir: &Path, hash: ContentHash) -> PathBuf {
 }
 
 /// Removes what writes that were cut short have left. At start, before any write.
-pub(super) fn clear_partial(data_dir: &Path) -> Result<(), StoreError> {
+pub(super) fn clear_partial(files: &Files, data_dir: &Path) -> Result<(), StoreError> {
     let dir = data_dir.join(BLOBS_DIR).join(PARTIAL_DIR);
-    match std::fs::remove_dir_all(&dir) {
+    if !dir.exists() {
+        return Ok(());
+    }
+    match files.remove_all(&dir) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("clearing", &dir, e)),
         _ => Ok(()),
     }
@@ -37,34 +40,31 @@ pub(super) fn clear_partial(data_dir: &Path) -> Result<(), StoreError> {
 
 /// Stores `body`; durable when it returns. Storing it again costs a read.
 pub(super) fn put(shared: &Shared, body: &[u8]) -> Result<ContentHash, StoreError> {
-    let hash = ContentHash::of(body);
+    let (hash, files) = (ContentHash::of(body), &shared.files);
     let target = path(&shared.data_dir, hash);
     let folder = target.parent().unwrap_or(&shared.data_dir);
-    if get(&shared.data_dir, hash).is_ok() {
-        // It may have been renamed by somebody who was stopped before the next line.
-        sync_dir(folder)?;
-        return Ok(hash);
+    files.make_dirs(&shared.data_dir, folder)?;
+    if get(&shared.data_dir, hash).is_err() {
+        let partials = shared.data_dir.join(BLOBS_DIR).join(PARTIAL_DIR);
+        files.make_dirs(&shared.data_dir, &partials)?;
+        let partial = partials.join(shared.random.hex(16));
+        let written = write(shared, &partial, body)
+            .and_then(|()| files.rename(&partial, &target).map_err(|e| StoreError::io("naming", &target, e)));
+        if let Err(error) = written {
+            // The first error is the one to tell; what is left is cleared at the next start.
+            let _ = files.remove(&partial);
+            return Err(error);
+        }
+        shared.faults.hit(FaultPoint::BlobRenamed);
     }
-    let partials = shared.data_dir.join(BLOBS_DIR).join(PARTIAL_DIR);
-    make_dirs(&shared.data_dir, &partials)?;
-    make_dirs(&shared.data_dir, folder)?;
-    let partial = partials.join(shared.random.hex(16));
-    let written = write(shared, &partial, body)
-        .and_then(|()| std::fs::rename(&partial, &target).map_err(|e| StoreError::io("naming", &target, e)));
-    if let Err(error) = written {
-        // The first error is the one to tell; what is left is cleared at the next start.
-        let _ = std::fs::remove_file(&partial);
-        return Err(error);
-    }
-    shared.faults.hit(FaultPoint::BlobRenamed);
-    sync_dir(folder)?;
+    // Also if it was there: who renamed it may have been stopped before this line.
+    files.sync_dir(folder).map_err(|e| StoreError::io("syncing", folder, e))?;
     shared.faults.hit(FaultPoint::BlobDurable);
     Ok(hash)
 }
 
 fn write(shared: &Shared, partial: &Path, body: &[u8]) -> Result<(), StoreError> {
-    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial);
-    let mut file = opened.map_err(|e| StoreError::io("creating", partial, e))?;
+    let mut file = shared.files.create(partial).map_err(|e| StoreError::io("creating", partial, e))?;
     file.write_all(body).map_err(|e| StoreError::io("writing", partial, e))?;
     shared.faults.hit(FaultPoint::BlobWritten);
     file.sync_all().map_err(|e| StoreError::io("syncing", partial, e))?;
@@ -85,26 +85,4 @@ pub(super) fn get(data_dir: &Path, hash: ContentHash) -> Result<Vec<u8>, StoreEr
         }
         Err(e) => Err(StoreError::io("reading", &path, e)),
     }
-}
-
-/// Makes the folders from `base` down to `dir`; each name is durable in its parent.
-pub(super) fn make_dirs(base: &Path, dir: &Path) -> Result<(), StoreError> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent().filter(|parent| parent.starts_with(base)) {
-        make_dirs(base, parent)?;
-        match DirBuilder::new().mode(0o700).create(dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(StoreError::io("making", dir, e));
-            }
-            _ => sync_dir(parent)?,
-        }
-    }
-    Ok(())
-}
-
-/// Makes the names in `dir` durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| StoreError::io("syncing", dir, e))
 }

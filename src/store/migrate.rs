@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::StoreError;
 use super::backend::sqlite;
+use super::files::Files;
 use super::statements::statements;
 
 statements! {
@@ -50,14 +51,20 @@ pub(super) fn version(conn: &rusqlite::Connection) -> Result<u64, StoreError> {
 }
 
 /// Brings the database at `path` to the newest of `list`. Refuses a newer or a differently made one, untouched.
-pub(super) fn run(conn: &rusqlite::Connection, path: &Path, list: &[Migration], now_us: i64) -> Result<(), StoreError> {
+pub(super) fn run(
+    conn: &rusqlite::Connection,
+    files: &Files,
+    path: &Path,
+    list: &[Migration],
+    now_us: i64,
+) -> Result<(), StoreError> {
     let have = version(conn)?;
     if have > list.len() as u64 {
         return Err(newer(path, have, list.len() as u64));
     }
     verify(conn, path, list, have)?;
     if have > 0 && have < list.len() as u64 {
-        back_up(conn, path, have)?;
+        back_up(conn, files, path, have)?;
     }
     for (number, migration) in (1_u64..).zip(list).skip(usize::try_from(have).unwrap_or(usize::MAX)) {
         apply(conn, number, migration, now_us)?;
@@ -99,16 +106,20 @@ fn verify(conn: &rusqlite::Connection, path: &Path, list: &[Migration], have: u6
 }
 
 /// A copy beside the database before its schema changes.
-fn back_up(conn: &rusqlite::Connection, path: &Path, have: u64) -> Result<(), StoreError> {
+fn back_up(conn: &rusqlite::Connection, files: &Files, path: &Path, have: u64) -> Result<(), StoreError> {
     let copy = path.with_extension(format!("before-migration-{have}.sqlite"));
     if copy.exists() {
         // A migration that was cut short: the older copy is the good one.
         return Ok(());
     }
     let partial = path.with_extension("migration-backup.partial");
-    let _ = std::fs::remove_file(&partial);
+    let _ = files.remove(&partial);
     sqlite::vacuum_into(conn, &partial)?;
-    std::fs::rename(&partial, &copy).map_err(|e| StoreError::io("naming the backup", &copy, e))?;
+    // Durable, and under its name, before the first statement of the migration.
+    files.sync(&partial).map_err(|e| StoreError::io("syncing the backup", &partial, e))?;
+    files.rename(&partial, &copy).map_err(|e| StoreError::io("naming the backup", &copy, e))?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e))?;
     tracing::info!(backup = %copy.display(), "backed up before migrating");
     Ok(())
 }
@@ -162,10 +173,10 @@ mod tests {
     #[test]
     fn each_is_applied_once_with_a_copy_before() {
         let (dir, path, conn) = database();
-        run(&conn, &path, &[FIRST], 1).expect("migrates");
+        run(&conn, &Files::default(), &path, &[FIRST], 1).expect("migrates");
         conn.execute("INSERT INTO t (a) VALUES ('kept')", []).expect("written");
         for _ in 0..2 {
-            run(&conn, &path, &[FIRST, SECOND], 2).expect("migrates");
+            run(&conn, &Files::default(), &path, &[FIRST, SECOND], 2).expect("migrates");
         }
         assert_eq!(version(&conn).expect("read"), 2);
         let kept: String = conn.query_row("SELECT a FROM t WHERE b IS NULL", [], |row| row.get(0)).expect("runs");
@@ -176,17 +187,20 @@ mod tests {
     #[test]
     fn one_that_fails_leaves_nothing_of_itself() {
         let (_dir, path, conn) = database();
-        run(&conn, &path, &[FIRST], 1).expect("migrates");
-        assert!(run(&conn, &path, &[FIRST, BAD], 2).is_err());
+        run(&conn, &Files::default(), &path, &[FIRST], 1).expect("migrates");
+        assert!(run(&conn, &Files::default(), &path, &[FIRST, BAD], 2).is_err());
         assert_eq!((version(&conn).expect("read"), tables(&conn)), (1, 2), "not even its first statement");
-        run(&conn, &path, &[FIRST, SECOND], 3).expect("the mended one runs");
+        run(&conn, &Files::default(), &path, &[FIRST, SECOND], 3).expect("the mended one runs");
     }
 
     #[test]
     fn a_changed_or_newer_history_is_refused() {
         let (_dir, path, conn) = database();
-        run(&conn, &path, &[FIRST, SECOND], 1).expect("migrates");
-        assert!(matches!(run(&conn, &path, &[FIRST], 2), Err(StoreError::Unusable { .. })), "newer");
-        assert!(matches!(run(&conn, &path, &[FIRST, BAD], 2), Err(StoreError::Unusable { .. })), "changed");
+        run(&conn, &Files::default(), &path, &[FIRST, SECOND], 1).expect("migrates");
+        assert!(matches!(run(&conn, &Files::default(), &path, &[FIRST], 2), Err(StoreError::Unusable { .. })), "newer");
+        assert!(
+            matches!(run(&conn, &Files::default(), &path, &[FIRST, BAD], 2), Err(StoreError::Unusable { .. })),
+            "changed"
+        );
     }
 }

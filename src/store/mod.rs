@@ -45,6 +45,7 @@ pub mod digest;
 pub mod entities;
 pub mod error;
 pub mod fault;
+pub mod files;
 pub mod keys;
 pub mod lock;
 pub mod meta;
@@ -69,6 +70,7 @@ pub mod workspaces;
 
 pub use error::StoreError;
 pub use fault::{FaultPoint, Faults};
+pub use files::{FileOp, FileWatch, Files, Turn};
 pub use note::{DecisionNote, Note};
 pub use op::{Origin, WriteOp};
 pub use open::{Builder, DATABASE_FILE, WAL_FILE};

@@ -62,7 +62,7 @@ impl Builder {
         let shared = Arc::new(share(self.options));
         look(&shared.database)?;
         let conn = open_database(&shared)?;
-        blobs::clear_partial(&shared.data_dir)?;
+        blobs::clear_partial(&shared.files, &shared.data_dir)?;
         let core = start_core(&shared, conn, Working::new(self.slots))?;
         let readers = Readers::open(&shared, slots)?;
         let slow = SlowLane::start(&shared, &lock)?;
@@ -90,11 +90,12 @@ fn assert_version() {
 }
 
 fn share(options: Options) -> Shared {
-    let Options { data_dir, durability, clock, random, faults, limits, vfs, reader_slots: _ } = options;
+    let Options { data_dir, durability, clock, random, faults, limits, vfs, files, reader_slots: _ } = options;
     Shared {
         database: data_dir.join(DATABASE_FILE),
         data_dir,
         vfs,
+        files,
         durability,
         clock,
         random,
@@ -153,10 +154,18 @@ fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
     let hold = |on| conn.set_db_config(no_checkpoint, on).map_err(|e| StoreError::sql("opening the database", e));
     // A version that stands in the log alone: refusing it must not move the log either.
     hold(true)?;
-    migrate::run(&conn, &shared.database, MIGRATIONS, shared.clock.now_us()).map_err(|e| explain(shared, e))?;
+    migrate::run(&conn, &shared.files, &shared.database, MIGRATIONS, shared.clock.now_us())
+        .map_err(|e| explain(shared, e))?;
     hold(false)?;
     if new {
-        blobs::sync_dir(&shared.data_dir)?;
+        // The names in the directory, and its own: a caller may have made it a moment ago.
+        let (dir, parent) = (&shared.data_dir, shared.data_dir.parent().unwrap_or(Path::new("/")));
+        shared.files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e))?;
+        match shared.files.sync_dir(parent) {
+            // Made for us in a directory that is not ours to read.
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(|e| StoreError::io("syncing", parent, e))?,
+        }
     }
     Ok(conn)
 }

@@ -9,6 +9,7 @@ use crate::model::time::SharedClock;
 use crate::model::{OsRandom, SystemClock};
 
 use super::fault::Faults;
+use super::files::Files;
 
 /// What an acknowledged write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,6 +114,8 @@ pub struct Options {
     pub limits: Limits,
     /// The SQLite VFS to open through; `None` = the default one. For tests that record or fail disk operations.
     pub vfs: Option<String>,
+    /// The way to the disk for files outside the database. For tests that record or fail operations on them.
+    pub files: Files,
 }
 
 impl Options {
@@ -128,6 +131,7 @@ impl Options {
             reader_slots: cores() + 2,
             limits: Limits::default(),
             vfs: None,
+            files: Files::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::model::time::SharedClock;
 
 use super::backend::sqlite::RwCount;
 use super::fault::Faults;
+use super::files::Files;
 use super::metrics::Metrics;
 use super::notes::Lane;
 use super::options::{Durability, Limits};
@@ -22,6 +23,7 @@ pub(super) struct Shared {
     pub(super) data_dir: PathBuf,
     pub(super) database: PathBuf,
     pub(super) vfs: Option<String>,
+    pub(super) files: Files,
     pub(super) durability: Durability,
     pub(super) clock: SharedClock,
     pub(super) random: SharedRandom,

@@ -1,9 +1,6 @@
 //! Making a backup while the store runs.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::ops::ControlFlow;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -15,8 +12,9 @@ use super::{
 use crate::model::ContentHash;
 use crate::model::time::iso_utc;
 use crate::store::backend::sqlite;
-use crate::store::blobs::{self, make_dirs, sync_dir};
+use crate::store::blobs;
 use crate::store::fault::FaultPoint;
+use crate::store::files::Files;
 use crate::store::open::DATABASE_FILE;
 use crate::store::shared::Shared;
 use crate::store::{StoreError, meta, migrate};
@@ -24,18 +22,19 @@ use crate::store::{StoreError, meta, migrate};
 /// Makes a backup in a new directory below `root`. Blocks; holds nobody up. What is not complete is removed again.
 pub(in crate::store) fn make(shared: &Shared, root: &Path) -> Result<Backup, StoreError> {
     let now_us = shared.clock.now_us();
-    make_dirs(root.parent().unwrap_or(root), root)?;
+    let files = &shared.files;
+    files.make_dirs(root.parent().unwrap_or(root), root)?;
     let partial = root.join(format!("{PARTIAL_PREFIX}{}", shared.random.hex(8)));
-    make_dirs(root, &partial)?;
+    files.make_dirs(root, &partial)?;
     let made = fill(shared, &partial, now_us).and_then(|manifest| {
         let path = root.join(name(&manifest, now_us));
         // A second one of the same revision within a second: the first is as good.
-        let named = std::fs::rename(&partial, &path).map_err(|e| StoreError::io("naming", &path, e));
-        named.and_then(|()| sync_dir(root)).map(|()| Backup { path, manifest })
+        let named = files.rename(&partial, &path).map_err(|e| StoreError::io("naming", &path, e));
+        named.and_then(|()| sync_dir(files, root)).map(|()| Backup { path, manifest })
     });
     if made.is_err() {
         // The first error is the one to tell; a partial backup is never listed.
-        let _ = std::fs::remove_dir_all(&partial);
+        let _ = files.remove_all(&partial);
     }
     made
 }
@@ -53,7 +52,7 @@ fn fill(shared: &Shared, dir: &Path, now_us: i64) -> Result<Manifest, StoreError
     sqlite::vacuum_into(&source, &copy)?;
     drop(source);
     shared.faults.hit(FaultPoint::BackupCopied);
-    sync_file(&copy)?;
+    sync_file(&shared.files, &copy)?;
     let database = part(dir, DATABASE_FILE)?;
     let conn = sqlite::open_reader(&copy, None)?;
     let (mut manifest, blobs) = describe(&conn, database, now_us)?;
@@ -62,7 +61,7 @@ fn fill(shared: &Shared, dir: &Path, now_us: i64) -> Result<Manifest, StoreError
         manifest.blobs.push(take_blob(shared, dir, hash, bytes)?);
     }
     shared.faults.hit(FaultPoint::BackupFilled);
-    write_manifest(dir, &manifest)?;
+    write_manifest(&shared.files, dir, &manifest)?;
     Ok(manifest)
 }
 
@@ -104,15 +103,16 @@ fn describe(conn: &Connection, database: Part, now_us: i64) -> Result<(Manifest,
 fn take_blob(shared: &Shared, dir: &Path, hash: ContentHash, bytes: u64) -> Result<Part, StoreError> {
     let (source, target) = (blobs::path(&shared.data_dir, hash), blobs::path(dir, hash));
     let folder = target.parent().unwrap_or(dir);
-    make_dirs(dir, folder)?;
-    if std::fs::hard_link(&source, &target).is_err() {
-        std::fs::copy(&source, &target).map_err(|e| match e.kind() {
+    let files = &shared.files;
+    files.make_dirs(dir, folder)?;
+    if files.link(&source, &target).is_err() {
+        files.copy(&source, &target).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => StoreError::Corrupt { what: format!("the blob {hash} is missing") },
             _ => StoreError::io("copying", &source, e),
         })?;
-        sync_file(&target)?;
+        sync_file(files, &target)?;
     }
-    sync_dir(folder)?;
+    sync_dir(files, folder)?;
     let found = std::fs::metadata(&target).map_err(|e| StoreError::io("reading", &target, e))?.len();
     if found != bytes {
         return Err(StoreError::Corrupt { what: format!("the blob {hash} has {found} bytes instead of {bytes}") });
@@ -126,17 +126,18 @@ fn part(dir: &Path, path: &str) -> Result<Part, StoreError> {
     Ok(Part { path: path.into(), bytes, blake3 })
 }
 
-fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), StoreError> {
+fn write_manifest(files: &Files, dir: &Path, manifest: &Manifest) -> Result<(), StoreError> {
     let path = dir.join(MANIFEST_FILE);
     let text = serde_json::to_vec_pretty(manifest).expect("a manifest serialises");
-    let mut open = OpenOptions::new();
-    let file = open.write(true).create_new(true).mode(0o600).open(&path);
-    let written = file.and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()));
+    let written = files.create(&path).and_then(|mut file| file.write_all(&text).and_then(|()| file.sync_all()));
     written.map_err(|e| StoreError::io("writing", &path, e))?;
-    sync_dir(dir)
+    sync_dir(files, dir)
 }
 
-fn sync_file(path: &Path) -> Result<(), StoreError> {
-    let synced = std::fs::File::open(path).and_then(|file| file.sync_all());
-    synced.map_err(|e| StoreError::io("syncing", path, e))
+fn sync_file(files: &Files, path: &Path) -> Result<(), StoreError> {
+    files.sync(path).map_err(|e| StoreError::io("syncing", path, e))
+}
+
+fn sync_dir(files: &Files, dir: &Path) -> Result<(), StoreError> {
+    files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e))
 }

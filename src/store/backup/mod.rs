@@ -20,7 +20,7 @@ use crate::model::Rev;
 
 pub(super) use make::make;
 pub use read::{Verified, list, verify};
-pub use restore::{Staged, stage};
+pub use restore::{Staged, stage, stage_through};
 
 statements! {
     /// Bodies that are blob files.

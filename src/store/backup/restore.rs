@@ -10,7 +10,7 @@ use super::{Manifest, hash_file, part_path, unusable};
 use crate::model::time::iso_utc;
 use crate::model::{Clock as _, SystemClock};
 use crate::store::backend::sqlite::RwConnection;
-use crate::store::blobs::{make_dirs, sync_dir};
+use crate::store::files::Files;
 use crate::store::lock::LockFile;
 use crate::store::{Durability, StoreError, meta};
 
@@ -22,6 +22,7 @@ pub struct Staged {
     /// What it says about itself.
     pub manifest: Manifest,
     target: PathBuf,
+    files: Files,
     /// Held until the swap, so that no server starts on the directory that is about to go.
     lock: Option<LockFile>,
     swapped: bool,
@@ -29,29 +30,34 @@ pub struct Staged {
 
 /// Unpacks the backup in `backup` beside `target`, verified. Refused while a server runs in `target`.
 pub fn stage(backup: &Path, target: &Path) -> Result<Staged, StoreError> {
+    stage_through(backup, target, Files::default())
+}
+
+/// As [`stage`], through `files`.
+pub fn stage_through(backup: &Path, target: &Path, files: Files) -> Result<Staged, StoreError> {
     let manifest = manifest(backup)?;
     let lock = if target.exists() { Some(LockFile::take(target)?) } else { None };
     let path = sibling(target, "restoring")?;
-    match std::fs::remove_dir_all(&path) {
+    match files.remove_all(&path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("clearing", &path, e)),
         _ => {}
     }
     let parent = path.parent().unwrap_or(Path::new("."));
-    make_dirs(parent, &path)?;
-    let staged = Staged { path, manifest, target: target.to_owned(), lock, swapped: false };
+    files.make_dirs(parent, &path)?;
+    let staged = Staged { path, manifest, target: target.to_owned(), files, lock, swapped: false };
     for part in std::iter::once(&staged.manifest.database).chain(&staged.manifest.blobs) {
         let (from, to) = (part_path(backup, part)?, part_path(&staged.path, part)?);
         let folder = to.parent().unwrap_or(&staged.path);
-        make_dirs(&staged.path, folder)?;
-        std::fs::copy(&from, &to).map_err(|e| StoreError::io("copying", &from, e))?;
-        let synced = std::fs::File::open(&to).and_then(|file| file.sync_all());
-        synced.map_err(|e| StoreError::io("syncing", &to, e))?;
+        let files = &staged.files;
+        files.make_dirs(&staged.path, folder)?;
+        files.copy(&from, &to).map_err(|e| StoreError::io("copying", &from, e))?;
+        files.sync(&to).map_err(|e| StoreError::io("syncing", &to, e))?;
         let (blake3, bytes) = hash_file(&to)?;
         if blake3 != part.blake3 || bytes != part.bytes {
             let what = format!("{} is not what was backed up ({bytes} of {} bytes)", part.path, part.bytes);
             return Err(unusable(backup, what, "Use another backup. Nothing was changed"));
         }
-        sync_dir(folder)?;
+        files.sync_dir(folder).map_err(|e| StoreError::io("syncing", folder, e))?;
     }
     staged.begin_new_life()?;
     Ok(staged)
@@ -67,16 +73,17 @@ impl Staged {
 
     /// Puts it in the place of the target. Returns where the old directory is kept, if there was one.
     pub fn swap(mut self) -> Result<Option<PathBuf>, StoreError> {
+        let sync_dir = |dir: &Path| self.files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e));
         sync_dir(&self.path)?;
         let parent = self.target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let kept = if self.target.exists() {
             let time: String =
                 iso_utc(SystemClock.now_us()).chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
             let kept = sibling(&self.target, &format!("before-restore-{time}Z"))?;
-            exchange(&self.path, &self.target, &kept)?;
+            exchange(&self.files, &self.path, &self.target, &kept)?;
             Some(kept)
         } else {
-            std::fs::rename(&self.path, &self.target).map_err(|e| StoreError::io("naming", &self.target, e))?;
+            self.files.rename(&self.path, &self.target).map_err(|e| StoreError::io("naming", &self.target, e))?;
             None
         };
         self.swapped = true;
@@ -91,20 +98,19 @@ impl Drop for Staged {
     fn drop(&mut self) {
         if !self.swapped {
             // The first error is the one to tell; the next restore clears it.
-            let _ = std::fs::remove_dir_all(&self.path);
+            let _ = self.files.remove_all(&self.path);
         }
     }
 }
 
 /// Swaps two names in one step where the file system can; else in two, the old directory kept under its new name.
-fn exchange(new: &Path, target: &Path, kept: &Path) -> Result<(), StoreError> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
+fn exchange(files: &Files, new: &Path, target: &Path, kept: &Path) -> Result<(), StoreError> {
     let failed = |e: std::io::Error| StoreError::io("replacing", target, e);
-    if renameat_with(CWD, new, CWD, target, RenameFlags::EXCHANGE).is_ok() {
-        return std::fs::rename(new, kept).map_err(failed);
+    if files.exchange(new, target).is_ok() {
+        return files.rename(new, kept).map_err(failed);
     }
-    std::fs::rename(target, kept).map_err(failed)?;
-    std::fs::rename(new, target).map_err(failed)
+    files.rename(target, kept).map_err(failed)?;
+    files.rename(new, target).map_err(failed)
 }
 
 /// `<target>.<suffix>`, beside it.
