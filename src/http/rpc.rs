@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::reply::{JSON, NO_STORE, REVISION, request_id, revision, rpc_error, unauthenticated};
@@ -14,6 +14,13 @@ use crate::rpc::dispatch::count_refusal;
 use crate::rpc::envelope::{self, Id, begin_result, end_result};
 use crate::rpc::{CachePolicy, Params, RequestContext, RpcError, dispatch, registry};
 use crate::service::Call;
+
+/// Names a request and its retries.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+/// Says that a reply is that of an earlier request with the same key.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Yes.
+const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// Serves one call.
 pub(super) async fn call(request: HttpRequest, payload: web::Payload) -> HttpResponse {
@@ -54,13 +61,20 @@ async fn answer(
     let call = Call::new(caller, request_id.clone(), deadline, app.store.clone(), Arc::clone(&app.caches));
     let mut cx = RequestContext::new(call, Arc::clone(&app.services));
     cx.if_none_match = if_none_match(request);
+    cx.idempotency_key = idempotency_key(request);
 
     let mut out = Vec::with_capacity(512);
     begin_result(&mut out, &parsed.id);
     let params = parsed.params.map_or_else(Params::none, Params::Raw);
     let spec = match dispatch(&cx, method, params, &mut out).await {
         Ok(spec) => spec,
-        Err(error) => return rpc_error(shared, &parsed.id, &error, &request_id, cx.call.revision()),
+        Err(error) => {
+            let mut response = rpc_error(shared, &parsed.id, &error, &request_id, cx.call.revision());
+            if cx.is_replayed() {
+                response.headers_mut().insert(REPLAYED, TRUE);
+            }
+            return response;
+        }
     };
     end_result(&mut out);
 
@@ -68,6 +82,9 @@ async fn answer(
     let mut response = HttpResponse::build(if not_modified { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
     response.insert_header((CACHE_CONTROL, cache_control(spec.entry.cache)));
     response.insert_header((REVISION, revision(shared, cx.call.revision())));
+    if cx.is_replayed() {
+        response.insert_header((REPLAYED, TRUE));
+    }
     if let Some(etag) = cx.etag.lock().take() {
         response.insert_header((ETAG, format!("\"{etag}\"")));
     }
@@ -75,6 +92,13 @@ async fn answer(
         return response.finish();
     }
     response.insert_header((CONTENT_TYPE, JSON)).body(out)
+}
+
+/// The `Idempotency-Key` as it was sent. What is no key is refused where it is looked at, as several of them are.
+fn idempotency_key(request: &HttpRequest) -> Option<String> {
+    let mut sent = request.headers().get_all(IDEMPOTENCY_KEY).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let first = sent.next()?.into_owned();
+    Some(sent.fold(first, |all, next| all + ", " + &next))
 }
 
 /// The one tag of `If-None-Match`, without quotes.

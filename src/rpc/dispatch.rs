@@ -4,13 +4,15 @@
 //! a method becomes a typed error of this request alone.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
+use super::decode::Arguments;
 use super::registry::{self, Params, Spec};
-use super::{Access, ErrorCode, RequestContext, RpcError, decode};
+use super::{Access, ErrorCode, RequestContext, RpcError, decode, idempotency};
 use crate::model::time::monotonic;
 use crate::telemetry::metric;
 
@@ -59,6 +61,23 @@ fn count(label: &'static str, code: &'static str) {
 
 async fn run(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
     let arguments = decode::arguments(spec, params)?;
+    let Some(keyed) = idempotency::keyed(cx, spec, &arguments)? else { return invoke(cx, spec, arguments, out).await };
+    // Before the method looks at what is there, which the first run has changed.
+    if let Some(found) = idempotency::find(cx, &keyed).await? {
+        return idempotency::replay(cx, spec, &keyed, found, out);
+    }
+    cx.call.execute_once(Arc::clone(&keyed));
+    let begin = out.len();
+    let Err(error) = invoke(cx, spec, arguments, out).await else { return Ok(()) };
+    out.truncate(begin);
+    // Refused; or the same request ran at the same time and was first.
+    match idempotency::find(cx, &keyed).await {
+        Ok(Some(found)) => idempotency::replay(cx, spec, &keyed, found, out),
+        Ok(None) | Err(_) => Err(error),
+    }
+}
+
+async fn invoke(cx: &RequestContext, spec: &Spec, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
     let work = AssertUnwindSafe((spec.entry.invoke)(cx, arguments, out)).catch_unwind();
     let done = match cx.call.deadline {
         None => work.await,
@@ -91,7 +110,6 @@ fn too_late(access: Access) -> RpcError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use schemars::JsonSchema;

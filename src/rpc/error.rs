@@ -79,6 +79,10 @@ error_codes! {
     RevisionInFuture = -32025, 200, "revision_in_future";
     /// The list that a cursor continues is not kept any more.
     CursorExpired = -32026, 200, "cursor_expired";
+    /// The Idempotency-Key was used for another request.
+    IdempotencyKeyReused = -32027, 200, "idempotency_key_reused";
+    /// A repeat of a request that was executed and whose reply is not kept.
+    AlreadyExecuted = -32028, 200, "already_executed";
     /// Not JSON.
     Parse = -32700, 200, "parse_error";
     /// JSON, but no JSON-RPC request.
@@ -231,6 +235,8 @@ fn from_store(error: &StoreError) -> RpcError {
         }
         StoreError::DeadlineExceeded { .. } => RpcError::new(ErrorCode::DeadlineExceeded, text)
             .hint("nothing was done; ask for less at once, or try again"),
+        StoreError::Repeated => RpcError::new(ErrorCode::Busy, "the same request is being executed")
+            .hint("nothing was done twice; send it again for its answer"),
         StoreError::WriterGone | StoreError::Indeterminate { .. } => {
             tracing::error!(error = %text, "a write has no known outcome");
             RpcError::new(ErrorCode::OutcomeUnknown, "the outcome of this write is not known")

@@ -14,6 +14,7 @@ pub mod decode;
 pub mod dispatch;
 pub mod envelope;
 pub mod error;
+pub mod idempotency;
 pub mod methods;
 pub mod openapi;
 pub mod openrpc;
@@ -59,6 +60,8 @@ pub trait Method: DeserializeOwned + JsonSchema + Send + 'static {
     const CACHE: CachePolicy = CachePolicy::NoCache;
     /// Whether it may outlast the ordinary deadline (running a command in a sandbox); then it has none.
     const LONG: bool = false;
+    /// Whether its reply may hold what is shown once; such a reply is not kept for a repeat of the request.
+    const SECRET: bool = false;
     /// The result.
     type Output: Serialize + JsonSchema + Send;
     /// Does it.

@@ -111,6 +111,8 @@ pub struct Entry {
     pub cache: CachePolicy,
     /// Whether it has no deadline.
     pub long: bool,
+    /// Whether its reply may hold what is shown once.
+    pub secret: bool,
     /// Runs it. Called by `dispatch` only, which checks the names of the arguments first.
     pub invoke: Invoke,
     /// The schema of its parameters: an object with their descriptions; the method's own description is its docs.
@@ -128,6 +130,7 @@ pub const fn entry<M: Method>() -> Entry {
         errors: M::ERRORS,
         cache: M::CACHE,
         long: M::LONG,
+        secret: M::SECRET,
         invoke: |cx, arguments, out| {
             Box::pin(async move {
                 let params: M = decode(M::NAME, arguments)?;

@@ -1,7 +1,8 @@
 //! One call: who asks, with which deadline, on which store, and the newest revision the answer has seen.
 
-use std::sync::Arc;
+use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::auth::Caller;
@@ -11,6 +12,7 @@ use crate::store::{Origin, ReadTx, Sql, Store, StoreError, WriteOp};
 
 use super::ServiceError;
 use super::access::Access;
+use super::keyed::{Keyed, Reply};
 
 /// What every service function needs to know about the request it serves.
 #[derive(Clone)]
@@ -26,6 +28,7 @@ pub struct Call {
     /// The shared closures of the permission engine.
     pub caches: Arc<Caches>,
     seen: Arc<AtomicU64>,
+    keyed: Arc<OnceLock<Arc<Keyed>>>,
 }
 
 impl Call {
@@ -38,7 +41,7 @@ impl Call {
         store: Store,
         caches: Arc<Caches>,
     ) -> Self {
-        Self { caller, request_id, deadline, store, caches, seen: Arc::new(AtomicU64::new(0)) }
+        Self { caller, request_id, deadline, store, caches, seen: Arc::default(), keyed: Arc::default() }
     }
 
     /// What the caller may do in a read transaction of this call; each decision on one path leaves a record.
@@ -82,9 +85,30 @@ impl Call {
             request_id: self.request_id.clone(),
             deadline: self.deadline,
         };
-        let (output, rev) = self.store.submit(origin, op).await?;
+        let (output, rev) = match self.keyed.get() {
+            Some(keyed) => self.store.submit(origin, keyed.wrap(op)).await?,
+            None => self.store.submit(origin, op).await?,
+        };
         self.seen.fetch_max(rev, Ordering::Relaxed);
         Ok(output)
+    }
+
+    /// The request has an Idempotency-Key: its message is applied once.
+    pub fn execute_once(&self, keyed: Arc<Keyed>) {
+        // Said once, by whoever runs the method.
+        let _first = self.keyed.set(keyed);
+    }
+
+    /// Says how the reply is made from what the message gives back, for a request that may be repeated.
+    pub fn reply_with<T: Any>(&self, make: impl Fn(&T) -> Reply + Send + Sync + 'static) {
+        if let Some(keyed) = self.keyed.get() {
+            keyed.reply_with(make);
+        }
+    }
+
+    /// The answer is that of an earlier request, at this revision.
+    pub fn answered_at(&self, rev: Rev) {
+        self.seen.store(rev, Ordering::Relaxed);
     }
 
     /// The newest revision that the answer depends on; 0 if it read nothing.

@@ -16,6 +16,7 @@ mod file_objects;
 pub mod files;
 pub mod files_ops;
 pub mod front_matter;
+pub mod keyed;
 pub mod keys;
 pub mod keys_ops;
 pub mod list;

@@ -10,7 +10,7 @@ use crate::model::SandboxRow;
 use crate::model::time::MICROS_PER_SECOND;
 use crate::sandbox::{Provider, Sandboxes};
 use crate::store::sandboxes::{ACTIVE, PAUSED, STOPPED};
-use crate::store::{Sql, Store, WriteOp, WriteTx, sandboxes};
+use crate::store::{Sql, Store, StoreError, WriteOp, WriteTx, sandboxes};
 
 use super::sandboxes::{SandboxInfo, may_use, refreshed, usable};
 use super::{Call, ServiceError};
@@ -111,7 +111,8 @@ async fn create(
         Ok(given) => given,
         Err(error) => {
             // An unknown outcome may be a record that stands: its directory must stay too.
-            if !matches!(&error, ServiceError::Store(_)) {
+            if matches!(&error, ServiceError::Store(StoreError::Repeated)) || !matches!(&error, ServiceError::Store(_))
+            {
                 blocking(Some(provider), move |p| p.destroy(&id)).await?;
             }
             return Err(error);

@@ -27,11 +27,13 @@ pub(super) struct Core {
     pub(super) counters: Counters,
     pub(super) shared: Arc<Shared>,
     pub(super) rows: Rows,
+    /// What the remembered replies weigh, bytes.
+    pub(super) replies: u64,
     pub(super) checkpoints: Checkpoints,
 }
 
 /// The transaction of a batch is lost.
-struct Lost {
+pub(super) struct Lost {
     error: StoreError,
     trouble: Option<Trouble>,
     /// COMMIT had been said.
@@ -39,7 +41,7 @@ struct Lost {
 }
 
 impl Lost {
-    fn before_commit(error: StoreError) -> Self {
+    pub(super) fn before_commit(error: StoreError) -> Self {
         Self { trouble: Trouble::of(&error), error, committing: false }
     }
 }
@@ -54,7 +56,7 @@ impl Core {
         }
         self.shared.metrics.batch_ops.record(batch.len() as f64);
         self.shared.metrics.queue_depth.set(self.shared.admission.under_way() as f64);
-        let (numbers, mark) = (self.counters, self.working.mark());
+        let (numbers, replies, mark) = (self.counters, self.replies, self.working.mark());
         match self.attempt(&mut batch, numbers) {
             Ok(()) => {
                 self.shared.faults.hit(FaultPoint::AfterPublishBeforeReply);
@@ -62,7 +64,7 @@ impl Core {
             }
             Err(lost) => {
                 self.working.rollback(&mark);
-                self.counters = numbers;
+                (self.counters, self.replies) = (numbers, replies);
                 let error = self.recover(lost);
                 answer_all(batch, &error);
             }
@@ -73,7 +75,7 @@ impl Core {
     fn attempt(&mut self, batch: &mut [Queued], before: Counters) -> Result<(), Lost> {
         sqlite::control(&self.conn, "beginning a write", "BEGIN IMMEDIATE").map_err(Lost::before_commit)?;
         let now_us = self.shared.now_us();
-        let alone = batch.len() == 1;
+        let (alone, replies) = (batch.len() == 1, self.replies);
         let mut wrote = false;
         for queued in batch.iter_mut() {
             wrote |= self.apply(queued, now_us, alone)?;
@@ -82,6 +84,7 @@ impl Core {
         if self.conn.is_autocommit() {
             return Ok(());
         }
+        wrote |= self.bound_replies(replies, now_us).map_err(Lost::before_commit)?;
         wrote |= self.take_notes_along(now_us).map_err(Lost::before_commit)?;
         if self.counters != before {
             meta::put_head(&self.conn, &self.counters).map_err(Lost::before_commit)?;
@@ -99,7 +102,7 @@ impl Core {
     }
 
     /// COMMIT, and what must be true before anybody can see it.
-    fn commit(&mut self, now_us: i64) -> Result<(), Lost> {
+    pub(super) fn commit(&mut self, now_us: i64) -> Result<(), Lost> {
         // A reader may see the commit before this thread goes on: its time must not be earlier.
         self.shared.gauges.time_floor_us.fetch_max(now_us, Ordering::Release);
         self.shared.faults.hit(FaultPoint::BeforeCommit);
@@ -152,6 +155,7 @@ impl Core {
             // Numbers that were drawn and not used.
             self.counters = before;
         }
+        self.replies = self.replies.saturating_add(undo.remembered).saturating_sub(undo.forgotten);
         queued.rev = self.counters.rev;
         Ok(undo.wrote)
     }
@@ -180,7 +184,7 @@ impl Core {
     }
 
     /// Puts the connection in order after a lost transaction; the error that answers its messages.
-    fn recover(&mut self, lost: Lost) -> StoreError {
+    pub(super) fn recover(&mut self, lost: Lost) -> StoreError {
         if sqlite::is_busy(&lost.error) {
             self.shared.busy();
         }

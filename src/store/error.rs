@@ -33,6 +33,9 @@ pub enum StoreError {
         /// What the engine said.
         reason: String,
     },
+    /// The request was executed before under its Idempotency-Key, or is being executed. Nothing was done again.
+    #[error("a request with this Idempotency-Key was executed before")]
+    Repeated,
     /// The store takes no writes after an input/output error.
     #[error("the store is read-only since an input/output error: {reason}. Restart the server")]
     ReadOnly {

@@ -30,6 +30,7 @@ mod queue;
 mod readers;
 mod shared;
 mod slow_lane;
+mod upkeep;
 mod writer;
 
 pub mod agents;
@@ -41,11 +42,13 @@ pub mod check;
 pub mod contents;
 pub mod control;
 pub mod decisions;
+pub mod denials;
 pub mod digest;
 pub mod entities;
 pub mod error;
 pub mod fault;
 pub mod files;
+pub mod idempotency;
 pub mod keys;
 pub mod lock;
 pub mod meta;
@@ -72,6 +75,7 @@ pub use error::StoreError;
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
 pub use note::{DecisionNote, Note};
+pub use note::{DecisionNote, DenialNote, Note};
 pub use op::{Origin, WriteOp};
 pub use open::{Builder, DATABASE_FILE, WAL_FILE};
 pub use options::{Durability, Limits, Options};
@@ -229,6 +233,12 @@ impl Store {
     #[must_use]
     pub fn clock(&self) -> &SharedClock {
         &self.inner.shared.clock
+    }
+
+    /// The time for a record beside the log: never earlier than that of a change that is visible.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.inner.shared.now_us()
     }
 
     /// The injected random source.

@@ -14,6 +14,29 @@ pub enum Note {
         /// Unix time, µs.
         at_us: i64,
     },
+    /// A request was refused for lack of a permission.
+    Denial(DenialNote),
+}
+
+/// A row of `denials`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DenialNote {
+    /// When, Unix time, µs; see [`Store::now_us`](super::Store::now_us).
+    pub at_us: i64,
+    /// The caller's tenant.
+    pub tenant: String,
+    /// The caller, as `type:id`.
+    pub actor: String,
+    /// What was called.
+    pub method: String,
+    /// What was missing.
+    pub permission: String,
+    /// On what, as the caller named it: `type:id`, or a path.
+    pub object: String,
+    /// The revision it was decided at.
+    pub rev: Rev,
+    /// The request.
+    pub request_id: String,
 }
 
 /// A row of `permission_cache`.

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use super::decisions;
 use super::{DecisionNote, Note};
+use super::{decisions, denials};
 
 /// Keys whose last use is remembered, to record it once a minute at most.
 const KEYS_REMEMBERED: usize = 8_192;
@@ -19,6 +19,7 @@ const KEYS_REMEMBERED: usize = 8_192;
 enum Key {
     Decision([u8; 16]),
     KeyUsed(String),
+    Denial([u8; 16]),
 }
 
 /// The lane.
@@ -58,6 +59,7 @@ impl Lane {
     pub(super) fn leave(&self, note: Note) -> Left {
         let key = match &note {
             Note::Decision(decision) => Key::Decision(decisions::key(decision)),
+            Note::Denial(denial) => Key::Denial(denials::key(denial)),
             Note::KeyUsed { key_id, at_us } => {
                 if self.recently_used(key_id, *at_us) {
                     return Left::Same;
@@ -99,7 +101,9 @@ impl Lane {
         }
         let mut waiting = self.waiting.lock();
         let keys: Vec<Key> = waiting.keys().take(most).cloned().collect();
-        let taken = keys.iter().filter_map(|key| waiting.remove(key)).collect();
+        let mut taken: Vec<Note> = keys.iter().filter_map(|key| waiting.remove(key)).collect();
+        // Denials are numbered as they are written.
+        taken.sort_by_key(|note| if let Note::Denial(denial) = note { denial.at_us } else { 0 });
         if !waiting.is_empty() {
             // What a partial take leaves behind must be found by the next one.
             self.armed.store(true, Ordering::Release);
@@ -121,17 +125,19 @@ impl Lane {
     }
 }
 
-/// Keeps `permission_cache` at its size without counting it at every write.
+/// Writes records; keeps `permission_cache` at its size without counting it at every write.
 #[derive(Debug)]
 pub(super) struct Rows {
     /// Never less than there are.
     at_most: u64,
     max: u64,
+    /// The number of the newest denial.
+    denials: u64,
 }
 
 impl Rows {
-    pub(super) fn new(count: u64, max: u64) -> Self {
-        Self { at_most: count, max }
+    pub(super) fn new(count: u64, max: u64, denials: u64) -> Self {
+        Self { at_most: count, max, denials }
     }
 
     pub(super) fn at_most(&self) -> u64 {
@@ -150,6 +156,11 @@ impl Rows {
             match note {
                 Note::Decision(decision) => decisions::put(conn, decision, incarnation, now_us)?,
                 Note::KeyUsed { key_id, at_us } => decisions::key_used(conn, key_id, *at_us)?,
+                Note::Denial(denial) => {
+                    // A number that is rolled back with its row is not given again.
+                    self.denials += 1;
+                    denials::put(conn, self.denials, denial)?;
+                }
             }
         }
         let decisions = notes.iter().filter(|note| matches!(note, Note::Decision(DecisionNote { .. }))).count();

@@ -27,7 +27,7 @@ use super::readers::Readers;
 use super::shared::{Gauges, Shared};
 use super::slow_lane::SlowLane;
 use super::tx::Loader;
-use super::{Store, StoreError, decisions, meta, status, writer};
+use super::{Store, StoreError, decisions, denials, idempotency, meta, status, writer};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "nexus.sqlite";
@@ -199,7 +199,8 @@ fn start_core(shared: &Arc<Shared>, mut conn: RwConnection, mut working: Working
     meta::put_raw(&conn, meta::DURABILITY, shared.durability.as_str())?;
     meta::put_raw(&conn, meta::CLEAN_SHUTDOWN, "0")?;
     decisions::forget_others(&conn, &incarnation)?;
-    let rows = Rows::new(decisions::count(&conn)?, shared.limits.decisions);
+    let rows = Rows::new(decisions::count(&conn)?, shared.limits.decisions, denials::last(&conn)?);
+    let replies = idempotency::load(&loader)?;
     let counters = meta::head(&loader)?.ok_or_else(|| StoreError::Corrupt { what: "head has no row".into() })?;
     working.load(&Loader { conn: &conn, rev: counters.rev, now_us: now_us.max(floor) })?;
     sqlite::control(&conn, "committing the start", "COMMIT")?;
@@ -210,7 +211,7 @@ fn start_core(shared: &Arc<Shared>, mut conn: RwConnection, mut working: Working
     let _first = shared.head.set(Head::new(working.publish(counters.rev), shared.limits.published));
     let checkpoints = Checkpoints::new(shared);
     checkpoints.watch(&mut conn)?;
-    Ok(Core { conn, working, counters, shared: Arc::clone(shared), rows, checkpoints })
+    Ok(Core { conn, working, counters, shared: Arc::clone(shared), rows, replies, checkpoints })
 }
 
 /// The name of this life: a new one at the first start, and after a power cut could have taken revisions that are

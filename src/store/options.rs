@@ -67,6 +67,8 @@ pub struct Limits {
     pub notes_per_tick: usize,
     /// Rows of `permission_cache` that are kept.
     pub decisions: u64,
+    /// Rows of `denials` that are kept.
+    pub denials: u64,
     /// The use of one key is recorded this often at most.
     pub key_used_every: Duration,
 }
@@ -90,6 +92,7 @@ impl Default for Limits {
             notes_per_batch: 64,
             notes_per_tick: 512,
             decisions: 100_000,
+            denials: 100_000,
             key_used_every: Duration::from_secs(60),
         }
     }

@@ -174,6 +174,12 @@ pub(super) struct Undo {
     pub(super) mark: Option<Mark>,
     /// Whether a statement that changes rows was run (and so a savepoint taken, if they are in use).
     pub(super) wrote: bool,
+    /// Whether one of them was more than a remembered reply, and so has to be recorded.
+    changed: bool,
+    /// What remembered replies weigh that it has written, bytes.
+    pub(super) remembered: u64,
+    /// What those weigh that it has replaced, bytes.
+    pub(super) forgotten: u64,
     /// The worst that the engine said.
     pub(super) trouble: Option<Trouble>,
 }
@@ -197,7 +203,7 @@ impl<'a> WriteTx<'a> {
     /// derived rows without recording anything.
     pub(super) fn seal(&mut self, op: &'static str, unrecorded: bool) -> Result<(), StoreError> {
         if self.changes.is_empty() {
-            if self.undo.wrote && !unrecorded {
+            if self.undo.changed && !unrecorded {
                 tracing::error!(op, "an operation changed rows without recording a change");
                 let what = format!("{op} changed rows without recording a change; it was rolled back");
                 return Err(StoreError::Corrupt { what });
@@ -222,6 +228,28 @@ impl<'a> WriteTx<'a> {
 
     /// As [`exec`](Self::exec), and waits for the number of rows it changed.
     pub fn exec_count(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<u64, StoreError> {
+        self.undo.changed = true;
+        self.run(sql, params)
+    }
+
+    /// Writes a row that is no change: what is remembered of a request that is executed.
+    pub(super) fn exec_beside(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<(), StoreError> {
+        self.run(sql, params).map(|_| ())
+    }
+
+    /// A remembered reply was written in the place of another, bytes.
+    pub(super) fn remembered(&mut self, before: u64, after: u64) {
+        self.undo.forgotten += before;
+        self.undo.remembered += after;
+    }
+
+    /// The revision that the operation gets for what it has recorded so far; of one that has recorded nothing, that of
+    /// the data.
+    pub(super) fn rev_so_far(&self) -> Rev {
+        if self.changes.is_empty() { self.counters.rev } else { self.rev() }
+    }
+
+    fn run(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<u64, StoreError> {
         if !self.undo.wrote {
             if self.savepoints {
                 let taken = sqlite::control(self.conn, "taking a savepoint", SAVEPOINT);

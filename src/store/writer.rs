@@ -197,11 +197,12 @@ impl Core {
     fn tick(&mut self) -> Result<(), StoreError> {
         let most = self.shared.limits.notes_per_tick;
         let drained = self.drain_notes(most);
+        let thrown = if self.shared.read_only.lock().is_none() { self.throw_away() } else { Ok(()) };
         if self.shared.read_only.lock().is_none() {
             self.checkpoints.tick(&self.conn);
         }
         self.shared.report_gauges();
-        drained
+        drained.and(thrown)
     }
 
     /// Leaves the store as a clean shutdown does: nothing in the log, the time and the word "clean" written down.

@@ -4,3 +4,5 @@
 mod backup;
 // The program is killed under load, again and again, on one directory.
 mod kill;
+// The reply is lost: a retry with the same Idempotency-Key executes nothing twice.
+mod retry;

@@ -267,15 +267,28 @@ impl World {
 
     /// As [`rpc`](Self::rpc), with the revision that the reply's header would name.
     pub(crate) async fn rpc_at(&self, who: Who, method: &str, params: Value) -> (Result<Value, Failure>, Rev) {
+        let (result, rev, _) = self.rpc_once(who, None, method, params).await;
+        (result, rev)
+    }
+
+    /// As [`rpc_at`](Self::rpc_at), with an Idempotency-Key, and whether the reply is that of an earlier request.
+    pub(crate) async fn rpc_once(
+        &self,
+        who: Who,
+        key: Option<&str>,
+        method: &str,
+        params: Value,
+    ) -> (Result<Value, Failure>, Rev, bool) {
         let call = match self.try_call_as(who) {
             Ok(call) => call,
             Err(e) => {
                 let refused =
                     Failure { code: -32019, message: e.to_string(), data: json!({"code": "unauthenticated"}) };
-                return (Err(refused), 0);
+                return (Err(refused), 0, false);
             }
         };
-        let cx = RequestContext::new(call, Arc::clone(&self.services));
+        let mut cx = RequestContext::new(call, Arc::clone(&self.services));
+        cx.idempotency_key = key.map(str::to_owned);
         let params = match params {
             Value::Object(map) => Params::Value(map),
             Value::Null => Params::none(),
@@ -287,7 +300,7 @@ impl World {
         let result = result
             .map_err(|error| failure(&error))
             .map(|_| serde_json::from_slice(&out).unwrap_or_else(|e| panic!("{method} wrote no JSON: {e}")));
-        (result, rev)
+        (result, rev, cx.is_replayed())
     }
 
     /// The revision of the head.
@@ -341,6 +354,11 @@ impl World {
     /// Removes the directory with this world.
     pub(crate) fn keep(&mut self, dir: Option<tempfile::TempDir>) {
         self.dir = dir;
+    }
+
+    /// Takes the directory away from this world: it is not removed with it.
+    pub(crate) fn take_dir(&mut self) -> Option<tempfile::TempDir> {
+        self.dir.take()
     }
 
     /// Closes the store and gives back its directory.

@@ -106,3 +106,33 @@ async fn a_panic_is_an_error_of_its_request_alone() {
     write(&served, "/workspace/b.txt", "still here").await;
     served.stop().await;
 }
+
+#[tokio::test]
+async fn a_repeat_says_that_it_is_one() {
+    let served = Served::new().await;
+    let params = json!({"path": "/workspace/a.txt", "content": "hello"});
+    let key = [("Idempotency-Key", "\"5f6c-1\"")];
+    let first = call(&served, "write", params.clone(), &key).await;
+    assert!(first.rpc().is_ok() && first.header("idempotency-replayed").is_none());
+    write(&served, "/workspace/b.txt", "in between").await;
+    let again = call(&served, "write", params.clone(), &key).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!((again.status, again.json(), again.revision()), (200, first.json(), first.revision()));
+    assert_eq!(again.header("cache-control"), Some("no-store"));
+
+    let reused = call(&served, "write", json!({"path": "/workspace/a.txt", "content": "other"}), &key).await;
+    assert_eq!(failure(&reused).data["code"], "idempotency_key_reused");
+    assert!(reused.header("idempotency-replayed").is_none());
+    // Two headers are no key, and neither is one that cannot be shown.
+    for keys in [vec![("Idempotency-Key", "a"), ("Idempotency-Key", "b")], vec![("Idempotency-Key", "")]] {
+        let refused = call(&served, "write", params.clone(), &keys).await;
+        assert_eq!((refused.status, failure(&refused).code), (200, -32602), "{keys:?}");
+    }
+    let made =
+        call(&served, "admin_create_key", json!({"user_id": "u", "name": "n"}), &[("Idempotency-Key", "k")]).await;
+    let again =
+        call(&served, "admin_create_key", json!({"user_id": "u", "name": "n"}), &[("Idempotency-Key", "k")]).await;
+    assert_eq!(failure(&again).data["code"], "already_executed");
+    assert_eq!((again.header("idempotency-replayed"), again.revision()), (Some("true"), made.revision()));
+    served.stop().await;
+}

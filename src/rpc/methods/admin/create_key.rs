@@ -65,6 +65,7 @@ impl Method for AdminCreateKey {
     const ACCESS: Access = Access::Admin;
     const ERRORS: &'static [ErrorCode] = &[ErrorCode::PermissionDenied];
     const CACHE: CachePolicy = CachePolicy::NoStore;
+    const SECRET: bool = true;
     type Output = CreatedKey;
 
     async fn call(self, cx: &RequestContext) -> Result<CreatedKey, RpcError> {

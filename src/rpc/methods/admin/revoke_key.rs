@@ -33,6 +33,8 @@ impl Method for AdminRevokeKey {
     type Output = RevokedKey;
 
     async fn call(self, cx: &RequestContext) -> Result<RevokedKey, RpcError> {
+        let key_id = self.key_id.clone();
+        cx.reply_with(move |(): &()| RevokedKey { success: true, key_id: key_id.clone() });
         keys_ops::revoke(&cx.call, self.key_id.clone()).await?;
         Ok(RevokedKey { success: true, key_id: self.key_id })
     }

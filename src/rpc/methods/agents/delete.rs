@@ -24,6 +24,7 @@ impl Method for DeleteAgent {
     type Output = bool;
 
     async fn call(self, cx: &RequestContext) -> Result<bool, RpcError> {
+        cx.reply_with(|(was_there, _): &(bool, bool)| *was_there);
         Ok(agents_ops::delete(&cx.call, self.agent_id).await?)
     }
 }

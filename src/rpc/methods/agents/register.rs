@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::model::VirtualPath;
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::agents_ops::{self, AgentRequest};
+use crate::service::agents::AgentInfo;
+use crate::service::agents_ops::{self, AgentRequest, Registered};
 
 /// Register an agent of the calling user, or change one of it.
 ///
@@ -70,6 +72,7 @@ impl Method for RegisterAgent {
     const ERRORS: &'static [ErrorCode] =
         &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied, ErrorCode::Precondition];
     const CACHE: CachePolicy = CachePolicy::NoStore;
+    const SECRET: bool = true;
     type Output = RegisteredAgent;
 
     async fn call(self, cx: &RequestContext) -> Result<RegisteredAgent, RpcError> {
@@ -81,7 +84,17 @@ impl Method for RegisterAgent {
             metadata: self.metadata,
             generate_api_key: self.generate_api_key.unwrap_or(false),
         };
-        let registered = agents_ops::register(&cx.call, &cx.services.hasher, request).await?;
+        if !request.generate_api_key {
+            cx.reply_with(|(info, config_path): &(AgentInfo, VirtualPath)| {
+                RegisteredAgent::new(Registered { info: info.clone(), config_path: config_path.clone(), key: None })
+            });
+        }
+        Ok(RegisteredAgent::new(agents_ops::register(&cx.call, &cx.services.hasher, request).await?))
+    }
+}
+
+impl RegisteredAgent {
+    fn new(registered: Registered) -> Self {
         let properties = registered.info.metadata();
         let row = registered.info.row;
         let mut metadata = Map::new();
@@ -89,7 +102,7 @@ impl Method for RegisterAgent {
             metadata.insert("description".into(), description.into());
         }
         metadata.extend(properties);
-        Ok(RegisteredAgent {
+        Self {
             agent_id: row.agent_id,
             user_id: row.user_id,
             name: row.name,
@@ -100,6 +113,6 @@ impl Method for RegisterAgent {
             has_api_key: registered.key.is_some(),
             api_key: registered.key.map(|new| new.key.expose().to_owned()),
             inherit_permissions: row.inherit_permissions,
-        })
+        }
     }
 }

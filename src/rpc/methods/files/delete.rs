@@ -32,6 +32,7 @@ impl Method for Delete {
     type Output = DeleteOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<DeleteOutput, RpcError> {
+        cx.reply_with(|(): &()| DeleteOutput { deleted: true });
         files::delete(&cx.call, files::path_below_root(&self.path)?).await?;
         Ok(DeleteOutput { deleted: true })
     }

@@ -44,6 +44,7 @@ impl Method for Mkdir {
 
     async fn call(self, cx: &RequestContext) -> Result<MkdirOutput, RpcError> {
         let path = files::path_below_root(&self.path)?;
+        cx.reply_with(|(): &()| MkdirOutput { created: true });
         files::make_directory(&cx.call, path, self.parents, self.exist_ok).await?;
         Ok(MkdirOutput { created: true })
     }

@@ -41,6 +41,7 @@ impl Method for Rename {
 
     async fn call(self, cx: &RequestContext) -> Result<RenameOutput, RpcError> {
         let (old, new) = (files::path_below_root(&self.old_path)?, files::path_below_root(&self.new_path)?);
+        cx.reply_with(|(): &()| RenameOutput { renamed: true });
         files::rename(&cx.call, old, new).await?;
         Ok(RenameOutput { renamed: true })
     }

@@ -35,6 +35,7 @@ impl Method for Rmdir {
     type Output = RmdirOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<RmdirOutput, RpcError> {
+        cx.reply_with(|_: &bool| RmdirOutput { removed: true });
         files::remove_directory(&cx.call, files::path_below_root(&self.path)?, self.recursive).await?;
         Ok(RmdirOutput { removed: true })
     }

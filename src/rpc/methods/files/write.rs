@@ -64,6 +64,13 @@ impl From<Written> for WriteMetadata {
     }
 }
 
+impl From<Written> for WriteOutput {
+    fn from(written: Written) -> Self {
+        let metadata = WriteMetadata::from(written);
+        Self { bytes_written: metadata.clone(), metadata }
+    }
+}
+
 impl Method for Write {
     const NAME: &'static str = "write";
     const ACCESS: Access = Access::Write;
@@ -81,8 +88,7 @@ impl Method for Write {
     async fn call(self, cx: &RequestContext) -> Result<WriteOutput, RpcError> {
         let path = files::path_below_root(&self.path)?;
         let options = PutOptions { if_match: self.if_match, if_none_match: self.if_none_match, force: self.force };
-        let written = files::write(&cx.call, path, self.content.0, options).await?;
-        let metadata = WriteMetadata::from(written);
-        Ok(WriteOutput { bytes_written: metadata.clone(), metadata })
+        cx.reply_with(|written: &Written| WriteOutput::from(written.clone()));
+        Ok(files::write(&cx.call, path, self.content.0, options).await?.into())
     }
 }

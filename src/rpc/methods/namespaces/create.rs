@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::replies;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::namespaces_ops;
 
@@ -30,6 +31,7 @@ impl Method for NamespaceCreate {
     type Output = ();
 
     async fn call(self, cx: &RequestContext) -> Result<(), RpcError> {
+        replies(cx, |_| ());
         Ok(namespaces_ops::put(&cx.call, self.object_type, self.config).await?)
     }
 }

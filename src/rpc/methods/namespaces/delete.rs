@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::replies;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::namespaces_ops;
 
@@ -24,6 +25,7 @@ impl Method for NamespaceDelete {
     type Output = bool;
 
     async fn call(self, cx: &RequestContext) -> Result<bool, RpcError> {
+        replies(cx, |was_stored| was_stored);
         Ok(namespaces_ops::delete(&cx.call, self.object_type).await?)
     }
 }

@@ -24,8 +24,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::rpc::RequestContext;
 use crate::rpc::codec::WireTime;
 use crate::service::namespaces::NamespaceInfo;
+use crate::service::namespaces_ops::Outcome;
+
+/// Says how the reply is made from whether anything has changed; a message that asks for another look is none.
+fn replies<R: Serialize>(cx: &RequestContext, reply: impl Fn(bool) -> R + Send + Sync + 'static) {
+    cx.reply_if(move |outcome: &Outcome| match outcome {
+        Outcome::Done(changed) => Some(reply(*changed)),
+        Outcome::LookAgain => None,
+    });
+}
 
 /// The rules of an object type.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::replies;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::namespaces_ops;
 
@@ -35,6 +36,7 @@ impl Method for RegisterNamespace {
     type Output = ();
 
     async fn call(self, cx: &RequestContext) -> Result<(), RpcError> {
+        replies(cx, |_| ());
         Ok(namespaces_ops::put(&cx.call, self.namespace.object_type, self.namespace.config).await?)
     }
 }

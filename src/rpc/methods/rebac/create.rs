@@ -57,6 +57,7 @@ impl Method for RebacCreate {
             expires_at_us: self.expires_at.map(|at| at.us),
             has_column_rules: self.column_config.is_some(),
         };
+        cx.reply_with(String::clone);
         Ok(tuples_ops::create(&cx.call, request).await?)
     }
 }

@@ -23,6 +23,7 @@ impl Method for RebacDelete {
     type Output = bool;
 
     async fn call(self, cx: &RequestContext) -> Result<bool, RpcError> {
+        cx.reply_with(|was_there: &bool| *was_there);
         Ok(tuples_ops::delete(&cx.call, self.tuple_id).await?)
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{SandboxView, TTL_MINUTES};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::sandboxes_ops::{self, SandboxRequest};
+use crate::service::sandboxes_ops::{self, Given, SandboxRequest};
 
 /// Make a sandbox; an active one of the same name is a refusal.
 ///
@@ -40,6 +40,7 @@ impl Method for SandboxCreate {
             verify: false,
             reuse: false,
         };
+        SandboxView::replies(cx, |given: &Given| &given.info);
         let given = sandboxes_ops::get_or_create(&cx.call, &cx.services.sandboxes, request).await?;
         Ok(SandboxView::new(cx, given.info))
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{SandboxView, TTL_MINUTES};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::sandboxes_ops::{self, SandboxRequest};
+use crate::service::sandboxes_ops::{self, Given, SandboxRequest};
 
 /// Get the caller's active sandbox of a name, or make it.
 ///
@@ -46,6 +46,7 @@ impl Method for SandboxGetOrCreate {
             verify: self.verify_status.unwrap_or(true),
             reuse: true,
         };
+        SandboxView::replies(cx, |given: &Given| &given.info);
         let given = sandboxes_ops::get_or_create(&cx.call, &cx.services.sandboxes, request).await?;
         let view = SandboxView::new(cx, given.info);
         Ok(if given.verified { view.verified(true) } else { view })

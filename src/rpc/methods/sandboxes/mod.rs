@@ -22,12 +22,16 @@ pub use run::SandboxRun;
 pub use status::SandboxStatus;
 pub use stop::SandboxStop;
 
+use std::any::Any;
+use std::sync::Arc;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::rpc::RequestContext;
 use crate::rpc::codec::WireTime;
+use crate::rpc::context::Services;
 use crate::sandbox::Capabilities;
 use crate::service::sandboxes::SandboxInfo;
 
@@ -100,10 +104,20 @@ pub struct SandboxView {
 }
 
 impl SandboxView {
+    /// Says how the reply is made from what the message gives back.
+    fn replies<T: Any>(cx: &RequestContext, info: impl Fn(&T) -> &SandboxInfo + Send + Sync + 'static) {
+        let services = Arc::clone(&cx.services);
+        cx.reply_with(move |output: &T| Self::of(&services, info(output).clone()));
+    }
+
     fn new(cx: &RequestContext, info: SandboxInfo) -> Self {
+        Self::of(&cx.services, info)
+    }
+
+    fn of(services: &Services, info: SandboxInfo) -> Self {
         let iso = |us: i64| WireTime::naive(us).iso();
         let nothing = Capabilities { run: false, mount: false, pause: false };
-        let capabilities = cx.services.sandboxes.provider(&info.row.provider).map_or(nothing, |p| p.capabilities());
+        let capabilities = services.sandboxes.provider(&info.row.provider).map_or(nothing, |p| p.capabilities());
         let uptime_seconds = info.uptime_seconds();
         let row = info.row;
         Self {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::SandboxView;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
+use crate::service::sandboxes::SandboxInfo;
 use crate::service::sandboxes_ops::{self, SandboxChange};
 
 /// Pause a sandbox: it is kept, and does not expire.
@@ -23,6 +24,7 @@ impl Method for SandboxPause {
     type Output = SandboxView;
 
     async fn call(self, cx: &RequestContext) -> Result<SandboxView, RpcError> {
+        SandboxView::replies(cx, |info: &SandboxInfo| info);
         let services = &cx.services.sandboxes;
         let info = sandboxes_ops::change(&cx.call, services, self.sandbox_id, SandboxChange::Pause).await?;
         Ok(SandboxView::new(cx, info))

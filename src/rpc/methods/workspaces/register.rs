@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::WorkspaceView;
+use crate::model::WorkspaceRow;
 use crate::rpc::codec::WireDuration;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::workspaces::Scope;
@@ -71,6 +72,7 @@ impl Method for RegisterWorkspace {
             session_id: self.session_id,
             ttl_us,
         };
+        cx.reply_with(|row: &WorkspaceRow| WorkspaceView::from(row.clone()));
         Ok(workspaces_ops::register(&cx.call, request).await?.into())
     }
 }

@@ -24,6 +24,7 @@ impl Method for UnregisterWorkspace {
     type Output = bool;
 
     async fn call(self, cx: &RequestContext) -> Result<bool, RpcError> {
+        cx.reply_with(|was_there: &bool| *was_there);
         Ok(workspaces_ops::unregister(&cx.call, Scope::Workspace, &self.path).await?)
     }
 }
