@@ -74,7 +74,6 @@ pub mod workspaces;
 pub use error::StoreError;
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
-pub use note::{DecisionNote, Note};
 pub use note::{DecisionNote, DenialNote, Note};
 pub use op::{Origin, WriteOp};
 pub use open::{Builder, DATABASE_FILE, WAL_FILE};
