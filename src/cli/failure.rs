@@ -13,6 +13,8 @@ pub mod exit {
     pub const OK: u8 = 0;
     /// It ran, and the result is bad: a wave failed, a check found something.
     pub const WRONG: u8 = 1;
+    /// It ran, and the result is worse than that: `doctor` found a failure.
+    pub const FAILED: u8 = 2;
     /// The command line cannot be understood.
     pub const USAGE: u8 = 64;
     /// The data cannot be used: foreign, newer, damaged.
@@ -35,6 +37,8 @@ pub mod exit {
     pub const NO_PERMISSION: u8 = 77;
     /// The configuration is wrong.
     pub const CONFIG: u8 = 78;
+    /// Ended by Ctrl-C.
+    pub const INTERRUPTED: u8 = 130;
 }
 
 /// The end of a command that could not do its work.

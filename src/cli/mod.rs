@@ -7,6 +7,7 @@ pub mod banner;
 pub mod can;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod door;
 pub mod explain;
 pub mod failure;
@@ -52,6 +53,7 @@ enum Command {
     Waves(waves::Waves),
     Key(key::Key),
     Check(check::Check),
+    Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Grant(grant::Grant),
     Revoke(grant::Revoke),
@@ -81,6 +83,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Waves(waves) => waves.run(),
         Command::Key(key) => key.run(),
         Command::Check(check) => check.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Grant(grant) => grant.run(),
         Command::Revoke(revoke) => revoke.run(),
         Command::Explain(explain) => explain.run(),

@@ -207,6 +207,9 @@ impl From<ServiceError> for RpcError {
             ServiceError::CursorExpired => {
                 Self::new(ErrorCode::CursorExpired, text).hint("list again without the cursor, from the beginning")
             }
+            ServiceError::Integrity { path } => Self::new(ErrorCode::Integrity, text)
+                .hint("other files are not affected; `nexus-lite doctor --scrub` lists all damage, a backup has the content")
+                .with("path", path),
             ServiceError::Store(error) => from_store(&error),
         }
     }
@@ -255,7 +258,7 @@ fn from_store(error: &StoreError) -> RpcError {
         StoreError::Corrupt { .. } => {
             tracing::error!(error = %text, "stored data is damaged");
             RpcError::new(ErrorCode::Integrity, "stored data is damaged; it was not handed out")
-                .hint("run `nexus-lite check`, and restore from a backup")
+                .hint("run `nexus-lite doctor --scrub`, and restore from a backup")
         }
         // Whatever else a store says is about statements, files and panics: for the log, not for a caller.
         _ => {

@@ -111,6 +111,12 @@ pub enum ServiceError {
     /// The list that a cursor continues is not kept any more.
     #[error("the cursor has expired: its list is kept for one minute")]
     CursorExpired,
+    /// The stored body of a file is not what was stored; other files are not affected.
+    #[error("the stored content of {path} is damaged; it was not handed out")]
+    Integrity {
+        /// The path that was asked for.
+        path: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::model::{ContentHash, NodeKind, NodeRow, VirtualPath};
 use crate::store::{Sql, StoreError, contents};
+use crate::telemetry::metric;
 
 use super::access::{Access, Permission};
 use super::files_ops::{
@@ -42,7 +43,7 @@ pub struct FileRead {
 
 /// Reads a file. The body stays away where its etag is `known`.
 pub async fn read(call: &Call, path: VirtualPath, known: Option<String>) -> Result<FileRead, ServiceError> {
-    let asked = call.clone();
+    let (asked, of) = (call.clone(), path.clone());
     let (node, body) = call
         .read(move |tx| {
             let node = readable(&asked.access(tx)?, &Located::find(tx, &path)?)?;
@@ -50,13 +51,13 @@ pub async fn read(call: &Call, path: VirtualPath, known: Option<String>) -> Resu
             if known.is_some() && known == node.content {
                 return Ok((node, Body::Here(Bytes::new())));
             }
-            let content = contents::get(tx, hash)?.ok_or_else(|| lost(&path))?;
+            let content = contents::get(tx, hash).map_err(|e| damaged(&path, e))?.ok_or_else(|| lost(&path))?;
             Ok::<_, ServiceError>((node, content.body.map_or(Body::Blob(hash), |b| Body::Here(b.into()))))
         })
         .await?;
     let body = match body {
         Body::Here(body) => body,
-        Body::Blob(hash) => call.store.get_blob(hash).await?,
+        Body::Blob(hash) => call.store.get_blob(hash).await.map_err(|e| damaged(&of, e))?,
     };
     let (version, modified_at_us, size) = (node.version, node.modified_at_us, node.size);
     Ok(FileRead { body, etag: node.content.unwrap_or_default(), version, modified_at_us, size })
@@ -82,7 +83,19 @@ fn content_of(node: &NodeRow, path: &VirtualPath) -> Result<ContentHash, Service
 }
 
 fn lost(path: &VirtualPath) -> ServiceError {
-    StoreError::Corrupt { what: format!("the content of {path} is missing") }.into()
+    damaged(path, StoreError::Corrupt { what: "the content that the node names is missing".into() })
+}
+
+/// The error of a file whose body is not what was stored: it concerns this file alone, and says which.
+fn damaged(path: &VirtualPath, error: StoreError) -> ServiceError {
+    match error {
+        StoreError::Corrupt { what } => {
+            tracing::error!(%path, what, "a file is damaged; it was not handed out");
+            metric::INTEGRITY_ERRORS.count(&[]);
+            ServiceError::Integrity { path: path.to_string() }
+        }
+        error => error.into(),
+    }
 }
 
 /// The node at `path`: of a file to a caller who may read it, of a directory also to one who sees something below.

@@ -272,7 +272,11 @@ impl RenameNode {
             (true, false) => skills::remove(tx, node.id)?,
             (false, true) => {
                 let hash = node.content.as_deref().and_then(ContentHash::from_hex);
-                let content = hash.map(|hash| contents::get(tx, hash)).transpose()?.flatten();
+                let content = match hash.map(|hash| contents::get(tx, hash)).transpose() {
+                    // A body that cannot be read has no row, as one that cannot be parsed; it can be moved all the same.
+                    Err(StoreError::Corrupt { .. }) => None,
+                    content => content?.flatten(),
+                };
                 let body = content.and_then(|c| c.body);
                 if let Some(skill) = body.and_then(|body| front_matter::parse(&body).ok()) {
                     skills::put(tx, node.id, &self.new, &skill)?;

@@ -17,7 +17,7 @@ use super::shared::Shared;
 /// The folder in the data directory.
 pub const BLOBS_DIR: &str = "blobs";
 /// The folder in [`BLOBS_DIR`] for files that have no name yet.
-const PARTIAL_DIR: &str = "partial";
+pub(super) const PARTIAL_DIR: &str = "partial";
 
 /// Where the blob of `hash` lies.
 #[must_use]
@@ -80,6 +80,20 @@ pub(super) fn get(data_dir: &Path, hash: ContentHash) -> Result<Vec<u8>, StoreEr
     match read {
         Ok(_) if ContentHash::of(&body) == hash => Ok(body),
         Ok(_) => Err(StoreError::Corrupt { what: format!("the blob {hash} holds something else than was stored") }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(StoreError::Corrupt { what: format!("the blob {hash} is missing") })
+        }
+        Err(e) => Err(StoreError::io("reading", &path, e)),
+    }
+}
+
+/// Reads the blob of `hash` in constant memory and verifies it; its bytes.
+pub(super) fn verify(data_dir: &Path, hash: ContentHash) -> Result<u64, StoreError> {
+    let path = path(data_dir, hash);
+    let mut hasher = blake3::Hasher::new();
+    match File::open(&path).and_then(|file| hasher.update_reader(file).map(|_| ())) {
+        Ok(()) if hasher.finalize().as_bytes() == hash.as_bytes() => Ok(hasher.count()),
+        Ok(()) => Err(StoreError::Corrupt { what: format!("the blob {hash} holds something else than was stored") }),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(StoreError::Corrupt { what: format!("the blob {hash} is missing") })
         }

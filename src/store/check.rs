@@ -4,6 +4,9 @@
 //! (hashes, files) is checked in Rust under the number of its rule.
 
 use std::ops::ControlFlow;
+use std::path::Path;
+
+use rusqlite::Connection;
 
 use crate::model::ContentHash;
 
@@ -11,7 +14,6 @@ use super::backend::sqlite;
 use super::readers::Slot;
 use super::shared::Shared;
 use super::statements::statements;
-use super::tx::{ReadTx, Sql};
 use super::{StoreError, blobs, entities};
 
 statements! {
@@ -163,6 +165,11 @@ struct Found<'a> {
 }
 
 impl Report {
+    /// Adds a finding of another check.
+    pub(super) fn add(&mut self, rule: &'static str, what: String) {
+        self.violations.push(Violation { rule, what });
+    }
+
     fn rule(&mut self, rule: &'static str) -> Found<'_> {
         self.rules += 1;
         Found { report: self, rule, told: 0 }
@@ -179,21 +186,26 @@ impl Found<'_> {
 
 /// Runs every check on one snapshot. Takes as long as the store is large.
 pub(super) fn run(shared: &Shared, slot: &Slot) -> Result<Report, StoreError> {
-    slot.read(shared, None, |tx| {
+    slot.read(shared, None, |_| {
         let mut report = Report::default();
-        engine(slot.connection(), &mut report)?;
-        for (rule, sql) in RULES {
-            let mut found = report.rule(rule);
-            tx.each(sql, &[], |row| Ok(found.tell(row.string(0)?)))?;
-        }
-        entity_keys(tx, &mut report.rule("R9"))?;
-        blob_files(tx, shared, &mut report.rule("R8"))?;
+        all(slot.connection(), &shared.data_dir, &mut report)?;
         Ok(report)
     })
 }
 
+/// Runs every check on `conn`: on one snapshot if a transaction is open, else each rule on one of its own.
+pub(super) fn all(conn: &Connection, data_dir: &Path, report: &mut Report) -> Result<(), StoreError> {
+    engine(conn, report)?;
+    for (rule, sql) in RULES {
+        let mut found = report.rule(rule);
+        sqlite::each(conn, sql, &[], |row| Ok(found.tell(row.string(0)?)))?;
+    }
+    entity_keys(conn, &mut report.rule("R9"))?;
+    blob_files(conn, data_dir, &mut report.rule("R8"))
+}
+
 /// SQLite's own checks: the file's structure, its indexes and constraints, the foreign keys.
-fn engine(conn: &rusqlite::Connection, report: &mut Report) -> Result<(), StoreError> {
+fn engine(conn: &Connection, report: &mut Report) -> Result<(), StoreError> {
     let mut found = report.rule("integrity_check");
     sqlite::each(conn, "PRAGMA integrity_check", &[], |row| {
         let said = row.string(0)?;
@@ -206,8 +218,8 @@ fn engine(conn: &rusqlite::Connection, report: &mut Report) -> Result<(), StoreE
 }
 
 /// R9: the key of an entity is the hash of its name.
-fn entity_keys(tx: &ReadTx<'_>, found: &mut Found<'_>) -> Result<(), StoreError> {
-    tx.each(CHECK_ENTITIES, &[], |row| {
+fn entity_keys(conn: &Connection, found: &mut Found<'_>) -> Result<(), StoreError> {
+    sqlite::each(conn, CHECK_ENTITIES, &[], |row| {
         let right = entities::key(row.text(1)?, row.text(2)?, row.text(3)?) == row.blob(4)?;
         Ok(if right {
             ControlFlow::Continue(())
@@ -218,12 +230,12 @@ fn entity_keys(tx: &ReadTx<'_>, found: &mut Found<'_>) -> Result<(), StoreError>
 }
 
 /// R8: a body that is not in the database is a file of its size.
-fn blob_files(tx: &ReadTx<'_>, shared: &Shared, found: &mut Found<'_>) -> Result<(), StoreError> {
-    tx.each(CHECK_BLOBS, &[], |row| {
+fn blob_files(conn: &Connection, data_dir: &Path, found: &mut Found<'_>) -> Result<(), StoreError> {
+    sqlite::each(conn, CHECK_BLOBS, &[], |row| {
         let hash: Option<[u8; 32]> = row.blob(0)?.try_into().ok();
         let Some(hash) = hash else { return Ok(found.tell("a content address is not 32 bytes".into())) };
         let hash = ContentHash::from_bytes(hash);
-        let size = std::fs::metadata(blobs::path(&shared.data_dir, hash)).map(|file| file.len()).ok();
+        let size = std::fs::metadata(blobs::path(data_dir, hash)).map(|file| file.len()).ok();
         Ok(if size == Some(row.id(1)?) {
             ControlFlow::Continue(())
         } else {

@@ -20,6 +20,48 @@ pub struct LockFile {
     _file: File,
 }
 
+/// Who has a directory.
+#[derive(Debug)]
+pub enum Holder {
+    /// There is no file to lock: no server has ever used it.
+    NoFile,
+    /// Nobody. Nobody can take it either, until the file that is given here is closed.
+    Nobody(File),
+    /// A process.
+    Process {
+        /// Its id, as it wrote it down.
+        pid: String,
+        /// Since when, as it wrote it down.
+        since: Option<String>,
+    },
+}
+
+/// Looks who has `dir`, without writing anything.
+pub fn holder(dir: &Path) -> Result<Holder, StoreError> {
+    let path = dir.join(LOCK_FILE);
+    let mut file = match File::open(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Holder::NoFile),
+        opened => opened.map_err(|e| StoreError::io("opening", &path, e))?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(Holder::Nobody(file)),
+        Err(TryLockError::WouldBlock) => {
+            let (pid, since) = note(&mut file);
+            Ok(Holder::Process { pid, since })
+        }
+        Err(TryLockError::Error(e)) => Err(StoreError::io("locking", &path, e)),
+    }
+}
+
+/// What the holder wrote down: its pid, and since when.
+fn note(file: &mut File) -> (String, Option<String>) {
+    let mut note = String::new();
+    // The holder may be about to write it: an empty answer is still the right refusal.
+    let _ = file.read_to_string(&mut note);
+    let mut words = note.split_whitespace().map(str::to_owned);
+    (words.next().unwrap_or_else(|| "unknown".into()), words.next())
+}
+
 impl LockFile {
     /// Takes the lock of `dir`, or says who has it.
     pub fn take(dir: &Path) -> Result<Self, StoreError> {
@@ -29,12 +71,8 @@ impl LockFile {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut note = String::new();
-                // The holder may be about to write it: an empty answer is still the right refusal.
-                let _ = file.read_to_string(&mut note);
-                let mut words = note.split_whitespace().map(str::to_owned);
-                let pid = words.next().unwrap_or_else(|| "unknown".into());
-                return Err(StoreError::Locked { dir: dir.display().to_string(), pid, since: words.next() });
+                let (pid, since) = note(&mut file);
+                return Err(StoreError::Locked { dir: dir.display().to_string(), pid, since });
             }
             Err(TryLockError::Error(e)) => return Err(StoreError::io("locking", &path, e)),
         }

@@ -114,7 +114,7 @@ fn share(options: Options) -> Shared {
 }
 
 /// Looks at the file's header, before SQLite does: a file that is not ours is not touched.
-fn look(database: &Path) -> Result<(), StoreError> {
+pub(super) fn look(database: &Path) -> Result<(), StoreError> {
     // Holding the directory's lock, so no connection of this process can lose its locks by our closing the file.
     let mut header = Vec::new();
     match File::open(database).and_then(|file| file.take(100).read_to_end(&mut header)) {

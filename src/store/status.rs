@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::model::Rev;
 use crate::model::time::SharedClock;
 
+use super::StoreError;
 use super::backend::sqlite;
 use super::checkpoint;
 use super::shared::{Gauges, Shared};
@@ -130,18 +131,25 @@ impl Gauges {
     }
 }
 
-/// Whether SQLite was compiled as the design wants it; says what is missing.
-pub(super) fn compile_options_ok(conn: &rusqlite::Connection) -> bool {
+/// The compile options that the design counts on and this SQLite was not built with.
+pub(super) fn missing_options(conn: &rusqlite::Connection) -> Result<Vec<&'static str>, StoreError> {
     let mut have = Vec::new();
-    let read = sqlite::each(conn, "PRAGMA compile_options", &[], |row| {
+    sqlite::each(conn, "PRAGMA compile_options", &[], |row| {
         have.push(row.string(0)?);
         Ok(std::ops::ControlFlow::Continue(()))
-    });
-    let missing: Vec<_> = sqlite::COMPILE_OPTIONS.iter().filter(|want| !have.iter().any(|o| o == **want)).collect();
-    if let Err(error) = read {
-        tracing::warn!(%error, "the compile options of SQLite could not be read");
-        return false;
-    }
+    })?;
+    Ok(sqlite::COMPILE_OPTIONS.iter().copied().filter(|want| !have.iter().any(|o| o == want)).collect())
+}
+
+/// Whether SQLite was compiled as the design wants it; says what is missing.
+pub(super) fn compile_options_ok(conn: &rusqlite::Connection) -> bool {
+    let missing = match missing_options(conn) {
+        Ok(missing) => missing,
+        Err(error) => {
+            tracing::warn!(%error, "the compile options of SQLite could not be read");
+            return false;
+        }
+    };
     if !missing.is_empty() {
         tracing::warn!(
             ?missing,

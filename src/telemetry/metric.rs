@@ -72,6 +72,7 @@ macro_rules! metrics_list {
 metrics_list! {
     AUTH_REFUSED: Counter = "auth_refused_total", "Requests without a valid key, or for a foreign agent.";
     CACHE_ROWS_WARMED: Gauge = "permission_cache_warm_rows", "Rows of the permission cache that warmed the closures at start.";
+    INTEGRITY_ERRORS: Counter = "integrity_errors_total", "Reads of files whose stored content is damaged.";
     REBAC_CHECK: Seconds = "rebac_check_seconds", "Time of one permission check that was asked for, by result.";
     RPC_DURATION: Seconds = "rpc_duration_seconds", "Time of a request, by method.";
     RPC_REQUESTS: Counter = "rpc_requests_total", "Requests, by method and code.";
@@ -101,6 +102,7 @@ pub fn recorder() -> &'static PrometheusHandle {
         metrics::gauge!("nexus_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         // A counter that never counted is shown as 0, so that its absence is not taken for one.
         AUTH_REFUSED.add(0, &[]);
+        INTEGRITY_ERRORS.add(0, &[]);
         handle
     })
 }

@@ -10,6 +10,8 @@ mod serve;
 mod refusals;
 // key create, list, revoke: on a stopped and on a running server.
 mod keys;
+// doctor: findings, remedies, and that it changes nothing.
+mod doctor;
 // backup, restore: on a running and on a stopped server.
 mod backup;
 // namespace: files without a server; list, get, put and delete through the door.

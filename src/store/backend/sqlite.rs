@@ -172,6 +172,38 @@ pub(in crate::store) fn open_reader(path: &Path, vfs: Option<&str>) -> Result<Co
     Ok(conn)
 }
 
+/// How a database is opened that must not change by being looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Look {
+    /// Nobody has it open and no log lies beside it: the file alone, without locks.
+    Alone,
+    /// A log lies beside it: through its shared memory, which is read only; no lock is written, nothing is made.
+    WithLog,
+}
+
+/// Opens a database for looking at it: neither it nor anything beside it is written or made.
+pub(in crate::store) fn open_look(path: &Path, look: Look) -> Result<Connection, StoreError> {
+    let path = std::path::absolute(path).map_err(|e| StoreError::io("finding", path, e))?;
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str(if look == Look::Alone { "?immutable=1" } else { "?readonly_shm=1" });
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let conn = open_raw(Path::new(&uri), flags, None)?;
+    let set_up = || {
+        conn.busy_timeout(BUSY_TIMEOUT)?;
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        conn.execute_batch(PRAGMAS)?;
+        conn.pragma_update(None, "query_only", true)
+    };
+    set_up().map_err(|e| StoreError::sql("setting up a connection to look through", e))?;
+    Ok(conn)
+}
+
 /// Opens a connection that can read the database and write copies of it into other files.
 pub(in crate::store) fn open_copier(path: &Path, vfs: Option<&str>) -> Result<Connection, StoreError> {
     let conn = open_raw(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX, vfs)?;

@@ -19,7 +19,7 @@ use super::statements::statements;
 use crate::model::Rev;
 
 pub(super) use make::make;
-pub use read::{Verified, list, verify};
+pub use read::{Verified, list, partial_leftovers, verify};
 pub use restore::{Staged, stage, stage_through};
 
 statements! {

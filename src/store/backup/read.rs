@@ -48,6 +48,13 @@ pub fn list(root: &Path) -> Result<Vec<Backup>, StoreError> {
     Ok(backups)
 }
 
+/// What backups and verifications that were cut short, or are under way, have in `root`.
+#[must_use]
+pub fn partial_leftovers(root: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    entries.filter(|e| e.file_name().to_string_lossy().starts_with(PARTIAL_PREFIX)).map(|e| e.path()).collect()
+}
+
 /// The manifest of the backup in `path`.
 pub(super) fn manifest(path: &Path) -> Result<Manifest, StoreError> {
     let file = path.join(MANIFEST_FILE);
