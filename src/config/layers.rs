@@ -12,7 +12,7 @@ use crate::model::nearest;
 /// What every variable of this server begins with.
 const PREFIX: &str = "NEXUS_LITE_";
 /// Variables with the prefix that are no settings: the file's path, and what tests must not skip.
-const NO_SETTINGS: &[&str] = &["NEXUS_LITE_CONFIG", "NEXUS_LITE_REQUIRE"];
+const NO_SETTINGS: &[&str] = &["NEXUS_LITE_CONFIG", "NEXUS_LITE_REQUIRE", "NEXUS_LITE_SOAK"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

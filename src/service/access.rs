@@ -70,6 +70,8 @@ pub struct Access<'t, T: Sql> {
     notes: Option<&'t Store>,
     /// Inside the write transaction: what the budget did not suffice for is told apart from a no.
     second: bool,
+    /// A test has taken the second check out: everything is allowed.
+    unchecked: bool,
 }
 
 /// The file that is asked about, as far as the service has looked it up.
@@ -88,6 +90,9 @@ impl<'t, 'w> Access<'t, WriteTx<'w>> {
     /// identity on. Costs the writer 2 ms at most; what that does not suffice for is refused as
     /// undecided.
     pub fn in_writer(tx: &'t WriteTx<'w>, caller: &Caller) -> Result<Self, ServiceError> {
+        if tx.is_unchecked() {
+            return Ok(Self { unchecked: true, ..Self::of(tx, caller.clone(), None) });
+        }
         let began = monotonic();
         let budget = Budget::edges(EDGES_PER_SECOND_CHECK).until(move || began.elapsed() > SECOND_CHECK_TIME);
         Ok(Self { second: true, ..Self::new(tx, caller, None)?.spending(budget) })
@@ -99,8 +104,13 @@ impl<'t, T: Sql> Access<'t, T> {
     pub fn new(tx: &'t T, caller: &Caller, caches: Option<&'t Caches>) -> Result<Self, ServiceError> {
         let now_us = tx.now_us();
         let caller = tx.view::<AuthIndex>().refresh(caller, now_us).map_err(|_| ServiceError::Unauthenticated)?;
-        let env = Env { now_us, context: None };
-        Ok(Self { tx, caller, caches, env, budget: RefCell::new(Budget::request()), notes: None, second: false })
+        Ok(Self::of(tx, caller, caches))
+    }
+
+    fn of(tx: &'t T, caller: Caller, caches: Option<&'t Caches>) -> Self {
+        let env = Env { now_us: tx.now_us(), context: None };
+        let budget = RefCell::new(Budget::request());
+        Self { tx, caller, caches, env, budget, notes: None, second: false, unchecked: false }
     }
 
     /// Leaves a record of each decision that is computed for one path. For requests; never in a write transaction.
@@ -152,7 +162,7 @@ impl<'t, T: Sql> Access<'t, T> {
 
     /// Whether the caller rules `tenant`: its admin, or the instance admin.
     pub fn rules(&self, tenant: &str) -> bool {
-        self.caller.is_admin && (self.caller.is_instance_admin || self.caller.tenant == tenant)
+        self.unchecked || self.caller.is_admin && (self.caller.is_instance_admin || self.caller.tenant == tenant)
     }
 
     /// Whether the caller crosses tenants.
@@ -177,6 +187,9 @@ impl<'t, T: Sql> Access<'t, T> {
         permission: Permission,
         notes: Option<&Store>,
     ) -> Result<Verdict, ServiceError> {
+        if self.unchecked {
+            return Ok(Verdict::Allow);
+        }
         if permission == Permission::Write && self.read_only_namespace(target.path).is_some() {
             return Ok(Verdict::Deny);
         }

@@ -72,7 +72,7 @@ impl Core {
     }
 
     /// The batch from BEGIN to the publish.
-    fn attempt(&mut self, batch: &mut [Queued], before: Counters) -> Result<(), Lost> {
+    fn attempt(&mut self, batch: &mut Vec<Queued>, before: Counters) -> Result<(), Lost> {
         sqlite::control(&self.conn, "beginning a write", "BEGIN IMMEDIATE").map_err(Lost::before_commit)?;
         let now_us = self.shared.now_us();
         let (alone, replies) = (batch.len() == 1, self.replies);
@@ -93,7 +93,13 @@ impl Core {
         }
         let changed = self.counters.rev != before.rev;
         let published = changed.then(|| Arc::new(self.working.publish(self.counters.rev)));
+        if mutated!(self.shared, ReplyBeforeCommit) {
+            batch.drain(..).for_each(Queued::finish);
+        }
         self.commit(now_us)?;
+        if mutated!(self.shared, PublishAfterReply) {
+            batch.drain(..).for_each(Queued::finish);
+        }
         if let Some(published) = published {
             self.shared.faults.hit(FaultPoint::AfterCommitBeforePublish);
             self.shared.head().publish(published);
@@ -128,6 +134,8 @@ impl Core {
         let (before, name) = (self.counters, queued.job.name());
         let (conn, working, counters) = (&self.conn, &mut self.working, &mut self.counters);
         let mut tx = WriteTx::new(conn, working, counters, &queued.origin, now_us, !alone);
+        #[cfg(feature = "faults")]
+        tx.take_out(self.shared.mutation);
         let job = &mut queued.job;
         let ran = catch_unwind(AssertUnwindSafe(|| job.apply(&mut tx) && seal(&mut tx, job.as_mut())));
         let kept = ran.unwrap_or_else(|_| {

@@ -67,6 +67,9 @@ pub struct Files {
     watch: Option<Arc<dyn FileWatch>>,
     /// Directories whose names are known to be durable in their parents.
     durable: Arc<Mutex<HashSet<PathBuf>>>,
+    /// Directories are not made durable.
+    #[cfg(feature = "faults")]
+    no_directory_syncs: bool,
 }
 
 /// A file that is being written for the first time.
@@ -79,7 +82,16 @@ pub(crate) struct NewFile<'f> {
 impl Files {
     /// With `watch` in between.
     pub fn watched(watch: Arc<dyn FileWatch>) -> Self {
-        Self { watch: Some(watch), durable: Arc::default() }
+        Self { watch: Some(watch), ..Self::default() }
+    }
+
+    /// As these, but directories are not made durable.
+    pub(super) fn without_directory_syncs(self) -> Self {
+        Self {
+            #[cfg(feature = "faults")]
+            no_directory_syncs: true,
+            ..self
+        }
     }
 
     /// Whether the operation is to be done.
@@ -110,6 +122,10 @@ impl Files {
 
     /// Makes the names in `dir` durable.
     pub(crate) fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        #[cfg(feature = "faults")]
+        if self.no_directory_syncs {
+            return Ok(());
+        }
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         self.run(FileOp::SyncDir(dir), || File::open(dir)?.sync_all())
     }
@@ -149,6 +165,19 @@ impl Files {
     pub(crate) fn remove_all(&self, dir: &Path) -> io::Result<()> {
         self.forget();
         self.run(FileOp::RemoveAll(dir), || std::fs::remove_dir_all(dir))
+    }
+
+    /// Makes `dir` and what is missing above it, mode 0700; what was made is durable in its parent.
+    pub(crate) fn make_path(&self, dir: &Path) -> io::Result<()> {
+        if dir.is_dir() || dir.as_os_str().is_empty() {
+            return Ok(());
+        }
+        let parent = dir.parent().unwrap_or(Path::new("/"));
+        self.make_path(parent)?;
+        match self.run(FileOp::MakeDir(dir), || DirBuilder::new().mode(0o700).create(dir)) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !dir.is_dir() => Err(e),
+            _ => self.sync_dir(parent),
+        }
     }
 
     /// Makes the directories from `base`, which is there, down to `dir`, mode 0700; each is durable in its parent.

@@ -21,6 +21,17 @@ use crate::model::random::SharedRandom;
 use crate::model::time::SharedClock;
 use crate::model::{ContentHash, Rev};
 
+/// Whether a guarantee is taken out of what `$shared` belongs to; `false` where the feature is not built in.
+macro_rules! mutated {
+    ($holder:expr, $mutation:ident) => {{
+        #[cfg(feature = "faults")]
+        let is = $holder.mutation == Some($crate::store::mutation::Mutation::$mutation);
+        #[cfg(not(feature = "faults"))]
+        let is = false;
+        is
+    }};
+}
+
 mod batch;
 mod checkpoint;
 mod metrics;
@@ -55,6 +66,8 @@ pub mod lock;
 pub mod meta;
 pub mod migrate;
 pub mod mounts;
+#[cfg(feature = "faults")]
+pub mod mutation;
 pub mod namespaces;
 pub mod nodes;
 pub mod note;
@@ -77,6 +90,8 @@ pub mod workspaces;
 pub use error::StoreError;
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
+#[cfg(feature = "faults")]
+pub use mutation::Mutation;
 pub use note::{DecisionNote, DenialNote, Note};
 pub use op::{Origin, WriteOp};
 pub use open::{Builder, DATABASE_FILE, WAL_FILE};

@@ -2,9 +2,8 @@
 //!
 //! A database that is not ours, or newer than this program, is refused before anything is written to it.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -56,7 +55,7 @@ impl Builder {
     pub fn open(self) -> Result<Store, StoreError> {
         let slots = self.options.reader_slots;
         let dir = &self.options.data_dir;
-        make_data_dir(dir)?;
+        self.options.files.make_path(dir).map_err(|e| StoreError::io("making", dir, e))?;
         let lock = Arc::new(LockFile::take(dir)?);
         assert_version();
         let shared = Arc::new(share(self.options));
@@ -79,23 +78,24 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-fn make_data_dir(dir: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| StoreError::io("making", dir, e))
-}
-
 /// A version with the WAL-reset race must not touch a database.
 fn assert_version() {
     let version = rusqlite::version_number();
     assert!(version >= sqlite::VERSION_MIN, "SQLite {} is older than 3.51.3 and unsafe here", rusqlite::version());
 }
 
-fn share(options: Options) -> Shared {
-    let Options { data_dir, durability, clock, random, faults, limits, vfs, files, reader_slots: _ } = options;
+fn share(mut options: Options) -> Shared {
+    mutate(&mut options);
+    #[cfg(feature = "faults")]
+    let mutation = options.mutation;
+    let Options { data_dir, durability, clock, random, faults, limits, vfs, files, .. } = options;
     Shared {
         database: data_dir.join(DATABASE_FILE),
         data_dir,
         vfs,
         files,
+        #[cfg(feature = "faults")]
+        mutation,
         durability,
         clock,
         random,
@@ -110,6 +110,19 @@ fn share(options: Options) -> Shared {
         gauges: Gauges::default(),
         read_only: Mutex::new(None),
         limits,
+    }
+}
+
+/// Takes out what can be taken out by a setting.
+fn mutate(options: &mut Options) {
+    if mutated!(options, NormalInsteadOfFull) {
+        options.durability = Durability::Relaxed;
+    }
+    if mutated!(options, NoDirectorySync) {
+        options.files = options.files.clone().without_directory_syncs();
+    }
+    if mutated!(options, RingOfOne) {
+        options.limits.published = 1;
     }
 }
 
@@ -146,7 +159,6 @@ pub(super) fn look(database: &Path) -> Result<(), StoreError> {
 
 /// Opens the read-write connection and brings the schema up to date.
 fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
-    let new = !shared.database.exists();
     let conn = RwConnection::open(&shared.database, shared.vfs.as_deref(), shared.durability, &shared.rw_count);
     let conn = conn.map_err(|e| explain(shared, e))?;
     shared.compile_options_ok.store(status::compile_options_ok(&conn), Ordering::Relaxed);
@@ -157,15 +169,14 @@ fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
     migrate::run(&conn, &shared.files, &shared.database, MIGRATIONS, shared.clock.now_us())
         .map_err(|e| explain(shared, e))?;
     hold(false)?;
-    if new {
-        // The names in the directory, and its own: a caller may have made it a moment ago.
-        let (dir, parent) = (&shared.data_dir, shared.data_dir.parent().unwrap_or(Path::new("/")));
-        shared.files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e))?;
-        match shared.files.sync_dir(parent) {
-            // Made for us in a directory that is not ours to read.
-            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {}
-            synced => synced.map_err(|e| StoreError::io("syncing", parent, e))?,
-        }
+    // The names in the directory, and its own. At every start: an earlier one may have been stopped before it came to
+    // this, and a journal of the creation whose removal is not durable would take everything back.
+    let (dir, parent) = (&shared.data_dir, shared.data_dir.parent().unwrap_or(Path::new("/")));
+    shared.files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e))?;
+    match shared.files.sync_dir(parent) {
+        // Made for us in a directory that is not ours to read.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {}
+        synced => synced.map_err(|e| StoreError::io("syncing", parent, e))?,
     }
     Ok(conn)
 }

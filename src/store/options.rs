@@ -119,6 +119,9 @@ pub struct Options {
     pub vfs: Option<String>,
     /// The way to the disk for files outside the database. For tests that record or fail operations on them.
     pub files: Files,
+    /// The guarantee that a test has taken out.
+    #[cfg(feature = "faults")]
+    pub mutation: Option<super::mutation::Mutation>,
 }
 
 impl Options {
@@ -135,6 +138,8 @@ impl Options {
             limits: Limits::default(),
             vfs: None,
             files: Files::default(),
+            #[cfg(feature = "faults")]
+            mutation: None,
         }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Shared {
     pub(super) database: PathBuf,
     pub(super) vfs: Option<String>,
     pub(super) files: Files,
+    #[cfg(feature = "faults")]
+    pub(super) mutation: Option<super::mutation::Mutation>,
     pub(super) durability: Durability,
     pub(super) clock: SharedClock,
     pub(super) random: SharedRandom,

@@ -165,6 +165,8 @@ pub struct WriteTx<'a> {
     undo: Undo,
     savepoints: bool,
     trouble: Cell<Option<Trouble>>,
+    #[cfg(feature = "faults")]
+    mutation: Option<super::mutation::Mutation>,
 }
 
 /// What taking back an operation needs.
@@ -196,7 +198,30 @@ impl<'a> WriteTx<'a> {
         savepoints: bool,
     ) -> Self {
         let (changes, undo, trouble) = (Vec::new(), Undo::default(), Cell::new(None));
-        Self { conn, working, counters, origin, now_us, changes, undo, savepoints, trouble }
+        Self {
+            conn,
+            working,
+            counters,
+            origin,
+            now_us,
+            changes,
+            undo,
+            savepoints,
+            trouble,
+            #[cfg(feature = "faults")]
+            mutation: None,
+        }
+    }
+
+    /// Runs the operation without the guarantee of `mutation`.
+    #[cfg(feature = "faults")]
+    pub(super) fn take_out(&mut self, mutation: Option<super::mutation::Mutation>) {
+        self.mutation = mutation;
+    }
+
+    /// Whether a test has taken the second check out.
+    pub(crate) fn is_unchecked(&self) -> bool {
+        mutated!(self, NoSecondCheck)
     }
 
     /// The operation has succeeded: writes its changelog row and gives it its revision. `unrecorded`: it may change

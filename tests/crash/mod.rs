@@ -2,6 +2,12 @@
 
 // Backups: under load, damaged, cut short, restored.
 mod backup;
+// Mixed commands, and what each must have left behind.
+mod work;
+// What a database holds, read without the store.
+mod state;
+// The power goes: images of the disk at random points.
+pub(crate) mod power;
 // The program is killed under load, again and again, on one directory.
 mod kill;
 // The reply is lost: a retry with the same Idempotency-Key executes nothing twice.

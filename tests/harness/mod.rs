@@ -2,6 +2,10 @@
 
 // A SQLite file system that stands between the store and the disk.
 pub(crate) mod vfs;
+// A disk that writes down what is done to it.
+pub(crate) mod disk;
+// What such a disk holds after the power has gone.
+pub(crate) mod image;
 // A small HTTP client that speaks JSON-RPC.
 pub(crate) mod client;
 // What a benchmark prints beside its result.

@@ -145,7 +145,15 @@ impl World {
 
     /// A world that differs as `setup` says.
     pub(crate) async fn with(setup: Setup) -> Self {
-        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
+        Self::within(
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project"),
+            setup,
+        )
+        .await
+    }
+
+    /// A world in `dir`, where another place than the project's disk is wanted.
+    pub(crate) async fn within(dir: tempfile::TempDir, setup: Setup) -> Self {
         let path = dir.path().join("data");
         let mut world = Self::open(&path, setup).await;
         world.dir = Some(dir);

@@ -5,7 +5,7 @@
 mod oracle;
 // Random facts and questions.
 #[expect(dead_code, reason = "shared with the tests of the engine; each uses a part")]
-mod random;
+pub(crate) mod random;
 // Seeds, minutes, figures.
 mod runner;
 // Through the real server: restarts, failing messages, batches, earlier revisions.

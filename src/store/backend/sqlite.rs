@@ -31,7 +31,9 @@ pub(in crate::store) const COMPILE_OPTIONS: &[&str] = &["DEFAULT_MEMSTATUS=0", "
 /// Said once, when the database is made: neither can be changed later without rewriting the file.
 /// `auto_vacuum`: space of deleted files can be given back in small steps.
 /// `application_id`: a foreign database is told from ours before anything is written.
-const CREATION_PRAGMAS: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = 1316506740;";
+/// In one transaction, which must not write before the first: between the two it would be a database of another
+/// program, and refused for ever.
+const CREATION_PRAGMAS: &str = "BEGIN; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = 1316506740; COMMIT;";
 
 /// Said to every connection, each with its reason.
 const PRAGMAS: &str = "
