@@ -19,7 +19,7 @@ use crate::rpc::context::Services;
 use crate::sandbox::Sandboxes;
 use crate::service::files_ops::free_detached;
 use crate::service::{ServiceError, keys_ops, sandboxes_ops};
-use crate::store::{Durability, Options, ReadTx, Sql as _, Store, StoreError, decisions};
+use crate::store::{Durability, Options, Place, ReadTx, Sql as _, Store, StoreError, decisions};
 use crate::telemetry::metric;
 
 /// The file that the first key is written to, in the data directory.
@@ -75,6 +75,7 @@ impl AppError {
         match self {
             Self::Config(error) => error.exit_status(),
             Self::Store(StoreError::Locked { .. }) => TRY_LATER,
+            Self::Store(StoreError::Unsuitable { place: Place::Network, .. }) => CONFIG,
             Self::Store(StoreError::Unusable { .. } | StoreError::Corrupt { .. }) => USAGE_DATA,
             Self::Store(_) | Self::FirstKey(_) | Self::KeyFile { .. } => IO,
             Self::Secret(_) | Self::BadKey => CONFIG,
@@ -110,6 +111,11 @@ impl App {
             config::Durability::Full => Durability::Full,
             config::Durability::Relaxed => Durability::Relaxed,
         };
+        options.allow_network_fs = config.allow_network_fs;
+        options.limits.wal_bytes = config.wal_limit.0 as u64;
+        options.limits.checkpoint_bytes = options.limits.checkpoint_bytes.min(options.limits.wal_bytes / 4);
+        options.limits.ballast_bytes = config.ballast_bytes();
+        options.limits.free_floor_bytes = config.free_floor.0 as u64;
         options.reader_slots = Limits::default().workers + SPARE_READERS;
         Self::open_with(config, options).await
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::app::AppError;
 use crate::http::ServeError;
 use crate::service::ServiceError;
-use crate::store::StoreError;
+use crate::store::{Place, StoreError};
 
 /// Exit codes.
 pub mod exit {
@@ -90,6 +90,12 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Locked { .. } => exit::LOCKED,
+            StoreError::Unsuitable { place, .. } => match place {
+                Place::Network => exit::CONFIG,
+                Place::NoSpace => exit::IO,
+                Place::NotDirectory => exit::CANNOT_CREATE,
+                Place::NotWritable => exit::NO_PERMISSION,
+            },
             StoreError::Unusable { .. } | StoreError::Corrupt { .. } => exit::DATA,
             StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 exit::NO_PERMISSION

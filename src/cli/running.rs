@@ -19,7 +19,17 @@ const INTERRUPTED: i32 = 130;
 /// A runtime for a command: its own thread, so that a second signal is heard while the first one is obeyed.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    built.map_err(|e| Failure::new(exit::OS, format!("the runtime could not be started: {e}")))
+    let built = built.map_err(|e| Failure::new(exit::OS, format!("the runtime could not be started: {e}")))?;
+    survive_file_size_limits(&built)?;
+    Ok(built)
+}
+
+/// A write past the largest size of a file (`ulimit -f`) raises SIGXFSZ, which ends a process that does not handle it.
+/// Handled, the write fails like any other, and is answered. The handler stays when the stream is dropped.
+fn survive_file_size_limits(runtime: &tokio::runtime::Runtime) -> Result<(), Failure> {
+    let _inside = runtime.enter();
+    let handled = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
+    handled.map(drop).map_err(|e| Failure::new(exit::OS, format!("signals cannot be received: {e}")))
 }
 
 /// The signals that end a server.
@@ -81,6 +91,11 @@ async fn writer_broken(app: &App) -> Failure {
     loop {
         every.tick().await;
         let status = app.store.status();
+        if let (Some(reason), true) = (&status.read_only, status.damaged) {
+            let message = format!("the store takes no writes, because its database is damaged: {reason}");
+            return Failure::new(exit::DATA, message)
+                .hint("restore a backup: nexus-lite restore BACKUP --data-dir …; the directory as it is will be kept");
+        }
         if let Some(reason) = status.read_only {
             let message = format!("the store takes no writes since an input/output error: {reason}");
             return Failure::new(exit::IO, message).hint("look at the disk, then start again; recovery is automatic");

@@ -88,6 +88,15 @@ settings! {
     open_access: bool = "false";
     /// Largest request body, bytes, e.g. `16MiB`.
     body_limit: ByteSize = "16MiB";
+    /// Size that the write-ahead log should not pass, bytes; reads of old revisions that hold it are cut then.
+    wal_limit: ByteSize = "64MiB";
+    /// Space held back on the disk so that a full one can be mended by deleting, bytes; `0` = none. By default as
+    /// much as `wal_limit`, 8MiB in development.
+    ballast: Option<ByteSize> = "";
+    /// With less free space on the disk than this, only what frees space is taken, bytes; at least twice `wal_limit`.
+    free_floor: ByteSize = "64MiB";
+    /// Accept a data directory on a network file system (NFS, SMB, 9p, FUSE), whose locks and syncs may be weaker.
+    allow_network_fs: bool = "false";
     /// PostgreSQL to use in place of the data directory's SQLite.
     database_url: Option<Secret> = "", env "NEXUS_DATABASE_URL";
 }
@@ -107,6 +116,18 @@ impl Config {
             let text = if secret(*name) && !text.is_empty() { "…" } else { text.as_str() };
             (*name, text, origin)
         })
+    }
+
+    /// Space to hold back on the disk, bytes.
+    #[must_use]
+    pub fn ballast_bytes(&self) -> u64 {
+        const DEVELOPMENT: usize = 8 << 20;
+        let given = self.ballast.map(|size| size.0);
+        let usual = match self.environment {
+            Environment::Development => DEVELOPMENT.min(self.wal_limit.0),
+            Environment::Production => self.wal_limit.0,
+        };
+        given.unwrap_or(usual) as u64
     }
 
     /// Refuses what must not be served: an engine that is not built, an open server beyond loopback.

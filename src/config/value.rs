@@ -155,6 +155,17 @@ impl FromText for ByteSize {
     }
 }
 
+/// A size that may be left to the server, or 0.
+impl FromText for Option<ByteSize> {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "" => Ok(None),
+            "0" => Ok(Some(ByteSize(0))),
+            _ => ByteSize::from_text(text).map(Some).map_err(|_| "0 or a number of bytes, e.g. 512KiB or 16MiB"),
+        }
+    }
+}
+
 impl FromText for List {
     fn from_text(text: &str) -> Result<Self, &'static str> {
         Ok(Self(text.split(',').map(str::trim).filter(|w| !w.is_empty()).map(str::to_owned).collect()))

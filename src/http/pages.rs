@@ -28,12 +28,22 @@ pub(super) async fn health() -> HttpResponse {
 pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
     match unready(shared).await {
-        None => page(StatusCode::OK, &json!({ "status": "ready" })),
+        None => degraded_or_ready(shared, &request),
         Some(reason) if identity::sees_detail(shared, &request) => {
             page(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready", "reason": reason }))
         }
         Some(_) => page(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready" })),
     }
+}
+
+/// A full disk is no reason to send no requests: reads are answered, and deletes mend it.
+fn degraded_or_ready(shared: &Shared, request: &HttpRequest) -> HttpResponse {
+    let body = match shared.app.store.status().space.degraded {
+        None => json!({ "status": "ready" }),
+        Some(reason) if identity::sees_detail(shared, request) => json!({ "status": "degraded", "reason": reason }),
+        Some(_) => json!({ "status": "degraded" }),
+    };
+    page(StatusCode::OK, &body)
 }
 
 /// Why the server should get no requests, if it should not.
@@ -100,6 +110,15 @@ pub(super) async fn status(request: HttpRequest) -> HttpResponse {
         body["server_version"] = env!("CARGO_PKG_VERSION").into();
         body["engine"] = app.engine.into();
         body["durability"] = app.durability.into();
+        let space = app.store.status().space;
+        body["degraded"] = space.degraded.as_deref().map_or(Value::Null, Value::from);
+        body["disk"] = json!({
+            "free_bytes": space.free_bytes,
+            "total_bytes": space.total_bytes,
+            "floor_bytes": space.floor_bytes,
+            "ballast_bytes": space.ballast_bytes,
+            "file_system": space.kind,
+        });
         body["revision"] = app.store.published().rev.into();
         body["uptime_seconds"] = ((app.store.clock().now_us() - shared.started_us).max(0) / 1_000_000).into();
     }

@@ -253,9 +253,10 @@ fn from_store(error: &StoreError) -> RpcError {
             )
             .hint("see the server's log, mend the disk and restart the server")
         }
-        StoreError::Full => RpcError::new(ErrorCode::StorageFull, text).hint("free some space on the server's disk"),
+        StoreError::Full => RpcError::new(ErrorCode::StorageFull, text)
+            .hint("reads and deletes are taken; everything else again when there is space on the server's disk"),
         StoreError::RevisionUnavailable { .. } => RpcError::new(ErrorCode::RevisionTooOld, text),
-        StoreError::Corrupt { .. } => {
+        damage if damage.is_damage() => {
             tracing::error!(error = %text, "stored data is damaged");
             RpcError::new(ErrorCode::Integrity, "stored data is damaged; it was not handed out")
                 .hint("run `nexus-lite doctor --scrub`, and restore from a backup")

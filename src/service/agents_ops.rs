@@ -284,6 +284,7 @@ pub struct DeleteAgent {
 
 impl WriteOp for DeleteAgent {
     const NAME: &'static str = "agent_delete";
+    const GROWS: bool = false;
     /// Whether it was there, and whether rows of its directory are left to be freed.
     type Output = (bool, bool);
     type Error = ServiceError;

@@ -172,6 +172,7 @@ pub struct DeleteFile {
 
 impl WriteOp for DeleteFile {
     const NAME: &'static str = "file_delete";
+    const GROWS: bool = false;
     type Output = ();
     type Error = ServiceError;
 
@@ -301,6 +302,7 @@ pub struct RemoveDirectory {
 
 impl WriteOp for RemoveDirectory {
     const NAME: &'static str = "directory_remove";
+    const GROWS: bool = false;
     /// Whether rows are left to be freed with [`FreeDetached`].
     type Output = bool;
     type Error = ServiceError;
@@ -347,6 +349,7 @@ pub struct FreeDetached;
 
 impl WriteOp for FreeDetached {
     const NAME: &'static str = "detached_free";
+    const GROWS: bool = false;
     const UNRECORDED: bool = true;
     /// Whether there may be more.
     type Output = bool;

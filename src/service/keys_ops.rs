@@ -243,6 +243,7 @@ pub struct RevokeKey {
 
 impl WriteOp for RevokeKey {
     const NAME: &'static str = "key_revoke";
+    const GROWS: bool = false;
     type Output = ();
     type Error = ServiceError;
 

@@ -207,6 +207,7 @@ pub struct DeleteNamespace {
 
 impl WriteOp for DeleteNamespace {
     const NAME: &'static str = "namespace_delete";
+    const GROWS: bool = false;
     type Output = Outcome;
     type Error = ServiceError;
 

@@ -299,6 +299,7 @@ pub struct ChangeSandbox {
 
 impl WriteOp for ChangeSandbox {
     const NAME: &'static str = "sandbox_change";
+    const GROWS: bool = false;
     type Output = SandboxInfo;
     type Error = ServiceError;
 

@@ -260,6 +260,7 @@ enum Doomed {
 
 impl WriteOp for DeleteTuple {
     const NAME: &'static str = "tuple_delete";
+    const GROWS: bool = false;
     type Output = bool;
     type Error = ServiceError;
 

@@ -192,6 +192,7 @@ pub struct UnregisterWorkspace {
 
 impl WriteOp for UnregisterWorkspace {
     const NAME: &'static str = "workspace_unregister";
+    const GROWS: bool = false;
     type Output = bool;
     type Error = ServiceError;
 

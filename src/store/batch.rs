@@ -30,6 +30,8 @@ pub(super) struct Core {
     /// What the remembered replies weigh, bytes.
     pub(super) replies: u64,
     pub(super) checkpoints: Checkpoints,
+    /// Bytes of messages written since the last look at the disk.
+    pub(super) unseen_bytes: u64,
 }
 
 /// The transaction of a batch is lost.
@@ -65,7 +67,14 @@ impl Core {
             Err(lost) => {
                 self.working.rollback(&mark);
                 (self.counters, self.replies) = (numbers, replies);
+                let lighter = self.met_full(&lost);
                 let error = self.recover(lost);
+                if lighter && matches!(error, StoreError::Full) {
+                    // Space was given up for this: what frees more of it goes once more, without the others.
+                    let (grows, frees) = batch.into_iter().partition(|queued| queued.job.grows());
+                    answer_all(grows, &error);
+                    return self.run(frees);
+                }
                 answer_all(batch, &error);
             }
         }
@@ -129,6 +138,11 @@ impl Core {
         queued.rev = self.counters.rev;
         if queued.origin.deadline.is_some_and(|deadline| self.shared.clock.instant() >= deadline) {
             queued.job.refuse(StoreError::DeadlineExceeded { step: "the write began" });
+            return Ok(false);
+        }
+        if queued.job.grows() && self.shared.space.is_low() {
+            self.shared.metrics.refused_full.increment(1);
+            queued.job.refuse(StoreError::Full);
             return Ok(false);
         }
         let (before, name) = (self.counters, queued.job.name());
@@ -203,7 +217,10 @@ impl Core {
         }
         let reason = lost.error.to_string();
         match lost.trouble {
-            Some(Trouble::Io) => return self.stop_writing(reason),
+            Some(Trouble::Io) => {
+                self.shared.damaged.store(lost.error.is_damage(), Ordering::Relaxed);
+                return self.stop_writing(reason);
+            }
             Some(Trouble::Full | Trouble::NoMemory) => {
                 if let Err(error) = self.reopen() {
                     return self.stop_writing(format!("{reason}; then {error}"));
@@ -223,6 +240,27 @@ impl Core {
         }
     }
 
+    /// Tells the watch over the disk if it was full; whether that has made space.
+    fn met_full(&self, lost: &Lost) -> bool {
+        lost.trouble == Some(Trouble::Full) && self.shared.space.met_full(&self.shared.metrics)
+    }
+
+    /// What a failed checkpoint, or another step between batches, means for the store.
+    pub(super) fn between(&mut self, done: Result<(), StoreError>) {
+        let Err(error) = done else { return };
+        match Trouble::of(&error) {
+            Some(Trouble::Io) => {
+                self.shared.damaged.store(error.is_damage(), Ordering::Relaxed);
+                // Never again a sync of pages that the system may have forgotten: what is in the log must stay there.
+                self.stop_writing(error.to_string());
+            }
+            Some(Trouble::Full) => {
+                self.shared.space.met_full(&self.shared.metrics);
+            }
+            Some(Trouble::NoMemory) | None => tracing::warn!(%error, "the writer could not look after itself"),
+        }
+    }
+
     /// Takes no writes from now on: only a restart can tell what is on disk.
     fn stop_writing(&mut self, reason: String) -> StoreError {
         tracing::error!(reason, "the store is read-only from now on; restart the server");
@@ -231,7 +269,7 @@ impl Core {
     }
 
     /// Closes the connection and opens another.
-    fn reopen(&mut self) -> Result<(), StoreError> {
+    pub(super) fn reopen(&mut self) -> Result<(), StoreError> {
         tracing::warn!("opening the writer's connection anew");
         self.conn.reopen(&self.shared)?;
         self.checkpoints.watch(&mut self.conn)
@@ -239,7 +277,8 @@ impl Core {
 
     /// Records of the second lane that ride along, in a savepoint of their own: they never sink a batch.
     fn take_notes_along(&mut self, now_us: i64) -> Result<bool, StoreError> {
-        let notes = self.shared.lane.take(self.shared.limits.notes_per_batch);
+        let most = if self.shared.space.is_low() { 0 } else { self.shared.limits.notes_per_batch };
+        let notes = self.shared.lane.take(most);
         if notes.is_empty() {
             return Ok(false);
         }
@@ -258,7 +297,8 @@ impl Core {
 
     /// Records of the second lane in a transaction of their own.
     pub(super) fn drain_notes(&mut self, most: usize) -> Result<(), StoreError> {
-        if self.shared.read_only.lock().is_some() {
+        // On a full disk records are not worth a page: they wait, and the oldest are dropped.
+        if self.shared.read_only.lock().is_some() || self.shared.space.is_low() {
             return Ok(());
         }
         let notes = self.shared.lane.take(most);
@@ -272,6 +312,7 @@ impl Core {
             .and_then(|()| self.commit(now_us));
         written.map_err(|lost| {
             self.lose_notes(notes.len());
+            self.met_full(&lost);
             self.recover(lost)
         })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::StoreError;
-use super::backend::sqlite::{self, RwConnection};
+use super::backend::sqlite::{self, RwConnection, Trouble};
 use super::fault::FaultPoint;
 use super::shared::Shared;
 
@@ -15,12 +15,16 @@ const FRAME_BYTES: u64 = 4_096 + 24;
 /// After a checkpoint that readers have hindered, the next is tried when the log has grown by this share of the
 /// threshold.
 const RETRY_SHARE: u64 = 16;
+/// After a cut the next one is due when the log has grown by this share of its limit.
+const CUT_SHARE: u64 = 4;
 
 /// When to checkpoint.
 pub(super) struct Checkpoints {
     shared: Arc<Shared>,
     /// Log size at which the next RESTART is due.
     due_bytes: u64,
+    /// Log size at which readers that hinder it are cut.
+    cut_bytes: u64,
     /// Commits since the last checkpoint.
     pending: bool,
     /// Commits since the last tick.
@@ -38,7 +42,8 @@ enum Kind {
 impl Checkpoints {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         // A log that a crash has left is moved at the first idle second.
-        Self { shared: Arc::clone(shared), due_bytes: shared.limits.checkpoint_bytes, pending: true, busy: false }
+        let (due_bytes, cut_bytes) = (shared.limits.checkpoint_bytes, shared.limits.wal_bytes);
+        Self { shared: Arc::clone(shared), due_bytes, cut_bytes, pending: true, busy: false }
     }
 
     /// Follows the size of the log through `conn`.
@@ -53,11 +58,11 @@ impl Checkpoints {
         self.busy = true;
     }
 
-    /// After a batch: RESTART if the log is past the threshold.
-    pub(super) fn after_batch(&mut self, conn: &RwConnection) {
+    /// After a batch: RESTART if the log is past the threshold. An error means that the disk failed.
+    pub(super) fn after_batch(&mut self, conn: &RwConnection) -> Result<(), StoreError> {
         let bytes = bytes_in_use(&self.shared);
         if bytes < self.due_bytes {
-            return;
+            return Ok(());
         }
         let wait = self.shared.limits.checkpoint_wait;
         let moved = conn.busy_timeout(wait).map_err(|e| StoreError::sql("setting the busy timeout", e));
@@ -66,25 +71,61 @@ impl Checkpoints {
             tracing::warn!(%error, "the busy timeout could not be set back");
         }
         match moved {
-            Ok(true) => self.due_bytes = self.shared.limits.checkpoint_bytes,
+            Ok(true) => {
+                self.due_bytes = self.shared.limits.checkpoint_bytes;
+                self.cut_bytes = self.shared.limits.wal_bytes;
+                Ok(())
+            }
             Ok(false) => {
                 // A reader holds an old snapshot; what can be moved is.
-                self.report(Kind::Passive, conn);
                 self.due_bytes = bytes + self.shared.limits.checkpoint_bytes / RETRY_SHARE;
+                if bytes >= self.cut_bytes {
+                    self.cut_reads(bytes);
+                }
+                self.report(Kind::Passive, conn)
             }
             Err(error) => {
-                tracing::warn!(%error, "a checkpoint failed");
                 self.due_bytes = bytes + self.shared.limits.checkpoint_bytes / RETRY_SHARE;
+                hurt(error, Kind::Restart)
             }
         }
     }
 
-    /// Once a second: PASSIVE if nothing was committed since the last time.
-    pub(super) fn tick(&mut self, conn: &RwConnection) {
-        if self.pending && !self.busy {
-            self.report(Kind::Passive, conn);
-        }
+    /// Ends the reads that have begun: the log is at its limit and they keep it from being begun anew. Those that begin
+    /// now see a newer snapshot and do not. Once for each further quarter of the limit: what holds the log may be a
+    /// copy for a backup, which is not cut.
+    fn cut_reads(&mut self, bytes: u64) {
+        self.cut_bytes = bytes + self.shared.limits.wal_bytes / CUT_SHARE;
+        self.shared.cuts.fetch_add(1, Ordering::Relaxed);
+        self.shared.metrics.reads_cut.increment(1);
+        tracing::warn!(bytes, "the write-ahead log is at its limit: reads of older revisions are cut");
+    }
+
+    /// Once a second: PASSIVE if nothing was committed since the last time; whether that was so. On a full disk
+    /// TRUNCATE, which gives the log's space back. An error means that the disk failed.
+    pub(super) fn tick(&mut self, conn: &RwConnection) -> Result<bool, StoreError> {
+        let idle = !self.busy;
         self.busy = false;
+        if self.pending && self.shared.space.is_low() {
+            self.give_back(conn)?;
+        } else if self.pending && idle {
+            self.report(Kind::Passive, conn)?;
+        }
+        Ok(idle)
+    }
+
+    /// Moves the log and gives its space back, as far as readers let it.
+    pub(super) fn give_back(&mut self, conn: &RwConnection) -> Result<(), StoreError> {
+        self.quickly(conn, Kind::Truncate)
+    }
+
+    /// Checkpoints without waiting long for readers.
+    fn quickly(&mut self, conn: &RwConnection, kind: Kind) -> Result<(), StoreError> {
+        let wait = |time| conn.busy_timeout(time).map_err(|e| StoreError::sql("setting the busy timeout", e));
+        wait(self.shared.limits.checkpoint_wait)?;
+        let moved = self.report(kind, conn);
+        wait(sqlite::BUSY_TIMEOUT)?;
+        moved
     }
 
     /// At close: the log is moved and cut off.
@@ -92,10 +133,8 @@ impl Checkpoints {
         self.run(conn, Kind::Truncate).map(|_| ())
     }
 
-    fn report(&mut self, kind: Kind, conn: &RwConnection) {
-        if let Err(error) = self.run(conn, kind) {
-            tracing::warn!(%error, ?kind, "a checkpoint failed");
-        }
+    fn report(&mut self, kind: Kind, conn: &RwConnection) -> Result<(), StoreError> {
+        self.run(conn, kind).map(|_| ()).or_else(|error| hurt(error, kind))
     }
 
     /// Checkpoints; whether the log could be moved whole and, for RESTART, begun anew.
@@ -117,6 +156,12 @@ impl Checkpoints {
         }
         Ok(whole)
     }
+}
+
+/// A checkpoint that failed: an error of the disk is the writer's business, anything else is tried again.
+fn hurt(error: StoreError, kind: Kind) -> Result<(), StoreError> {
+    tracing::warn!(%error, ?kind, "a checkpoint failed");
+    if Trouble::of(&error).is_some() { Err(error) } else { Ok(()) }
 }
 
 /// Bytes of the write-ahead log that hold commits of this round.

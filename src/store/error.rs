@@ -91,6 +91,18 @@ pub enum StoreError {
         /// What to do.
         remedy: String,
     },
+    /// The data directory cannot hold a store: its file system, what lies there, or who may write to it.
+    #[error("{path}: {what}. {remedy}")]
+    Unsuitable {
+        /// What kind of thing is wrong.
+        place: Place,
+        /// The directory, or the file in it.
+        path: String,
+        /// What is wrong with it.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The operation panicked; it was rolled back, its neighbours were not.
     #[error("the operation {op} failed unexpectedly and was rolled back; see the log")]
     Panicked {
@@ -107,6 +119,19 @@ pub enum StoreError {
     },
 }
 
+/// Why a data directory cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// It is on a network file system.
+    Network,
+    /// There is no space to start.
+    NoSpace,
+    /// Something else lies where it should be.
+    NotDirectory,
+    /// This user, or nobody, may write to it.
+    NotWritable,
+}
+
 impl StoreError {
     /// Wraps an engine error with the step that failed, and tells a full disk from the rest.
     #[must_use]
@@ -118,10 +143,22 @@ impl StoreError {
         }
     }
 
+    /// Whether it says that the database itself is damaged.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Sql { source, .. } => matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            _ => false,
+        }
+    }
+
     /// Wraps an input/output error with the step and the path.
     #[must_use]
     pub fn io(step: &'static str, path: &std::path::Path, source: std::io::Error) -> Self {
-        if source.kind() == std::io::ErrorKind::StorageFull {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
             return Self::Full;
         }
         Self::Io { step, path: path.display().to_string(), source: Arc::new(source) }

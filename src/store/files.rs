@@ -15,6 +15,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::StoreError;
+use crate::model::{OsRandom, RandomSource as _};
 
 /// Directories that are remembered as durable; past it they are forgotten, which costs a sync each.
 const DURABLE_MAX: usize = 100_000;
@@ -219,6 +220,28 @@ impl NewFile<'_> {
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Self { files, path, file } = self;
         files.run(FileOp::Write(path, bytes), || file.write_all(bytes))
+    }
+
+    /// Adds blocks for `bytes` that are really taken: by asking for them, or by writing where the file system cannot do
+    /// that, bytes by chance, because some compress.
+    pub(crate) fn take(&mut self, bytes: u64) -> io::Result<()> {
+        use rustix::io::Errno;
+        const CHUNK_BYTES: u64 = 64 * 1024;
+        if !self.files.ask(FileOp::Write(&self.path, &[]))? {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            taken => return taken.map_err(io::Error::from),
+        }
+        let mut left = bytes;
+        while left > 0 {
+            let mut chunk = vec![0; usize::try_from(left.min(CHUNK_BYTES)).unwrap_or(0)];
+            OsRandom.fill(&mut chunk);
+            self.file.write_all(&chunk)?;
+            left -= chunk.len() as u64;
+        }
+        Ok(())
     }
 
     /// Makes the content durable.

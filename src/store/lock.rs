@@ -76,12 +76,20 @@ impl LockFile {
             }
             Err(TryLockError::Error(e)) => return Err(StoreError::io("locking", &path, e)),
         }
+        // Over the old text, which needs no new block: it works on a full disk, too.
         let note = |file: &mut File| {
-            file.set_len(0)?;
+            let text = format!("{} {}\n", std::process::id(), iso_utc(SystemClock.now_us()));
             file.seek(SeekFrom::Start(0))?;
-            writeln!(file, "{} {}", std::process::id(), iso_utc(SystemClock.now_us()))
+            file.write_all(text.as_bytes())?;
+            file.set_len(text.len() as u64)
         };
-        note(&mut file).map_err(|e| StoreError::io("writing", &path, e))?;
+        match note(&mut file) {
+            // The lock is ours without it; whoever is refused learns no pid.
+            Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::warn!("no space for the pid in {LOCK_FILE}")
+            }
+            noted => noted.map_err(|e| StoreError::io("writing", &path, e))?,
+        }
         Ok(Self { _file: file })
     }
 }

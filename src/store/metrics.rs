@@ -18,6 +18,11 @@ pub(super) struct Metrics {
     pub(super) notes_written: Counter,
     pub(super) panics: Counter,
     pub(super) slow_refused: Counter,
+    pub(super) reads_cut: Counter,
+    pub(super) refused_full: Counter,
+    pub(super) disk_free_bytes: Gauge,
+    pub(super) disk_degraded: Gauge,
+    pub(super) ballast_bytes: Gauge,
 }
 
 impl Metrics {
@@ -36,6 +41,11 @@ impl Metrics {
         describe_counter!("notes_written_total", Unit::Count, "records written by the second lane");
         describe_counter!("writer_panics_total", Unit::Count, "operations that panicked and were rolled back");
         describe_counter!("slow_lane_refused_total", Unit::Count, "scans refused because the slow lane was full");
+        describe_counter!("reads_cut_total", Unit::Count, "times that reads were cut because the log was at its limit");
+        describe_counter!("writes_refused_full_total", Unit::Count, "writes refused because the disk is full");
+        describe_gauge!("disk_free_bytes", Unit::Bytes, "bytes that may still be written to the disk");
+        describe_gauge!("disk_degraded", Unit::Count, "1 while only reads and what frees space are taken");
+        describe_gauge!("ballast_bytes", Unit::Bytes, "space held back for the day when the disk is full");
         let this = Self {
             queue_depth: gauge!("writer_queue_depth"),
             queue_oldest_seconds: gauge!("writer_queue_oldest_seconds"),
@@ -50,12 +60,20 @@ impl Metrics {
             notes_written: counter!("notes_written_total"),
             panics: counter!("writer_panics_total"),
             slow_refused: counter!("slow_lane_refused_total"),
+            reads_cut: counter!("reads_cut_total"),
+            refused_full: counter!("writes_refused_full_total"),
+            disk_free_bytes: gauge!("disk_free_bytes"),
+            disk_degraded: gauge!("disk_degraded"),
+            ballast_bytes: gauge!("ballast_bytes"),
         };
         let counters = [&this.refused, &this.publish_lag, &this.busy, &this.notes_dropped, &this.notes_written];
-        for counter in counters.into_iter().chain([&this.panics, &this.slow_refused]) {
+        for counter in
+            counters.into_iter().chain([&this.panics, &this.slow_refused, &this.reads_cut, &this.refused_full])
+        {
             counter.increment(0);
         }
         this.queue_depth.set(0.0);
+        this.disk_degraded.set(0.0);
         this
     }
 }

@@ -162,7 +162,7 @@ mod tests {
     fn database() -> (tempfile::TempDir, std::path::PathBuf, RwConnection) {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("db.sqlite");
-        let conn = RwConnection::open(&path, None, Durability::Full, &Arc::default()).expect("opens");
+        let conn = RwConnection::open(&path, None, Durability::Full, 64 << 20, &Arc::default()).expect("opens");
         (dir, path, conn)
     }
 

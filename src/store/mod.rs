@@ -39,6 +39,7 @@ mod notes;
 mod publish;
 mod queue;
 mod readers;
+mod refusal;
 mod shared;
 mod slow_lane;
 mod upkeep;
@@ -47,6 +48,7 @@ mod writer;
 pub mod agents;
 pub mod backend;
 pub mod backup;
+pub mod ballast;
 pub mod blobs;
 pub mod changelog;
 pub mod check;
@@ -80,6 +82,7 @@ pub mod sandboxes;
 pub mod schema;
 pub mod scrub;
 pub mod skills;
+pub mod space;
 pub mod statements;
 pub mod status;
 pub mod tuples;
@@ -87,7 +90,7 @@ pub mod tx;
 pub mod versions;
 pub mod workspaces;
 
-pub use error::StoreError;
+pub use error::{Place, StoreError};
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
 #[cfg(feature = "faults")]
@@ -188,7 +191,15 @@ impl Store {
     /// Stores a body over [`INLINE_BYTES_MAX`] as a blob file; durable when it returns.
     pub async fn put_blob(&self, body: Bytes) -> Result<ContentHash, StoreError> {
         let shared = Arc::clone(&self.inner.shared);
-        self.slow(move |_| blobs::put(&shared, &body)).await?
+        let stored = self.slow(move |_| {
+            shared.space.room_for(body.len() as u64, &shared.metrics)?;
+            blobs::put(&shared, &body).inspect_err(|error| {
+                if matches!(error, StoreError::Full) {
+                    shared.space.met_full(&shared.metrics);
+                }
+            })
+        });
+        stored.await?.inspect_err(|error| self.inner.count_full(error))
     }
 
     /// Reads a blob file and verifies its hash.
@@ -311,6 +322,9 @@ impl Inner {
         if self.closing.load(Ordering::SeqCst) {
             return Err(StoreError::Closed);
         }
+        if O::GROWS && shared.space.is_low() {
+            return Err(StoreError::Full).inspect_err(|error| self.count_full(error));
+        }
         let bytes = op.bytes();
         let permit = shared.admission.admit(bytes).inspect_err(|error| {
             if matches!(error, StoreError::Busy { .. }) {
@@ -323,6 +337,13 @@ impl Inner {
         let sent = shared.clock.instant();
         self.writer.send(queue::Queued { job, origin, sent, bytes, permit, rev: 0 });
         Ok(answer)
+    }
+
+    /// Counts a write that was refused because the disk is full.
+    fn count_full(&self, error: &StoreError) {
+        if matches!(error, StoreError::Full) {
+            self.shared.metrics.refused_full.increment(1);
+        }
     }
 
     /// The readers first, so that the last connection to close is the writer's, which then removes the log.

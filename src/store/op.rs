@@ -23,6 +23,10 @@ pub trait WriteOp: Send + 'static {
     /// maintenance may; it gets no revision then.
     const UNRECORDED: bool = false;
 
+    /// Whether it makes the store larger. What only takes away (deletes, revokes, maintenance) is taken on a full disk,
+    /// too: it is how a full disk is mended.
+    const GROWS: bool = true;
+
     /// Checks and changes. All checks come before the first change.
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<Self::Output, Self::Error>;
 

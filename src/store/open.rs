@@ -25,8 +25,9 @@ use super::queue::Admission;
 use super::readers::Readers;
 use super::shared::{Gauges, Shared};
 use super::slow_lane::SlowLane;
+use super::space::Space;
 use super::tx::Loader;
-use super::{Store, StoreError, decisions, denials, idempotency, meta, status, writer};
+use super::{Store, StoreError, decisions, denials, idempotency, meta, refusal, status, writer};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "nexus.sqlite";
@@ -53,18 +54,29 @@ impl Builder {
 
     /// Opens the store: takes the lock, migrates, loads the projections, starts the writer. Blocks; needs no runtime.
     pub fn open(self) -> Result<Store, StoreError> {
-        let slots = self.options.reader_slots;
+        let (dir, probe) = (self.options.data_dir.clone(), Arc::clone(&self.options.probe));
+        self.open_here().map_err(|error| refusal::place(&dir, &*probe, error))
+    }
+
+    fn open_here(self) -> Result<Store, StoreError> {
+        let (slots, network) = (self.options.reader_slots, self.options.allow_network_fs);
         let dir = &self.options.data_dir;
         self.options.files.make_path(dir).map_err(|e| StoreError::io("making", dir, e))?;
         let lock = Arc::new(LockFile::take(dir)?);
         assert_version();
         let shared = Arc::new(share(self.options));
+        shared.space.start(network)?;
         look(&shared.database)?;
-        let conn = open_database(&shared)?;
+        let damaged = |error| refusal::damaged(&shared.database, error);
+        let log_missing = shared.database.exists() && !shared.database.with_file_name(WAL_FILE).exists();
+        let conn = open_database(&shared).map_err(damaged)?;
         blobs::clear_partial(&shared.files, &shared.data_dir)?;
-        let core = start_core(&shared, conn, Working::new(self.slots))?;
-        let readers = Readers::open(&shared, slots)?;
+        let core = start_core(&shared, conn, Working::new(self.slots), log_missing).map_err(damaged)?;
+        let readers = Readers::open(&shared, slots).map_err(damaged)?;
         let slow = SlowLane::start(&shared, &lock)?;
+        // From here on the last connection to close puts the log away.
+        move_log_on_close(&core.conn, true)?;
+        shared.space.look_again(&shared.metrics);
         let (writer, thread) = writer::start(core, lock)?;
         let rev = shared.head().newest().rev;
         tracing::info!(dir = %shared.data_dir.display(), rev, sqlite = rusqlite::version(), "store opened");
@@ -88,9 +100,12 @@ fn share(mut options: Options) -> Shared {
     mutate(&mut options);
     #[cfg(feature = "faults")]
     let mutation = options.mutation;
-    let Options { data_dir, durability, clock, random, faults, limits, vfs, files, .. } = options;
+    let Options { data_dir, durability, clock, random, faults, limits, vfs, files, probe, .. } = options;
+    let database = data_dir.join(DATABASE_FILE);
+    let large = [database.clone(), data_dir.join(WAL_FILE)];
     Shared {
-        database: data_dir.join(DATABASE_FILE),
+        space: Space::new(probe, &files, &data_dir, large, &limits),
+        database,
         data_dir,
         vfs,
         files,
@@ -103,12 +118,14 @@ fn share(mut options: Options) -> Shared {
         metrics: Metrics::register(),
         lane: Lane::new(limits.notes, limits.key_used_every),
         admission: Admission::new(limits.queue_messages, limits.queue_bytes),
+        cuts: Arc::default(),
         compile_options_ok: AtomicBool::new(false),
         rw_count: Arc::default(),
         head: OnceLock::new(),
         incarnation: OnceLock::new(),
         gauges: Gauges::default(),
         read_only: Mutex::new(None),
+        damaged: AtomicBool::new(false),
         limits,
     }
 }
@@ -131,9 +148,9 @@ pub(super) fn look(database: &Path) -> Result<(), StoreError> {
     // Holding the directory's lock, so no connection of this process can lose its locks by our closing the file.
     let mut header = Vec::new();
     match File::open(database).and_then(|file| file.take(100).read_to_end(&mut header)) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return refusal::lost_database(database, false),
         Err(e) => return Err(StoreError::io("reading", database, e)),
-        Ok(0) => return Ok(()),
+        Ok(0) => return refusal::lost_database(database, true),
         Ok(_) => {}
     }
     // A creation that was cut short is rolled back by SQLite itself.
@@ -159,16 +176,12 @@ pub(super) fn look(database: &Path) -> Result<(), StoreError> {
 
 /// Opens the read-write connection and brings the schema up to date.
 fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
-    let conn = RwConnection::open(&shared.database, shared.vfs.as_deref(), shared.durability, &shared.rw_count);
-    let conn = conn.map_err(|e| explain(shared, e))?;
+    let (vfs, log) = (shared.vfs.as_deref(), shared.limits.wal_bytes);
+    let conn = RwConnection::open(&shared.database, vfs, shared.durability, log, &shared.rw_count)?;
     shared.compile_options_ok.store(status::compile_options_ok(&conn), Ordering::Relaxed);
-    let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-    let hold = |on| conn.set_db_config(no_checkpoint, on).map_err(|e| StoreError::sql("opening the database", e));
-    // A version that stands in the log alone: refusing it must not move the log either.
-    hold(true)?;
-    migrate::run(&conn, &shared.files, &shared.database, MIGRATIONS, shared.clock.now_us())
-        .map_err(|e| explain(shared, e))?;
-    hold(false)?;
+    // What is refused from here on (a version that stands in the log alone, damage) keeps its log as it is.
+    move_log_on_close(&conn, false)?;
+    migrate::run(&conn, &shared.files, &shared.database, MIGRATIONS, shared.clock.now_us())?;
     // The names in the directory, and its own. At every start: an earlier one may have been stopped before it came to
     // this, and a journal of the creation whose removal is not durable would take everything back.
     let (dir, parent) = (&shared.data_dir, shared.data_dir.parent().unwrap_or(Path::new("/")));
@@ -181,29 +194,31 @@ fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
     Ok(conn)
 }
 
-/// Says what to do about a damaged database.
-fn explain(shared: &Shared, error: StoreError) -> StoreError {
-    let damaged = matches!(&error, StoreError::Sql { source, .. } if matches!(
-        source.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)));
-    if !damaged {
-        return error;
-    }
-    StoreError::Unusable {
-        path: shared.database.display().to_string(),
-        what: format!("it is damaged ({error})"),
-        remedy: "Restore a backup into another --data-dir; keep this file until that works".into(),
-    }
+/// Whether closing the last connection moves the log into the database.
+fn move_log_on_close(conn: &RwConnection, on: bool) -> Result<(), StoreError> {
+    let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+    conn.set_db_config(no_checkpoint, !on).map(|_| ()).map_err(|e| StoreError::sql("opening the database", e))
 }
 
 /// The first start's rows, this life's name, the projections, the first published state.
-fn start_core(shared: &Arc<Shared>, mut conn: RwConnection, mut working: Working) -> Result<Core, StoreError> {
+fn start_core(
+    shared: &Arc<Shared>,
+    mut conn: RwConnection,
+    mut working: Working,
+    log_missing: bool,
+) -> Result<Core, StoreError> {
     sqlite::control(&conn, "beginning the start", "BEGIN IMMEDIATE")?;
     let now_us = shared.clock.now_us();
     if meta::head(&Loader { conn: &conn, rev: 0, now_us })?.is_none() {
         meta::seed(&conn, now_us)?;
     }
     let loader = Loader { conn: &conn, rev: 0, now_us };
+    if log_missing && meta::get(&loader, meta::CLEAN_SHUTDOWN)?.as_deref() == Some("0") {
+        tracing::warn!(
+            "the last run did not end cleanly and its write-ahead log ({WAL_FILE}) is not there: if somebody has \
+             removed it, the newest writes are gone with it"
+        );
+    }
     let incarnation = incarnation(shared, &loader)?;
     let floor = meta::time_floor(&loader)?;
     meta::put_raw(&conn, meta::INCARNATION, &incarnation)?;
@@ -222,7 +237,7 @@ fn start_core(shared: &Arc<Shared>, mut conn: RwConnection, mut working: Working
     let _first = shared.head.set(Head::new(working.publish(counters.rev), shared.limits.published));
     let checkpoints = Checkpoints::new(shared);
     checkpoints.watch(&mut conn)?;
-    Ok(Core { conn, working, counters, shared: Arc::clone(shared), rows, replies, checkpoints })
+    Ok(Core { conn, working, counters, shared: Arc::clone(shared), rows, replies, checkpoints, unseen_bytes: 0 })
 }
 
 /// The name of this life: a new one at the first start, and after a power cut could have taken revisions that are

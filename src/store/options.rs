@@ -10,6 +10,7 @@ use crate::model::{OsRandom, SystemClock};
 
 use super::fault::Faults;
 use super::files::Files;
+use super::space::{Machine, SharedProbe};
 
 /// What an acknowledged write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,6 +46,14 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Size of the write-ahead log past which the writer checkpoints.
     pub checkpoint_bytes: u64,
+    /// Size that the log should not pass: readers that keep it from being begun anew are cut, and its file is cut back
+    /// to it. Bytes.
+    pub wal_bytes: u64,
+    /// Space held back on the disk for the day when it is full, bytes; 0 = none. A server's is as
+    /// large as the log may become.
+    pub ballast_bytes: u64,
+    /// Free space on the disk below which only what frees space is taken, bytes; at least twice `wal_bytes` are kept.
+    pub free_floor_bytes: u64,
     /// How long a checkpoint may wait for readers.
     pub checkpoint_wait: Duration,
     /// How often the writer looks after itself: notes, idle checkpoint, gauges.
@@ -81,6 +90,9 @@ impl Default for Limits {
             batch_messages: 512,
             batch_bytes: 4 << 20,
             checkpoint_bytes: 16 << 20,
+            wal_bytes: 64 << 20,
+            ballast_bytes: 0,
+            free_floor_bytes: 64 << 20,
             checkpoint_wait: Duration::from_millis(50),
             tick: Duration::from_secs(1),
             published: 64,
@@ -111,6 +123,10 @@ pub struct Options {
     pub random: SharedRandom,
     /// Named fault points that a test has armed.
     pub faults: Faults,
+    /// What the file system of the data directory is, and how much space it has.
+    pub probe: SharedProbe,
+    /// Whether a network file system is accepted.
+    pub allow_network_fs: bool,
     /// Read-only connections for inline reads: worker threads + 2.
     pub reader_slots: usize,
     /// Every other bound.
@@ -134,6 +150,8 @@ impl Options {
             clock: Arc::new(SystemClock),
             random: Arc::new(OsRandom),
             faults: Faults::default(),
+            probe: Arc::new(Machine),
+            allow_network_fs: false,
             reader_slots: cores() + 2,
             limits: Limits::default(),
             vfs: None,
@@ -151,6 +169,7 @@ impl std::fmt::Debug for Options {
             .field("durability", &self.durability)
             .field("reader_slots", &self.reader_slots)
             .field("limits", &self.limits)
+            .field("probe", &self.probe)
             .field("vfs", &self.vfs)
             .finish_non_exhaustive()
     }

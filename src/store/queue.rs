@@ -102,6 +102,8 @@ pub(super) trait Erased: Send {
     fn name(&self) -> &'static str;
     /// Whether it may change derived rows without recording.
     fn unrecorded(&self) -> bool;
+    /// Whether it makes the store larger.
+    fn grows(&self) -> bool;
     /// Runs it; whether it succeeded.
     fn apply(&mut self, tx: &mut WriteTx<'_>) -> bool;
     /// Sets its outcome to an error of the store.
@@ -134,6 +136,9 @@ impl<O: WriteOp> Erased for Job<O> {
     }
     fn unrecorded(&self) -> bool {
         O::UNRECORDED
+    }
+    fn grows(&self) -> bool {
+        O::GROWS
     }
     fn apply(&mut self, tx: &mut WriteTx<'_>) -> bool {
         let outcome = self.op.apply(tx);

@@ -32,17 +32,25 @@ pub(super) struct Slot {
     deadline: Arc<Deadline>,
 }
 
-/// When the running read must end, as µs after `start`; 0 = never.
-struct Deadline {
+/// When the running read must end, as µs after `start`; 0 = never. Or when the writer cuts it.
+pub(super) struct Deadline {
     start: Instant,
     after_us: AtomicU64,
+    /// The writer's count of cuts, and what it was when the read began.
+    cuts: Arc<AtomicU64>,
+    cuts_seen: AtomicU64,
 }
 
 impl Slot {
     /// Opens a connection for reading.
     pub(super) fn open(shared: &Shared) -> Result<Self, StoreError> {
         let mut conn = sqlite::open_reader(&shared.database, shared.vfs.as_deref())?;
-        let deadline = Arc::new(Deadline { start: shared.clock.instant(), after_us: AtomicU64::new(0) });
+        let deadline = Arc::new(Deadline {
+            start: shared.clock.instant(),
+            after_us: AtomicU64::new(0),
+            cuts: Arc::clone(&shared.cuts),
+            cuts_seen: AtomicU64::new(0),
+        });
         let (watched, clock) = (Arc::clone(&deadline), Arc::clone(&shared.clock));
         let passed = move || watched.passed(&clock);
         conn.progress_handler(DEADLINE_EVERY, Some(passed)).map_err(|e| StoreError::sql("setting a deadline", e))?;
@@ -65,7 +73,7 @@ impl Slot {
             }
         })?;
         let now_us = shared.now_us();
-        let tx = ReadTx { conn: &self.conn, published: &published, now_us, shared };
+        let tx = ReadTx { conn: &self.conn, published: &published, now_us, shared, deadline: &self.deadline };
         let result = catch_unwind(AssertUnwindSafe(|| f(&tx)));
         self.end();
         result.unwrap_or_else(|panic| resume_unwind(panic))
@@ -109,13 +117,18 @@ impl Deadline {
             let at = clock.instant().saturating_duration_since(self.start) + time;
             u64::try_from(at.as_micros()).unwrap_or(u64::MAX).max(1)
         });
+        self.cuts_seen.store(self.cuts.load(Ordering::Relaxed), Ordering::Relaxed);
         self.after_us.store(after, Ordering::Relaxed);
     }
     fn clear(&self) {
         self.after_us.store(0, Ordering::Relaxed);
     }
-    fn passed(&self, clock: &SharedClock) -> bool {
+    /// Whether the read that runs must end.
+    pub(super) fn passed(&self, clock: &SharedClock) -> bool {
         let after = self.after_us.load(Ordering::Relaxed);
+        if after != 0 && self.cuts.load(Ordering::Relaxed) != self.cuts_seen.load(Ordering::Relaxed) {
+            return true;
+        }
         after != 0 && clock.instant().saturating_duration_since(self.start).as_micros() >= u128::from(after)
     }
 }

@@ -17,6 +17,7 @@ use super::notes::Lane;
 use super::options::{Durability, Limits};
 use super::publish::Head;
 use super::queue::Admission;
+use super::space::Space;
 
 /// The shared part of one open store.
 pub(super) struct Shared {
@@ -34,6 +35,9 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) lane: Lane,
     pub(super) admission: Admission,
+    pub(super) space: Space,
+    /// Grows when all reads that have begun are to end: they keep the log from being begun anew.
+    pub(super) cuts: Arc<AtomicU64>,
     pub(super) compile_options_ok: AtomicBool,
     pub(super) rw_count: Arc<RwCount>,
     /// Set once, before anything can read.
@@ -43,6 +47,8 @@ pub(super) struct Shared {
     pub(super) gauges: Gauges,
     /// Why the store takes no writes, once an input/output error has made it so.
     pub(super) read_only: Mutex<Option<String>>,
+    /// Whether that error was damage of the database itself.
+    pub(super) damaged: AtomicBool,
 }
 
 /// Numbers for `status` and the metrics.

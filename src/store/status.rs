@@ -12,6 +12,7 @@ use super::StoreError;
 use super::backend::sqlite;
 use super::checkpoint;
 use super::shared::{Gauges, Shared};
+use super::space::SpaceStatus;
 
 /// The state of an open store.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +39,10 @@ pub struct Status {
     pub writer_alive: bool,
     /// Why no writes are taken, after an input/output error.
     pub read_only: Option<String>,
+    /// Whether that error was damage of the database itself: a restart does not mend it.
+    pub damaged: bool,
+    /// The disk: what is free, what is held back, why nothing that grows is taken.
+    pub space: SpaceStatus,
     /// Transactions committed since the store was opened.
     pub commits: u64,
     /// The version of SQLite.
@@ -80,6 +85,8 @@ impl Shared {
             writer_refused: gauges.refused.load(Ordering::Relaxed),
             writer_alive: true,
             read_only,
+            damaged: self.damaged.load(Ordering::Relaxed),
+            space: self.space.status(),
             commits: gauges.commits.load(Ordering::Relaxed),
             sqlite_version: rusqlite::version(),
             compile_options_ok: self.compile_options_ok.load(Ordering::Relaxed),

@@ -13,6 +13,7 @@ use super::StoreError;
 use super::backend::sqlite::{self, Trouble};
 use super::op::Origin;
 use super::projection::{Mark, Projection, Published, Working};
+use super::readers::Deadline;
 use super::row::{Row, Val};
 use super::shared::Shared;
 
@@ -77,6 +78,7 @@ pub struct ReadTx<'a> {
     pub(super) published: &'a Published,
     pub(super) now_us: i64,
     pub(super) shared: &'a Shared,
+    pub(super) deadline: &'a Deadline,
 }
 
 impl Sql for ReadTx<'_> {
@@ -86,6 +88,10 @@ impl Sql for ReadTx<'_> {
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
+        // SQLite itself asks after many instructions only: a read of many small statements would never be asked.
+        if self.deadline.passed(&self.shared.clock) {
+            return Err(StoreError::DeadlineExceeded { step: "the next statement of a read" });
+        }
         sqlite::each(self.conn, sql, params, each).inspect_err(|error| {
             if sqlite::is_busy(error) {
                 self.shared.busy();

@@ -18,6 +18,12 @@ use super::lock::LockFile;
 use super::meta;
 use super::queue::Queued;
 
+/// The disk is looked at once a second, and after so many bytes of messages.
+const LOOK_BYTES: u64 = 1 << 20;
+/// Fewer free pages than this stay in the database for what comes next.
+const SHRINK_PAGES_MIN: u64 = 1_024;
+/// So do those that are less than this share of it.
+const SHRINK_SHARE: u64 = 4;
 /// The thread's name.
 const THREAD: &str = "nexus-writer";
 
@@ -97,8 +103,9 @@ impl Writer {
             batch.into_iter().for_each(|queued| queued.fail(StoreError::Closed));
             return;
         };
+        let bytes = batch.iter().map(|queued| queued.bytes as u64).sum();
         core.run(batch);
-        core.after_batch();
+        core.after_batch(bytes);
     }
 }
 
@@ -185,11 +192,18 @@ impl Handler<Close> for Writer {
 }
 
 impl Core {
-    /// After the answers: the log may be long, and the gauges are old.
-    fn after_batch(&mut self) {
+    /// After the answers: the log may be long, the disk fuller, and the gauges are old.
+    fn after_batch(&mut self, bytes: u64) {
         self.shared.gauges.oldest_us.store(0, std::sync::atomic::Ordering::Relaxed);
-        if self.shared.read_only.lock().is_none() {
-            self.checkpoints.after_batch(&self.conn);
+        if self.shared.read_only.lock().is_some() {
+            return;
+        }
+        let done = self.checkpoints.after_batch(&self.conn);
+        self.between(done);
+        self.unseen_bytes += bytes;
+        if self.unseen_bytes >= LOOK_BYTES {
+            self.unseen_bytes = 0;
+            self.shared.space.look_again(&self.shared.metrics);
         }
     }
 
@@ -198,11 +212,29 @@ impl Core {
         let most = self.shared.limits.notes_per_tick;
         let drained = self.drain_notes(most);
         let thrown = if self.shared.read_only.lock().is_none() { self.throw_away() } else { Ok(()) };
+        self.unseen_bytes = 0;
+        self.shared.space.tick(&self.shared.metrics);
         if self.shared.read_only.lock().is_none() {
-            self.checkpoints.tick(&self.conn);
+            let idle = self.checkpoints.tick(&self.conn);
+            let done = idle.and_then(|idle| if idle { self.shrink() } else { Ok(()) });
+            self.between(done);
         }
         self.shared.report_gauges();
         drained.and(thrown)
+    }
+
+    /// Gives free pages of the database back to the disk, a step at a time, when nobody writes: many of them, or any
+    /// while the disk is full.
+    fn shrink(&mut self) -> Result<(), StoreError> {
+        let free = sqlite::free_pages(&self.conn)?;
+        let low = self.shared.space.is_low();
+        if free.unused == 0 || (!low && (free.unused < SHRINK_PAGES_MIN || free.unused < free.all / SHRINK_SHARE)) {
+            return Ok(());
+        }
+        sqlite::shrink(&self.conn)?;
+        self.checkpoints.committed();
+        // On a full disk the log that this has made goes at once, and with it the end of the file.
+        if low { self.checkpoints.give_back(&self.conn) } else { Ok(()) }
     }
 
     /// Leaves the store as a clean shutdown does: nothing in the log, the time and the word "clean" written down.
@@ -216,7 +248,26 @@ impl Core {
                 .map(|_| ())
                 .map_err(|e| StoreError::sql("closing without a checkpoint", e));
         }
-        while self.shared.lane.waiting() > 0 && self.drain_notes(usize::MAX).is_ok() {}
+        while self.shared.lane.waiting() > 0 && !self.shared.space.is_low() && self.drain_notes(usize::MAX).is_ok() {}
+        let mut done = self.last_words();
+        if matches!(done, Err(StoreError::Full)) && self.shared.space.met_full(&self.shared.metrics) {
+            done = self.reopen().and_then(|()| self.last_words());
+        }
+        match done {
+            // Everything acknowledged is in the log: the next start does what follows a crash.
+            Err(StoreError::Full) => {
+                tracing::warn!("the disk is full: the log could not be put away");
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// The time and the word "clean", then the log is moved and cut off.
+    fn last_words(&mut self) -> Result<(), StoreError> {
+        if !self.conn.is_autocommit() {
+            sqlite::control(&self.conn, "rolling back", "ROLLBACK")?;
+        }
         sqlite::control(&self.conn, "beginning the last write", "BEGIN IMMEDIATE")?;
         let floor = self.shared.now_us().to_string();
         meta::put_raw(&self.conn, meta::TIME_FLOOR, &floor)?;

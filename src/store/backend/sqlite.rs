@@ -48,7 +48,6 @@ const PRAGMAS: &str = "
 /// Said to the writer only.
 const WRITER_PRAGMAS: &str = "
     PRAGMA secure_delete = FAST;         -- deleted bodies and names are overwritten where it costs no extra write
-    PRAGMA journal_size_limit = 67108864; -- a WAL that once grew is cut back to 64 MiB
 ";
 
 /// Counts read-write connections, to prove that there is one.
@@ -82,6 +81,7 @@ impl RwConnection {
         path: &Path,
         vfs: Option<&str>,
         durability: Durability,
+        wal_bytes: u64,
         count: &Arc<RwCount>,
     ) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -91,7 +91,7 @@ impl RwConnection {
         count.opened.fetch_add(1, Ordering::SeqCst);
         let this = Self { conn, count: Arc::clone(count) };
         assert_eq!(open, 1, "at most one read-write connection is open at any time");
-        this.prepare(durability).map_err(|e| StoreError::sql("setting up the writer's connection", e))?;
+        this.prepare(durability, wal_bytes).map_err(|e| StoreError::sql("setting up the writer's connection", e))?;
         Ok(this)
     }
 
@@ -101,7 +101,13 @@ impl RwConnection {
         let nothing = Connection::open_in_memory().map_err(|e| StoreError::sql("leaving the database", e))?;
         drop(std::mem::replace(&mut self.conn, nothing));
         self.count.open.fetch_sub(1, Ordering::SeqCst);
-        let opened = Self::open(&shared.database, shared.vfs.as_deref(), shared.durability, &self.count);
+        let opened = Self::open(
+            &shared.database,
+            shared.vfs.as_deref(),
+            shared.durability,
+            shared.limits.wal_bytes,
+            &self.count,
+        );
         // Balanced by the drop of whichever connection is left below.
         self.count.open.fetch_add(1, Ordering::SeqCst);
         let mut opened = opened?;
@@ -109,7 +115,7 @@ impl RwConnection {
         Ok(())
     }
 
-    fn prepare(&self, durability: Durability) -> rusqlite::Result<()> {
+    fn prepare(&self, durability: Durability, wal_bytes: u64) -> rusqlite::Result<()> {
         // First of all, so that nothing below can fail on a lock that somebody is about to give up.
         self.conn.busy_timeout(BUSY_TIMEOUT)?;
         let pages: i64 = self.conn.pragma_query_value(None, "page_count", |r| r.get(0))?;
@@ -127,6 +133,8 @@ impl RwConnection {
         }
         self.conn.execute_batch(PRAGMAS)?;
         self.conn.execute_batch(WRITER_PRAGMAS)?;
+        // A log that once grew is cut back to its limit.
+        self.conn.pragma_update(None, "journal_size_limit", i64::try_from(wal_bytes).unwrap_or(i64::MAX))?;
         // FULL: an acknowledged write survives a power cut; group commit pays for it.
         let synchronous = match durability {
             Durability::Full => "FULL",
@@ -159,6 +167,32 @@ impl Drop for RwConnection {
     fn drop(&mut self) {
         self.count.open.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// Pages of the database.
+pub(in crate::store) struct Pages {
+    /// All of them.
+    pub(in crate::store) all: u64,
+    /// Those that hold nothing.
+    pub(in crate::store) unused: u64,
+}
+
+/// How many pages there are, and how many hold nothing.
+pub(in crate::store) fn free_pages(conn: &Connection) -> Result<Pages, StoreError> {
+    let count = |pragma| conn.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let counts = count("page_count").and_then(|all| Ok((all, count("freelist_count")?)));
+    let (all, unused) = counts.map_err(|e| StoreError::sql("counting free pages", e))?;
+    Ok(Pages { all: u64::try_from(all).unwrap_or(0), unused: u64::try_from(unused).unwrap_or(0) })
+}
+
+/// Gives up to 1,024 free pages at the end of the database back, in a transaction of its own.
+pub(in crate::store) fn shrink(conn: &Connection) -> Result<(), StoreError> {
+    let step = "giving free pages back";
+    let mut statement = conn.prepare("PRAGMA incremental_vacuum(1024)").map_err(|e| StoreError::sql(step, e))?;
+    // One row for each page.
+    let mut rows = statement.raw_query();
+    while rows.next().map_err(|e| StoreError::sql(step, e))?.is_some() {}
+    Ok(())
 }
 
 /// Opens a read-only connection. It can neither write nor checkpoint, and is never closed by a checkpoint of its own.

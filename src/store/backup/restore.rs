@@ -67,7 +67,8 @@ impl Staged {
     /// Revisions after a restore are other revisions: the old name of the life goes, the first start makes a new one.
     fn begin_new_life(&self) -> Result<(), StoreError> {
         let database = self.path.join(crate::store::open::DATABASE_FILE);
-        let conn = RwConnection::open(&database, None, Durability::Full, &std::sync::Arc::default())?;
+        let wal_bytes = crate::store::Limits::default().wal_bytes;
+        let conn = RwConnection::open(&database, None, Durability::Full, wal_bytes, &std::sync::Arc::default())?;
         meta::forget_incarnation(&conn)
     }
 
