@@ -170,6 +170,10 @@ pub(super) fn look(database: &Path) -> Result<(), StoreError> {
     if application != sqlite::APPLICATION_ID {
         return Err(foreign("it is a SQLite database of another program"));
     }
+    if !refusal::knows_format(&header) {
+        let damage = StoreError::Corrupt { what: "its header names a format that does not exist".into() };
+        return Err(refusal::damaged(database, damage));
+    }
     let (have, know) = (u64::try_from(version).unwrap_or(0), MIGRATIONS.len() as u64);
     if have > know { Err(migrate::newer(database, have, know)) } else { Ok(()) }
 }

@@ -44,16 +44,36 @@ pub(super) fn lost_database(database: &Path, empty: bool) -> Result<(), StoreErr
     })
 }
 
-/// Says what to do about a damaged database; any other error stays what it is.
+/// Says what to do about a database that cannot be opened, because it is damaged or holds what this program cannot
+/// make sense of; an error of the machine stays what it is.
 pub(super) fn damaged(database: &Path, error: StoreError) -> StoreError {
-    if !error.is_damage() {
-        return error;
-    }
+    let word = match &error {
+        damage if damage.is_damage() => "is damaged",
+        StoreError::Sql { source, .. } if !is_of_the_machine(source) => "cannot be opened",
+        _ => return error,
+    };
     StoreError::Unusable {
         path: database.display().to_string(),
-        what: format!("it is damaged ({error})"),
+        what: format!("it {word} ({error})"),
         remedy: restore_command(database.parent().unwrap_or(database)),
     }
+}
+
+/// Whether an error says something of memory, disks, locks and rights, and nothing of what is in the file.
+fn is_of_the_machine(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, NoLargeFileSupport, OutOfMemory,
+        PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    let machine = [CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, NoLargeFileSupport];
+    let rights = [OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure];
+    error.sqlite_error_code().is_some_and(|code| machine.contains(&code) || rights.contains(&code))
+}
+
+/// Whether the header of a database says that it can be read and written: otherwise SQLite would call it read-only, as
+/// it calls a file without the right to write.
+pub(super) fn knows_format(header: &[u8]) -> bool {
+    header.get(18..20).is_some_and(|versions| versions.iter().all(|version| matches!(version, 1 | 2)))
 }
 
 /// The way back from the newest backup, as a command to type.

@@ -5,6 +5,7 @@ mod lanes;
 mod open;
 mod publish;
 mod rules;
+mod space;
 mod writer;
 
 use std::collections::BTreeMap;
