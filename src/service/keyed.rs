@@ -70,6 +70,7 @@ pub(super) struct Once<O> {
 
 impl<O: WriteOp> WriteOp for Once<O> {
     const NAME: &'static str = O::NAME;
+    const GROWS: bool = O::GROWS;
     const UNRECORDED: bool = O::UNRECORDED;
     type Output = O::Output;
     type Error = O::Error;

@@ -216,6 +216,7 @@ impl Core {
             let _ = sqlite::control(&self.conn, "rolling back", "ROLLBACK");
         }
         let reason = lost.error.to_string();
+        self.met_full(&lost);
         match lost.trouble {
             Some(Trouble::Io) => {
                 self.shared.damaged.store(lost.error.is_damage(), Ordering::Relaxed);
@@ -312,7 +313,6 @@ impl Core {
             .and_then(|()| self.commit(now_us));
         written.map_err(|lost| {
             self.lose_notes(notes.len());
-            self.met_full(&lost);
             self.recover(lost)
         })
     }

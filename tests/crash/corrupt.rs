@@ -76,9 +76,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The database and its log, byte for byte.
+/// The database and its log, byte for byte. A log without a byte is none: looking makes one.
 fn bytes(data: &Path) -> [Option<Vec<u8>>; 2] {
-    [DATABASE_FILE, WAL_FILE].map(|name| std::fs::read(data.join(name)).ok())
+    [DATABASE_FILE, WAL_FILE].map(|name| std::fs::read(data.join(name)).ok().filter(|bytes| !bytes.is_empty()))
 }
 
 /// How a damaged directory was met.
