@@ -1,7 +1,10 @@
-//! Reads a request body: bounded in size, in time, and in the sum over all requests.
+//! Reads a request body: bounded in size, in time, in the sum over all requests, and in how many are waited for.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -13,6 +16,9 @@ use crate::rpc::{ErrorCode, RpcError};
 
 /// How much of a body over the limit is read and thrown away, bytes, so that its sender gets to read the answer.
 const DRAIN_BYTES_MAX: usize = 32 << 20;
+
+/// How often a body is looked for before it counts as waited for.
+const EARLY_LOOKS: usize = 3;
 
 /// A whole body; gives its share of the bound back when it is dropped.
 pub(super) struct Body {
@@ -44,6 +50,26 @@ impl Drop for Share {
     }
 }
 
+/// A body that is waited for; counts until it is dropped.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn begin(all: &Arc<AtomicUsize>, most: usize) -> Result<Self, RpcError> {
+        let waiting = Self(Arc::clone(all));
+        if all.fetch_add(1, Ordering::Relaxed) < most {
+            return Ok(waiting);
+        }
+        let error = RpcError::new(ErrorCode::Busy, "the server is busy: it waits for too many bodies already");
+        Err(error.hint("nothing was done; try again, and send the body in one go"))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Reads the body of `request`.
 pub(super) async fn read(shared: &Shared, request: &HttpRequest, payload: Payload) -> Result<Body, RpcError> {
     let limits = &shared.app.limits;
@@ -55,7 +81,16 @@ pub(super) async fn read(shared: &Shared, request: &HttpRequest, payload: Payloa
     if declared.is_some_and(|bytes| bytes > limits.body_bytes.saturating_add(DRAIN_BYTES_MAX)) {
         return Err(too_large(limits));
     }
-    let collected = collect(shared, declared.unwrap_or(0), payload);
+    let mut collected = pin!(collect(shared, declared.unwrap_or(0), payload));
+    // Who sent the body along with the head is served however many others are slow. The first look is too early: the
+    // server calls us before it takes the body from its buffer.
+    for _ in 0..EARLY_LOOKS {
+        if let Poll::Ready(whole) = poll_fn(|cx| Poll::Ready(collected.as_mut().poll(cx))).await {
+            return whole;
+        }
+        tokio::task::yield_now().await;
+    }
+    let _waiting = Waiting::begin(&shared.bodies_waited_for, limits.bodies_waited_for)?;
     tokio::time::timeout(limits.body_deadline, collected).await.unwrap_or_else(|_| {
         let seconds = limits.body_deadline.as_secs();
         let text = format!("the body did not arrive within {seconds} seconds");

@@ -11,6 +11,7 @@ use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 
 use super::reply::{REQUEST_ID, RequestId, detail};
 use super::state::Shared;
+use super::unread::{Answer, Reader};
 
 /// Smaller bodies are not compressed, bytes.
 const COMPRESS_BYTES_MIN: u64 = 1000;
@@ -23,12 +24,13 @@ const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The outermost layer.
 pub(super) async fn gate(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let shared = request.app_data::<web::Data<Shared>>().expect("the server adds its state to every app").clone();
     let id = sane_id(request.headers()).unwrap_or_else(|| shared.app.store.random().uuid());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let reader = Reader::keep(&mut request);
     let mut response = match refuse(&shared, &request, &id) {
         Some(refusal) => request.into_response(refusal).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
@@ -41,7 +43,10 @@ pub(super) async fn gate(
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
-    Ok(response)
+    Ok(match reader {
+        None => response.map_into_left_body(),
+        Some(reader) => response.map_body(|_, body| Answer::new(body, reader)).map_into_right_body(),
+    })
 }
 
 /// The innermost layer: tells the compressor around it to leave small bodies alone.

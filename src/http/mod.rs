@@ -14,6 +14,7 @@ mod routes;
 mod rpc;
 mod server;
 mod state;
+mod unread;
 
 pub use server::{Running, ServeError, Server};
 pub use state::{AppState, Limits};

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
@@ -159,7 +159,8 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
         app: state,
         address: OnceLock::new(),
         closing: AtomicBool::new(false),
-        bodies: Arc::new(AtomicUsize::new(0)),
+        bodies: Arc::default(),
+        bodies_waited_for: Arc::default(),
         started_us,
     });
     let data = shared.clone();

@@ -16,6 +16,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bodies of all requests that are being read or worked on, bytes.
     pub bodies_bytes: usize,
+    /// Bodies that are waited for at the same time: those that did not come along with their head.
+    pub bodies_waited_for: usize,
     /// How long a body may take to arrive.
     pub body_deadline: Duration,
     /// How long the head of a request may take to arrive.
@@ -33,6 +35,7 @@ impl Default for Limits {
         Self {
             body_bytes: 16 << 20,
             bodies_bytes: 256 << 20,
+            bodies_waited_for: 256,
             body_deadline: Duration::from_secs(30),
             head_deadline: Duration::from_secs(5),
             request_deadline: Duration::from_secs(30),
@@ -82,6 +85,8 @@ pub(super) struct Shared {
     pub(super) closing: AtomicBool,
     /// Bytes of all bodies in memory.
     pub(super) bodies: Arc<AtomicUsize>,
+    /// Bodies that are waited for.
+    pub(super) bodies_waited_for: Arc<AtomicUsize>,
     /// When it was started, µs since the Unix epoch.
     pub(super) started_us: i64,
 }

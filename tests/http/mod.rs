@@ -21,6 +21,8 @@ mod gate;
 mod lifecycle;
 mod pages;
 mod replies;
+mod slow;
+mod smuggling;
 
 /// A world that is served.
 struct Served {
