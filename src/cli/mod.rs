@@ -18,6 +18,7 @@ pub mod namespace;
 pub mod offline;
 pub mod running;
 pub mod scratch;
+pub mod selftest;
 pub mod serve;
 pub mod settings;
 pub mod waves;
@@ -62,6 +63,7 @@ enum Command {
     Restore(backup::Restore),
     WhoCan(can::WhoCan),
     WhatCan(can::WhatCan),
+    Selftest(selftest::Selftest),
 }
 
 /// Runs the command line and returns the exit code.
@@ -92,6 +94,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Restore(restore) => restore.run(),
         Command::WhoCan(who) => who.run(),
         Command::WhatCan(what) => what.run(),
+        Command::Selftest(selftest) => selftest.run(),
     };
     ended.unwrap_or_else(|failure| {
         let _ = write!(std::io::stderr().lock(), "{failure}");

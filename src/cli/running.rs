@@ -14,7 +14,7 @@ use crate::http::Running;
 /// How often the health of the writer is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The exit code of a process that a second SIGINT ended.
-const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: i32 = 130;
 
 /// A runtime for a command: its own thread, so that a second signal is heard while the first one is obeyed.
 pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
@@ -54,7 +54,7 @@ impl Signals {
     }
 
     /// The next one.
-    async fn next(&mut self) {
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

@@ -15,11 +15,23 @@ pub struct Scratch(PathBuf);
 impl Scratch {
     /// Makes it; `prefix` begins its name.
     pub fn new(prefix: &str) -> Result<Self, Failure> {
+        Self::below(&std::env::temp_dir(), prefix)
+    }
+
+    /// Makes it in `dir`.
+    pub fn below(dir: &Path, prefix: &str) -> Result<Self, Failure> {
         use std::os::unix::fs::DirBuilderExt as _;
-        let path = std::env::temp_dir().join(format!("{prefix}-{}", OsRandom.hex(NAME_BYTES)));
+        let path = dir.join(format!("{prefix}-{}", OsRandom.hex(NAME_BYTES)));
         let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|e| Failure::file("making", &path, &e))?;
         Ok(Self(path))
+    }
+
+    /// Keeps it; where it is.
+    #[must_use]
+    pub fn keep(mut self) -> PathBuf {
+        // An empty path is nothing to remove.
+        std::mem::take(&mut self.0)
     }
 
     /// Where it is.
@@ -31,6 +43,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        if self.0.as_os_str().is_empty() {
+            return;
+        }
         // What is left of a temporary directory harms nobody.
         let _ = std::fs::remove_dir_all(&self.0);
     }

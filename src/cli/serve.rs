@@ -5,6 +5,7 @@ use super::running::{Signals, runtime, until_stopped};
 use super::settings::{Settings, start_log};
 use super::{Failure, demo, exit, print};
 use crate::app::App;
+use crate::http::descriptors;
 use crate::store::open::DATABASE_FILE;
 
 /// Serves until SIGINT or SIGTERM; a second one ends at once.
@@ -19,6 +20,7 @@ impl Serve {
     pub fn run(self) -> Result<u8, Failure> {
         let config = self.settings.load()?;
         start_log(&config)?;
+        descriptors::raise();
         // What must not be served is refused before a directory is made for it.
         config.check_serving().map_err(|e| Failure::new(e.exit_status(), e.to_string()))?;
         if config.api_key.as_ref().is_some_and(|key| key.expose() == demo::DEMO_KEY) {

@@ -6,6 +6,7 @@
 
 mod body;
 pub mod control;
+pub mod descriptors;
 mod gate;
 mod identity;
 mod pages;

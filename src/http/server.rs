@@ -13,6 +13,7 @@ use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use tokio::sync::oneshot;
 
+use super::descriptors::{self, CONNECTIONS_MIN};
 use super::state::{AppState, Shared};
 use super::{gate, reply, routes};
 use crate::telemetry::metric;
@@ -25,6 +26,8 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const PREFLIGHT_SECONDS: usize = 600;
 /// Ports after a taken one that are tried for the hint.
 const PORTS_TRIED: u16 = 20;
+/// How many more descriptors would do where there are too few.
+const DESCRIPTORS_WANTED: usize = 256;
 /// How long a connection may linger after its last answer.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -47,6 +50,14 @@ pub enum ServeError {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+    /// The process may not open enough files to serve anybody.
+    #[error("{limit} open files are too few to serve connections; raise the limit (ulimit -n) to {wanted} or more")]
+    Descriptors {
+        /// The limit.
+        limit: usize,
+        /// What would do.
+        wanted: usize,
     },
     /// A thread could not be started, or died.
     #[error("starting the server failed: {0}")]
@@ -154,6 +165,7 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
         _ => ServeError::Bind { address: bind, source },
     };
     let limits = state.limits.clone();
+    let connections = room(limits.workers)?.min(limits.connections);
     let started_us = state.store.clock().now_us();
     let shared = web::Data::new(Shared {
         app: state,
@@ -176,6 +188,7 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
     };
     let server = HttpServer::new(app)
         .workers(limits.workers)
+        .max_connections((connections / limits.workers.max(1)).max(1))
         .backlog(BACKLOG)
         .keep_alive(limits.keep_alive)
         .client_request_timeout(limits.head_deadline)
@@ -190,6 +203,16 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
     let server = server.run();
     let handle = server.handle();
     Ok((server, (handle, address, shared)))
+}
+
+/// How many connections there are descriptors for.
+fn room(workers: usize) -> Result<usize, ServeError> {
+    let connections = descriptors::connections(workers);
+    if connections < CONNECTIONS_MIN {
+        let limit = descriptors::limit();
+        return Err(ServeError::Descriptors { limit, wanted: limit + DESCRIPTORS_WANTED });
+    }
+    Ok(connections)
 }
 
 /// Pages of these origins may call, and read what they need.

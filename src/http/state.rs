@@ -26,6 +26,8 @@ pub struct Limits {
     pub request_deadline: Duration,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
+    /// Connections at the same time; fewer where the process may not open as many files.
+    pub connections: usize,
     /// Threads that serve connections.
     pub workers: usize,
 }
@@ -40,6 +42,7 @@ impl Default for Limits {
             head_deadline: Duration::from_secs(5),
             request_deadline: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
+            connections: 50_000,
             workers: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         }
     }

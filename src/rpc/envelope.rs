@@ -6,10 +6,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{ErrorCode, RpcError};
+use super::unique;
 
 /// Nesting of a request, levels. `serde_json` stops at the same depth; refusing here makes the answer the same for
 /// every method, whatever it does with the part that is too deep.
 pub const DEPTH_MAX: usize = 127;
+
+/// Values that the parameters may hold: more than any method takes. A value in memory is many times as large as the
+/// two bytes that announce it, so that the limit of the body alone would not bound the memory of a request.
+pub const VALUES_MAX: usize = 200_000;
 
 /// The `id` of a request, echoed as it was written.
 #[derive(Debug, Clone, Default)]
@@ -84,7 +89,17 @@ pub fn parse<'a>(body: &'a [u8], url_method: &str) -> Result<Request<'a>, Refuse
     match fields.params {
         None => Ok(Request { id, params: None }),
         Some(params) => match params.get().as_bytes().first() {
-            Some(b'{') => Ok(Request { id, params: Some(params) }),
+            Some(b'{') if has_more_values_than(params.get().as_bytes(), VALUES_MAX) => {
+                let what = format!("{url_method}: `params` hold more than {VALUES_MAX} values");
+                Err(Refused { id, error: RpcError::invalid_params(what).hint("send less at once") })
+            }
+            Some(b'{') => match unique::twice(params.get()) {
+                None => Ok(Request { id, params: Some(params) }),
+                Some(what) => {
+                    let error = RpcError::invalid_params(format_args!("{url_method}: {what}"));
+                    Err(Refused { id, error: error.hint("say each thing once: readers would take different ones") })
+                }
+            },
             Some(b'n') => Ok(Request { id, params: None }),
             _ => {
                 let what = format!("{url_method}: `params` must be an object with named parameters");
@@ -154,6 +169,26 @@ fn nests_deeper_than(json: &[u8], limit: usize) -> bool {
         }
     }
     false
+}
+
+/// Whether `json`, which is valid, holds more than `limit` values (give or take the empty lists).
+fn has_more_values_than(json: &[u8], limit: usize) -> bool {
+    let begins_one = |b: &u8| matches!(b, b',' | b'[' | b'{');
+    // As above: only what may be too much is looked at closely.
+    if json.iter().filter(|b| begins_one(b)).count() <= limit {
+        return false;
+    }
+    let (mut values, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if !in_string && begins_one(byte) => values += 1,
+            _ => {}
+        }
+    }
+    values > limit
 }
 
 /// Begins a success: everything before the result.
@@ -235,6 +270,19 @@ mod tests {
         let (code, _, id) = refused(r#"{"id":"k","params":["/"]}"#);
         assert_eq!((code, id.as_str()), (ErrorCode::InvalidParams, "\"k\""));
         assert_eq!(parse(b"{\"id\":\"\xff\"}", "list").expect_err("not UTF-8").error.code, ErrorCode::Parse);
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        let wide = |n: usize| format!("{{\"id\":7,\"params\":{{\"a\":[{}1]}}}}", "1,".repeat(n));
+        assert!(parse(wide(VALUES_MAX - 2).as_bytes(), "list").is_ok());
+        let (code, message, id) = refused(&wide(VALUES_MAX));
+        assert_eq!((code, id.as_str()), (ErrorCode::InvalidParams, "7"));
+        assert!(message.contains("more than 200000 values"), "{message}");
+        let objects = format!("{{\"params\":{{\"a\":[{}1]}}}}", "{},".repeat(VALUES_MAX / 2));
+        assert_eq!(refused(&objects).0, ErrorCode::InvalidParams);
+        let commas_in_text = format!("{{\"params\":{{\"a\":\"\\\"{}\"}}}}", ",[{".repeat(VALUES_MAX));
+        assert!(parse(commas_in_text.as_bytes(), "list").is_ok());
     }
 
     #[test]

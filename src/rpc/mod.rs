@@ -19,6 +19,7 @@ pub mod methods;
 pub mod openapi;
 pub mod openrpc;
 pub mod registry;
+mod unique;
 
 pub use context::RequestContext;
 pub use dispatch::dispatch;

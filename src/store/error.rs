@@ -139,6 +139,7 @@ impl StoreError {
         match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
             Some(rusqlite::ErrorCode::OperationInterrupted) => Self::DeadlineExceeded { step },
+            Some(rusqlite::ErrorCode::CannotOpen) if no_descriptors_left() => OPEN_FILES,
             _ => Self::Sql { step, source: Arc::new(source) },
         }
     }
@@ -161,6 +162,22 @@ impl StoreError {
         if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
             return Self::Full;
         }
+        if is_out_of_descriptors(&source) {
+            return OPEN_FILES;
+        }
         Self::Io { step, path: path.display().to_string(), source: Arc::new(source) }
     }
+}
+
+/// No file can be opened for now.
+const OPEN_FILES: StoreError = StoreError::Busy { queue: "the table of open files" };
+
+fn is_out_of_descriptors(error: &std::io::Error) -> bool {
+    let code = rustix::io::Errno::from_io_error(error);
+    matches!(code, Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
+}
+
+/// Whether the process can open no further file. The engine does not say why it could not.
+fn no_descriptors_left() -> bool {
+    std::fs::File::open("/dev/null").is_err_and(|error| is_out_of_descriptors(&error))
 }

@@ -20,6 +20,10 @@ mod namespace;
 mod grant;
 // who-can and what-can.
 mod can;
+// Clients that mean harm: memory, log, descriptors.
+mod hostile;
+// selftest: servers of its own, killed and compared.
+mod selftest;
 // explain: what people read, and that its advice works.
 mod explain;
 

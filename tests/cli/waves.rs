@@ -44,6 +44,21 @@ fn three_times_as_wide_with_the_manifest() {
     assert!(said.out.contains("180 of 180 right"), "{}", said.out);
 }
 
+/// How many of each wave at the same moment, in the test of the incumbent's worst bug.
+const WIDE: &str = "50";
+
+#[test]
+fn fifty_times_as_wide_every_answer_is_right_and_nothing_is_locked() {
+    let demo = demo();
+    let said = waves(&demo, &["--scale", WIDE, "--json", "--expect", &demo.manifest]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let report: Value = serde_json::from_str(&said.out).expect("JSON");
+    // Right means: status 200 and every value, key and order of the body as expected.
+    assert_eq!((&report["operations"], &report["right"]), (&json!(1500), &json!(1500)), "{}", said.out);
+    assert!(!said.out.contains("locked") && !said.err.contains("locked"), "{}{}", said.out, said.err);
+    println!("{}", said.out);
+}
+
 #[test]
 fn without_a_manifest_one_serial_run_says_what_is_right() {
     let demo = demo();

@@ -36,15 +36,19 @@ fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<Answer> {
     answers
 }
 
-/// Sends the head and body of each case to `method`, and the hidden request behind it.
-async fn matrix(cases: Vec<(&'static str, Vec<u8>)>, allowed: &[u16]) {
+/// Sends each case, with the hidden request behind it: one answer, one of `allowed`, and the connection is closed.
+async fn matrix(cases: &[(&str, &str)], allowed: &[u16]) {
     let served = Served::with(|state| state.limits.keep_alive = Duration::from_secs(1)).await;
     let address = served.address();
-    for (what, bytes) in cases {
+    // With a key, so that nothing but the framing can be the reason of a refusal.
+    let key = served.world.key(Who::Instance).expect("a key");
+    let good = head(Some(key), "");
+    for (what, case) in cases {
+        let bytes = case.replace("GOOD\r\n", &good).into_bytes();
         let whole = [&bytes[..], HIDDEN.as_bytes()].concat();
         let answers = tokio::task::spawn_blocking(move || exchange(address, &whole)).await.expect("no panic");
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
-        assert!(statuses.len() == 1 && allowed.contains(&statuses[0]), "{what}: {statuses:?}");
+        assert!(statuses.len() == 1 && allowed.contains(&statuses[0]), "{what:?}: {statuses:?}");
     }
     // The connection after them is not harmed.
     assert_eq!(served.post("exists", br#"{"params":{"path":"/"}}"#).await.status, 200);
@@ -58,34 +62,32 @@ fn head(served_key: Option<&str>, lines: &str) -> String {
 
 #[tokio::test]
 async fn two_ways_to_see_the_end_of_a_body() {
-    let whole = |lines: &str| head(None, lines).into_bytes();
     matrix(
-        vec![
-            ("length and chunks", whole("Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),
-            ("chunks and length", whole("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n")),
-            ("chunks twice", whole("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),
+        &[
+            ("length and chunks", "GOOD\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+            ("chunks and length", "GOOD\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+            ("chunks twice", "GOOD\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
             (
                 "chunks and identity",
-                whole("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n"),
+                "GOOD\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
             ),
-            ("chunked, chunked", whole("Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n")),
-            ("chunked is not last", whole("Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n")),
-            ("unknown coding", whole("Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n")),
-            ("coding with a tab", whole("Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n")),
-            ("coding behind a space", whole("Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n")),
-            ("two lengths", whole("Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}")),
-            ("one length twice", whole("Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}")),
-            ("lengths in one line", whole("Content-Length: 2, 3\r\n\r\n{}")),
-            ("signed length", whole("Content-Length: +2\r\n\r\n{}")),
-            ("negative length", whole("Content-Length: -2\r\n\r\n{}")),
-            ("hexadecimal length", whole("Content-Length: 0x2\r\n\r\n{}")),
-            ("length past 2^64", whole("Content-Length: 18446744073709551618\r\n\r\n{}")),
-            ("no digits", whole("Content-Length: \r\n\r\n{}")),
-            ("space before the colon", whole("Content-Length : 2\r\n\r\n{}")),
+            ("chunked, chunked", "GOOD\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
+            ("chunked is not last", "GOOD\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n"),
+            ("unknown coding", "GOOD\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+            ("coding with a tab", "GOOD\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n"),
+            ("coding behind a space", "GOOD\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
+            ("two lengths", "GOOD\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
+            ("one length twice", "GOOD\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}"),
+            ("lengths in one line", "GOOD\r\nContent-Length: 2, 3\r\n\r\n{}"),
+            ("signed length", "GOOD\r\nContent-Length: +2\r\n\r\n{}"),
+            ("negative length", "GOOD\r\nContent-Length: -2\r\n\r\n{}"),
+            ("hexadecimal length", "GOOD\r\nContent-Length: 0x2\r\n\r\n{}"),
+            ("length past 2^64", "GOOD\r\nContent-Length: 18446744073709551618\r\n\r\n{}"),
+            ("no digits", "GOOD\r\nContent-Length: \r\n\r\n{}"),
+            ("space before the colon", "GOOD\r\nContent-Length : 2\r\n\r\n{}"),
             (
                 "chunks in HTTP/1.0",
-                b"POST /api/nfs/exists HTTP/1.0\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-                    .to_vec(),
+                "POST /api/nfs/exists HTTP/1.0\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             ),
         ],
         &[400, 401, 501],
@@ -95,38 +97,45 @@ async fn two_ways_to_see_the_end_of_a_body() {
 
 #[tokio::test]
 async fn lines_that_end_otherwise() {
-    let whole = |lines: &str| head(None, lines).into_bytes();
     matrix(
-        vec![
-            ("folded", whole("X-A: b\r\n c\r\nContent-Length: 2\r\n\r\n{}")),
-            ("folded coding", whole("Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n")),
-            (
-                "folded first",
-                b"POST /api/nfs/exists HTTP/1.1\r\n Host: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}".to_vec(),
-            ),
-            ("bare CR", whole("X-A: b\rContent-Length: 0\r\nContent-Length: 2\r\n\r\n{}")),
-            ("bare LF in a head", whole("X-A: b\nContent-Length: 2\r\n\r\n{}")),
-            ("NUL in a value", whole("X-A: b\0c\r\nContent-Length: 2\r\n\r\n{}")),
-            ("NUL in a name", whole("X\0A: b\r\nContent-Length: 2\r\n\r\n{}")),
-            ("no colon", whole("Content-Length\r\n\r\n{}")),
-            ("empty name", whole(": 2\r\n\r\n{}")),
-            (
-                "NUL in the target",
-                b"POST /api/nfs/exi\0sts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}".to_vec(),
-            ),
+        &[
+            ("folded", "GOOD\r\nX-A: b\r\n c\r\nContent-Length: 2\r\n\r\n{}"),
+            ("folded coding", "GOOD\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
+            ("folded first", "POST /api/nfs/exists HTTP/1.1\r\n Host: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}"),
+            ("bare CR", "GOOD\r\nX-A: b\rContent-Length: 0\r\nContent-Length: 2\r\n\r\n{}"),
+            ("NUL in a value", "GOOD\r\nX-A: b\0c\r\nContent-Length: 2\r\n\r\n{}"),
+            ("NUL in a name", "GOOD\r\nX\0A: b\r\nContent-Length: 2\r\n\r\n{}"),
+            ("no colon", "GOOD\r\nContent-Length\r\n\r\n{}"),
+            ("empty name", "GOOD\r\n: 2\r\n\r\n{}"),
+            ("NUL in the target", "POST /api/nfs/exi\0sts HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}"),
             (
                 "space in the target",
-                b"POST /api/nfs/exists x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}".to_vec(),
+                "POST /api/nfs/exists x HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}",
             ),
-            ("no host", b"POST /api/nfs/exists HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}".to_vec()),
-            ("two hosts", whole("Host: evil.example\r\nContent-Length: 2\r\n\r\n{}")),
-            ("one host twice", whole("Host: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}")),
-            ("no version", b"POST /api/nfs/exists\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}".to_vec()),
-            ("HTTP/2 by heart", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
+            ("no host", "POST /api/nfs/exists HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"),
+            ("two hosts", "GOOD\r\nHost: evil.example\r\nContent-Length: 2\r\n\r\n{}"),
+            ("one host twice", "GOOD\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}"),
+            ("no version", "POST /api/nfs/exists\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}"),
+            ("HTTP/2 by heart", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
         ],
         &[400, 401, 421],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_bare_line_feed_ends_a_line_for_everything_behind_it() {
+    // As RFC 9112 section 2.2 allows. The length on that line counts, so both requests are answered, each once.
+    let served = Served::with(|state| state.limits.keep_alive = Duration::from_secs(1)).await;
+    let key = served.world.key(Who::Instance).expect("a key");
+    let body = r#"{"id":1,"params":{"path":"/"}}"#;
+    let bytes = head(Some(key), &format!("X-A: b\nContent-Length: 30\r\n\r\n{body}{HIDDEN}"));
+    let address = served.address();
+    let asked = move || exchange(address, bytes.as_bytes());
+    let answers = tokio::task::spawn_blocking(asked).await.expect("no panic");
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses, [200, 404]);
+    served.stop().await;
 }
 
 #[tokio::test]

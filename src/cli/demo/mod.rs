@@ -25,7 +25,7 @@ use super::{Failure, exit, print};
 use crate::app::{App, AppError, GRACE};
 use crate::auth::AuthIndex;
 use crate::config::Config;
-use crate::http::{AppState, Running, Server};
+use crate::http::{AppState, Running, Server, descriptors};
 use crate::model::Rev;
 use crate::store::StoreError;
 use crate::store::changelog;
@@ -66,6 +66,7 @@ impl Demo {
         let mut config = Config::for_directory(&dir);
         (config.host, config.port, config.log) = (self.host, self.port, LOG.into());
         start_log(&config)?;
+        descriptors::raise();
         let runtime = runtime()?;
         let (new, provisioned) = runtime.block_on(make_or_find(&config))?;
         runtime.block_on(self.serve(config, new, provisioned))
