@@ -18,7 +18,7 @@ fn a_short_run_passes_and_leaves_nothing() {
     let number = |name: &str| report[name].as_u64().unwrap_or_default();
     assert_eq!((&report["seed"], &report["findings"]), (&json!(7), &json!([])));
     assert!(number("kills") >= 2 && number("acknowledged") > 50 && number("compared") > 20, "{report}");
-    assert_eq!(number("drills"), 1, "{report}");
+    assert!(number("drills") >= 1 && number("backups") == number("backups_good"), "{report}");
     assert_eq!(std::fs::read_dir(dir.path()).expect("readable").count(), 0, "what it made is gone");
 }
 
