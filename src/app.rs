@@ -19,13 +19,11 @@ use crate::rpc::context::Services;
 use crate::sandbox::Sandboxes;
 use crate::service::files_ops::free_detached;
 use crate::service::{ServiceError, keys_ops, sandboxes_ops};
-use crate::store::{Durability, Options, Place, ReadTx, Sql as _, Store, StoreError, decisions};
+use crate::store::{Durability, FaultPoint, Faults, Options, Place, ReadTx, Sql as _, Store, StoreError, decisions};
 use crate::telemetry::metric;
 
 /// The file that the first key is written to, in the data directory.
 pub const ADMIN_KEY_FILE: &str = "admin.key";
-/// How long a stopping server waits for requests that are under way.
-pub const GRACE: Duration = Duration::from_secs(10);
 /// Rows of the permission cache that are looked at for who asked lately.
 const WARM_ROWS: u64 = 10_000;
 /// Connections for inline reads beside one per worker.
@@ -117,6 +115,7 @@ impl App {
         options.limits.ballast_bytes = config.ballast_bytes();
         options.limits.free_floor_bytes = config.free_floor.0 as u64;
         options.reader_slots = Limits::default().workers + SPARE_READERS;
+        options.faults = Faults::planned(&config.faults)?;
         Self::open_with(config, options).await
     }
 
@@ -140,9 +139,14 @@ impl App {
         if has_keys && given.as_ref().is_some_and(|key| !is_known(published.view(), key, &hasher, &store)) {
             tracing::warn!("api_key is used at the first start only, and this data directory has other keys");
         }
-        let first_key = keys_ops::bootstrap(&store, &hasher, given.clone()).await.map_err(AppError::FirstKey)?;
-        if let Some(new) = first_key.as_ref().filter(|_| given.is_none()) {
-            write_key(&store.data_dir().join(ADMIN_KEY_FILE), new.key.expose())?;
+        let first_key = keys_ops::first_key(&store, &hasher, given.clone());
+        if let Some(new) = &first_key {
+            if given.is_none() {
+                write_key(store.data_dir(), new.key.expose())?;
+            }
+            store.reach(FaultPoint::StartKeyWritten);
+            keys_ops::bootstrap(&store, new).await.map_err(AppError::FirstKey)?;
+            store.reach(FaultPoint::StartKeyStored);
         }
         let sandboxes = Sandboxes::new(store.data_dir());
         if let Err(error) = sandboxes_ops::sweep(&store, &sandboxes).await {
@@ -186,11 +190,17 @@ impl App {
         }
     }
 
+    /// How long a stopping server waits for requests that are under way.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(self.config.shutdown_grace.0.into())
+    }
+
     /// Starts the HTTP server at the address of the settings.
     pub fn serve(&self) -> Result<Running, AppError> {
         self.config.check_serving()?;
         let bind = SocketAddr::new(self.config.host, self.config.port);
-        Ok(Server::start(self.state(), bind, GRACE)?)
+        Ok(Server::start(self.state(), bind, self.grace())?)
     }
 
     /// Ends everything in order: the server answers what is under way, then the store drains and closes. Returns the
@@ -199,6 +209,7 @@ impl App {
         if let Some(running) = running {
             running.stop().await;
         }
+        self.store.reach(FaultPoint::ShutdownDrained);
         self.store.close().await?;
         Ok(self.store.published().rev)
     }
@@ -225,15 +236,17 @@ fn is_known(index: &AuthIndex, key: &ApiKey, hasher: &KeyHasher, store: &Store) 
     index.identify(key.expose(), None, store.clock().now_us(), hasher).is_ok()
 }
 
-/// Writes the first key where its owner finds it, readable by nobody else.
-fn write_key(path: &Path, key: &str) -> Result<(), AppError> {
-    let failed = |source| AppError::KeyFile { path: path.to_owned(), source };
-    // The store is new, so an old file is of another life of this directory.
+/// Writes the first key where its owner finds it, readable by nobody else. Durable when it returns.
+fn write_key(dir: &Path, key: &str) -> Result<(), AppError> {
+    let path = &dir.join(ADMIN_KEY_FILE);
+    let failed = |source| AppError::KeyFile { path: path.clone(), source };
+    // The store has no key, so an old file is of another life of this directory, or of a start that was cut short.
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
         _ => {}
     }
     let open = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = open.map_err(failed)?;
-    writeln!(file, "{key}").and_then(|()| file.sync_all()).map_err(failed)
+    let written = writeln!(file, "{key}").and_then(|()| file.sync_all());
+    written.and_then(|()| std::fs::File::open(dir)?.sync_all()).map_err(failed)
 }

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::door::Door;
 use super::running::runtime;
-use super::{Failure, exit, print};
+use super::{Failure, exit, offline, print};
 use crate::auth::SECRET_FILE;
 use crate::store::backup::{self, Verified};
-use crate::store::{Options, Store};
+use crate::store::files::Files;
+use crate::store::{Faults, Options, Store};
 
 /// Makes, lists and verifies backups.
 #[derive(Debug, clap::Args)]
@@ -111,7 +112,8 @@ fn worded(path: &Path, verified: &Verified) -> String {
 impl Restore {
     /// Runs.
     pub fn run(self) -> Result<u8, Failure> {
-        let staged = backup::stage(&self.path, &self.data_dir)?;
+        let faults = Faults::planned(&offline::faults()?).map_err(|e| Failure::new(e.exit_status(), e.to_string()))?;
+        let staged = backup::stage_with(&self.path, &self.data_dir, Files::default(), faults)?;
         let secret = self.bring_secret(&staged.path)?;
         let manifest = staged.manifest.clone();
         let staging = staged.path.clone();

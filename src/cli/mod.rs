@@ -31,6 +31,8 @@ use clap::error::ErrorKind;
 
 pub use failure::{Failure, exit};
 
+use crate::store::Faults;
+
 /// The Nexus agent-filesystem server over one SQLite file: one binary, one data directory, no services.
 #[derive(Debug, clap::Parser)]
 #[command(name = "nexus-lite", version, max_term_width = 100, after_help = EXAMPLES)]
@@ -79,7 +81,23 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
             };
         }
     };
-    let ended = match cli.command {
+    let ended = armed().and_then(|()| run(cli.command));
+    ended.unwrap_or_else(|failure| {
+        let _ = write!(std::io::stderr().lock(), "{failure}");
+        failure.code
+    })
+}
+
+/// Refuses fault points that cannot be armed, in every command: none may be ignored.
+fn armed() -> Result<(), Failure> {
+    match Faults::planned(&offline::faults()?) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::new(error.exit_status(), error.to_string())),
+    }
+}
+
+fn run(command: Command) -> Result<u8, Failure> {
+    match command {
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Waves(waves) => waves.run(),
@@ -95,11 +113,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         Command::WhoCan(who) => who.run(),
         Command::WhatCan(what) => what.run(),
         Command::Selftest(selftest) => selftest.run(),
-    };
-    ended.unwrap_or_else(|failure| {
-        let _ = write!(std::io::stderr().lock(), "{failure}");
-        failure.code
-    })
+    }
 }
 
 /// Writes to standard output. A reader that has gone away ends the command quietly, as everywhere.

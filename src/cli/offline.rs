@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Failure, exit};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::config::Config;
+use crate::config::{self, Config, Fault};
 use crate::service::Call;
 use crate::store::open::DATABASE_FILE;
 
@@ -20,7 +20,14 @@ pub async fn open(data_dir: &Path) -> Result<App, Failure> {
         let hint = "name the directory of a server with --data-dir, or make one: nexus-lite serve";
         return Err(Failure::new(exit::NO_INPUT, message).hint(hint));
     }
-    Ok(App::open(Config::for_directory(data_dir)).await?)
+    let mut config = Config::for_directory(data_dir);
+    config.faults = faults()?;
+    Ok(App::open(config).await?)
+}
+
+/// What the environment arms, for commands that read no settings.
+pub fn faults() -> Result<Vec<Fault>, Failure> {
+    config::faults().map_err(|e| Failure::new(e.exit_status(), e.to_string()))
 }
 
 /// A call of the operator of the machine, who can do everything to the files anyway.

@@ -10,10 +10,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Failure, exit};
 use crate::app::App;
 use crate::http::Running;
+use crate::store::FaultPoint;
 
 /// How often the health of the writer is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// The exit code of a process that a second SIGINT ended.
+/// The exit code of a process that a second SIGINT or SIGTERM ended.
 pub const INTERRUPTED: i32 = 130;
 
 /// A runtime for a command: its own thread, so that a second signal is heard while the first one is obeyed.
@@ -73,6 +74,7 @@ pub async fn until_stopped(app: App, running: Running, mut signals: Signals) -> 
         signals.next().await;
         std::process::exit(INTERRUPTED);
     });
+    app.store.reach(FaultPoint::ShutdownDoorsClosed);
     tracing::info!("stopping: requests under way are answered, then the store is closed");
     let closed = app.close(Some(running)).await;
     match (broken, closed) {

@@ -6,9 +6,11 @@ use super::settings::{Settings, start_log};
 use super::{Failure, demo, exit, print};
 use crate::app::App;
 use crate::http::descriptors;
+use crate::store::FaultPoint;
 use crate::store::open::DATABASE_FILE;
 
-/// Serves until SIGINT or SIGTERM; a second one ends at once.
+/// Serves until SIGINT or SIGTERM, which answers what is under way (for at most `--shutdown-grace` seconds), closes the
+/// store and ends with 0; a second one ends at once with 130. Nothing acknowledged is lost either way.
 #[derive(Debug, clap::Args)]
 pub struct Serve {
     #[command(flatten)]
@@ -31,6 +33,7 @@ impl Serve {
         runtime()?.block_on(async move {
             let signals = Signals::listen()?;
             let app = App::open(config).await?;
+            app.store.reach(FaultPoint::StartServing);
             let running = match app.serve() {
                 Ok(running) => running,
                 Err(error) => {

@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 
 use figment::providers::{Format as _, Toml};
 
+use super::fault;
 use super::setting::{Config, SETTINGS};
 use crate::model::nearest;
 
 /// What every variable of this server begins with.
 const PREFIX: &str = "NEXUS_LITE_";
-/// Variables with the prefix that are no settings: the file's path, and what tests must not skip.
-const NO_SETTINGS: &[&str] = &["NEXUS_LITE_CONFIG", "NEXUS_LITE_REQUIRE", "NEXUS_LITE_SOAK"];
+/// The variable that arms fault points.
+pub(super) const FAULT_VARIABLE: &str = "NEXUS_LITE_FAULT";
+/// Variables with the prefix that are no settings: the file's path, what tests must not skip and how much they do, and
+/// armed fault points.
+const NO_SETTINGS: &[&str] = &["NEXUS_LITE_CONFIG", "NEXUS_LITE_REQUIRE", "NEXUS_LITE_SOAK", FAULT_VARIABLE];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +83,9 @@ pub enum ConfigError {
     /// A combination that must not be served.
     #[error("{0}")]
     Unsafe(String),
+    /// Fault points that cannot be armed.
+    #[error("NEXUS_LITE_FAULT: {0}")]
+    Fault(String),
     /// A PostgreSQL URL, and no PostgreSQL in this program.
     #[error(
         "database_url asks for PostgreSQL, and this program was built without postgres; \
@@ -178,7 +185,11 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
         let origin = Origin::Flag(flag.replace('_', "-"));
         values.set(known(&key, &key, origin.clone(), str::to_owned)?, text.clone(), origin);
     }
-    Config::of(values)
+    let armed = sources.env.iter().find(|(name, _)| name == FAULT_VARIABLE);
+    let faults = armed.map_or(Ok(Vec::new()), |(_, text)| fault::parse(text))?;
+    let mut config = Config::of(values)?;
+    config.faults = faults;
+    Ok(config)
 }
 
 /// The setting called `key`, or the error that names the nearest, written as `spell` does.

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::fault::Fault;
 use super::layers::{ConfigError, Origin, Values};
-use super::value::{ByteSize, Durability, Environment, FromText, List, LogStyle, Secret};
+use super::value::{ByteSize, Durability, Environment, FromText, List, LogStyle, Seconds, Secret};
 
 /// One setting, as documents and `config show` present it.
 #[derive(Debug)]
@@ -36,6 +37,8 @@ macro_rules! settings {
         #[derive(Debug, Clone)]
         pub struct Config {
             $($(#[doc = $doc])+ pub $name: $kind,)*
+            /// Armed fault points: no setting, for tests of the whole program only.
+            pub faults: Vec<Fault>,
             shown: Vec<(&'static str, String, Origin)>,
         }
 
@@ -51,6 +54,7 @@ macro_rules! settings {
                         shown.push((stringify!($name), given.text, given.origin));
                         value
                     },)*
+                    faults: Vec::new(),
                     shown: Vec::new(),
                 };
                 Ok(Self { shown, ..config })
@@ -97,6 +101,8 @@ settings! {
     free_floor: ByteSize = "64MiB";
     /// Accept a data directory on a network file system (NFS, SMB, 9p, FUSE), whose locks and syncs may be weaker.
     allow_network_fs: bool = "false";
+    /// How long a stopping server waits for requests that are under way, seconds.
+    shutdown_grace: Seconds = "10";
     /// PostgreSQL to use in place of the data directory's SQLite.
     database_url: Option<Secret> = "", env "NEXUS_DATABASE_URL";
 }

@@ -44,6 +44,10 @@ pub enum LogStyle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub usize);
 
+/// A time in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub u32);
+
 /// Words separated by commas.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct List(pub Vec<String>);
@@ -95,6 +99,12 @@ impl FromText for IpAddr {
 impl FromText for u16 {
     fn from_text(text: &str) -> Result<Self, &'static str> {
         text.parse().map_err(|_| "a port from 0 to 65535")
+    }
+}
+
+impl FromText for Seconds {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        text.trim_end_matches('s').parse().map(Self).map_err(|_| "whole seconds, e.g. 10")
     }
 }
 

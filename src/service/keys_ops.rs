@@ -294,13 +294,12 @@ fn require_another(tx: &WriteTx<'_>, key: &KeyRow) -> Result<(), ServiceError> {
 
 /// At the first start, makes the key of the instance admin (user `admin` of the default tenant), with the given text
 /// if there is one. `None` if the store has keys already.
-pub async fn bootstrap(
-    store: &Store,
-    hasher: &KeyHasher,
-    given: Option<ApiKey>,
-) -> Result<Option<NewKey>, ServiceError> {
+///
+/// It only draws the key: whoever starts writes it where its owner finds it, and then stores it ([`bootstrap`]). The
+/// other way round, a crash in between would leave a directory whose only key nobody has.
+pub fn first_key(store: &Store, hasher: &KeyHasher, given: Option<ApiKey>) -> Option<NewKey> {
     if !store.published().view::<AuthIndex>().is_empty() {
-        return Ok(None);
+        return None;
     }
     let row = KeyRow {
         name: FIRST_LABEL.to_owned(),
@@ -315,9 +314,13 @@ pub async fn bootstrap(
             store.clock().now_us(),
         )
     };
-    let new = with_text(hasher, row, given, store);
-    let (made, _) = store.submit(Origin::system("bootstrap"), CreateFirstKey { row: new.row.clone() }).await?;
-    Ok(made.then_some(new))
+    Some(with_text(hasher, row, given, store))
+}
+
+/// Stores the first key. `false` if the store has keys already.
+pub async fn bootstrap(store: &Store, first: &NewKey) -> Result<bool, ServiceError> {
+    let (made, _) = store.submit(Origin::system("bootstrap"), CreateFirstKey { row: first.row.clone() }).await?;
+    Ok(made)
 }
 
 /// Adds the first key of all. Returns whether it was the first.

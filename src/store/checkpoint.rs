@@ -147,6 +147,7 @@ impl Checkpoints {
         };
         let row = conn.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
         let (busy, log, moved): (i64, i64, i64) = row.map_err(|e| StoreError::sql("checkpointing", e))?;
+        self.shared.faults.hit(FaultPoint::CheckpointMoved);
         let whole = busy == 0 && log == moved;
         if whole {
             self.pending = false;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::StoreError;
 use super::backend::sqlite;
+use super::fault::{FaultPoint, Faults};
 use super::files::Files;
 use super::statements::statements;
 
@@ -54,6 +55,7 @@ pub(super) fn version(conn: &rusqlite::Connection) -> Result<u64, StoreError> {
 pub(super) fn run(
     conn: &rusqlite::Connection,
     files: &Files,
+    faults: &Faults,
     path: &Path,
     list: &[Migration],
     now_us: i64,
@@ -64,10 +66,10 @@ pub(super) fn run(
     }
     verify(conn, path, list, have)?;
     if have > 0 && have < list.len() as u64 {
-        back_up(conn, files, path, have)?;
+        back_up(conn, files, faults, path, have)?;
     }
     for (number, migration) in (1_u64..).zip(list).skip(usize::try_from(have).unwrap_or(usize::MAX)) {
-        apply(conn, number, migration, now_us)?;
+        apply(conn, number, migration, now_us, faults)?;
     }
     Ok(())
 }
@@ -105,8 +107,14 @@ fn verify(conn: &rusqlite::Connection, path: &Path, list: &[Migration], have: u6
     })
 }
 
-/// A copy beside the database before its schema changes.
-fn back_up(conn: &rusqlite::Connection, files: &Files, path: &Path, have: u64) -> Result<(), StoreError> {
+/// A copy beside the database before its schema changes: whole and durable under its name, or not there.
+fn back_up(
+    conn: &rusqlite::Connection,
+    files: &Files,
+    faults: &Faults,
+    path: &Path,
+    have: u64,
+) -> Result<(), StoreError> {
     let copy = path.with_extension(format!("before-migration-{have}.sqlite"));
     if copy.exists() {
         // A migration that was cut short: the older copy is the good one.
@@ -115,16 +123,24 @@ fn back_up(conn: &rusqlite::Connection, files: &Files, path: &Path, have: u64) -
     let partial = path.with_extension("migration-backup.partial");
     let _ = files.remove(&partial);
     sqlite::vacuum_into(conn, &partial)?;
+    faults.hit(FaultPoint::MigrationCopied);
     // Durable, and under its name, before the first statement of the migration.
     files.sync(&partial).map_err(|e| StoreError::io("syncing the backup", &partial, e))?;
     files.rename(&partial, &copy).map_err(|e| StoreError::io("naming the backup", &copy, e))?;
     let dir = path.parent().unwrap_or(Path::new("."));
     files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e))?;
+    faults.hit(FaultPoint::MigrationBackedUp);
     tracing::info!(backup = %copy.display(), "backed up before migrating");
     Ok(())
 }
 
-fn apply(conn: &rusqlite::Connection, number: u64, migration: &Migration, now_us: i64) -> Result<(), StoreError> {
+fn apply(
+    conn: &rusqlite::Connection,
+    number: u64,
+    migration: &Migration,
+    now_us: i64,
+    faults: &Faults,
+) -> Result<(), StoreError> {
     let fail = |e| StoreError::sql("applying a migration", e);
     let work = || {
         conn.execute_batch(migration.sql).map_err(fail)?;
@@ -133,12 +149,16 @@ fn apply(conn: &rusqlite::Connection, number: u64, migration: &Migration, now_us
         conn.pragma_update(None, "user_version", i64::try_from(number).unwrap_or(i64::MAX)).map_err(fail)
     };
     sqlite::control(conn, "beginning a migration", "BEGIN IMMEDIATE")?;
-    let done = work().and_then(|()| sqlite::control(conn, "committing a migration", "COMMIT"));
+    let done = work().and_then(|()| {
+        faults.hit(FaultPoint::MigrationBeforeCommit);
+        sqlite::control(conn, "committing a migration", "COMMIT")
+    });
     if done.is_err() && !conn.is_autocommit() {
         // The first error is the one to tell.
         let _ = sqlite::control(conn, "rolling back a migration", "ROLLBACK");
     }
     done?;
+    faults.hit(FaultPoint::MigrationAfterCommit);
     tracing::info!(number, name = migration.name, "migrated");
     Ok(())
 }
@@ -173,10 +193,10 @@ mod tests {
     #[test]
     fn each_is_applied_once_with_a_copy_before() {
         let (dir, path, conn) = database();
-        run(&conn, &Files::default(), &path, &[FIRST], 1).expect("migrates");
+        run(&conn, &Files::default(), &Faults::default(), &path, &[FIRST], 1).expect("migrates");
         conn.execute("INSERT INTO t (a) VALUES ('kept')", []).expect("written");
         for _ in 0..2 {
-            run(&conn, &Files::default(), &path, &[FIRST, SECOND], 2).expect("migrates");
+            run(&conn, &Files::default(), &Faults::default(), &path, &[FIRST, SECOND], 2).expect("migrates");
         }
         assert_eq!(version(&conn).expect("read"), 2);
         let kept: String = conn.query_row("SELECT a FROM t WHERE b IS NULL", [], |row| row.get(0)).expect("runs");
@@ -187,19 +207,28 @@ mod tests {
     #[test]
     fn one_that_fails_leaves_nothing_of_itself() {
         let (_dir, path, conn) = database();
-        run(&conn, &Files::default(), &path, &[FIRST], 1).expect("migrates");
-        assert!(run(&conn, &Files::default(), &path, &[FIRST, BAD], 2).is_err());
+        run(&conn, &Files::default(), &Faults::default(), &path, &[FIRST], 1).expect("migrates");
+        assert!(run(&conn, &Files::default(), &Faults::default(), &path, &[FIRST, BAD], 2).is_err());
         assert_eq!((version(&conn).expect("read"), tables(&conn)), (1, 2), "not even its first statement");
-        run(&conn, &Files::default(), &path, &[FIRST, SECOND], 3).expect("the mended one runs");
+        run(&conn, &Files::default(), &Faults::default(), &path, &[FIRST, SECOND], 3).expect("the mended one runs");
     }
 
     #[test]
     fn a_changed_or_newer_history_is_refused() {
         let (_dir, path, conn) = database();
-        run(&conn, &Files::default(), &path, &[FIRST, SECOND], 1).expect("migrates");
-        assert!(matches!(run(&conn, &Files::default(), &path, &[FIRST], 2), Err(StoreError::Unusable { .. })), "newer");
+        run(&conn, &Files::default(), &Faults::default(), &path, &[FIRST, SECOND], 1).expect("migrates");
         assert!(
-            matches!(run(&conn, &Files::default(), &path, &[FIRST, BAD], 2), Err(StoreError::Unusable { .. })),
+            matches!(
+                run(&conn, &Files::default(), &Faults::default(), &path, &[FIRST], 2),
+                Err(StoreError::Unusable { .. })
+            ),
+            "newer"
+        );
+        assert!(
+            matches!(
+                run(&conn, &Files::default(), &Faults::default(), &path, &[FIRST, BAD], 2),
+                Err(StoreError::Unusable { .. })
+            ),
             "changed"
         );
     }

@@ -34,6 +34,7 @@ macro_rules! mutated {
 
 mod batch;
 mod checkpoint;
+mod claim;
 mod metrics;
 mod notes;
 mod publish;
@@ -273,6 +274,11 @@ impl Store {
     #[must_use]
     pub fn random(&self) -> &SharedRandom {
         &self.inner.shared.random
+    }
+
+    /// For those around the store: a fault point of theirs is reached.
+    pub fn reach(&self, point: FaultPoint) {
+        self.inner.shared.faults.hit(point);
     }
 
     /// The data directory.

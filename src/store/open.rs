@@ -14,6 +14,7 @@ use super::backend::sqlite::{self, RwConnection};
 use super::batch::Core;
 use super::blobs;
 use super::checkpoint::Checkpoints;
+use super::fault::FaultPoint;
 use super::lock::LockFile;
 use super::metrics::Metrics;
 use super::migrate::{self, MIGRATIONS};
@@ -27,7 +28,7 @@ use super::shared::{Gauges, Shared};
 use super::slow_lane::SlowLane;
 use super::space::Space;
 use super::tx::Loader;
-use super::{Store, StoreError, decisions, denials, idempotency, meta, refusal, status, writer};
+use super::{Store, StoreError, backup, decisions, denials, idempotency, meta, refusal, status, writer};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "nexus.sqlite";
@@ -65,12 +66,14 @@ impl Builder {
         let lock = Arc::new(LockFile::take(dir)?);
         assert_version();
         let shared = Arc::new(share(self.options));
+        shared.faults.hit(FaultPoint::StartLocked);
         shared.space.start(network)?;
         look(&shared.database)?;
         let damaged = |error| refusal::damaged(&shared.database, error);
         let log_missing = shared.database.exists() && !shared.database.with_file_name(WAL_FILE).exists();
         let conn = open_database(&shared).map_err(damaged)?;
         blobs::clear_partial(&shared.files, &shared.data_dir)?;
+        backup::clear_leftovers(&shared.files, &shared.data_dir);
         let core = start_core(&shared, conn, Working::new(self.slots), log_missing).map_err(damaged)?;
         let readers = Readers::open(&shared, slots).map_err(damaged)?;
         let slow = SlowLane::start(&shared, &lock)?;
@@ -185,7 +188,8 @@ fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
     shared.compile_options_ok.store(status::compile_options_ok(&conn), Ordering::Relaxed);
     // What is refused from here on (a version that stands in the log alone, damage) keeps its log as it is.
     move_log_on_close(&conn, false)?;
-    migrate::run(&conn, &shared.files, &shared.database, MIGRATIONS, shared.clock.now_us())?;
+    let (now_us, database) = (shared.clock.now_us(), &shared.database);
+    migrate::run(&conn, &shared.files, &shared.faults, database, MIGRATIONS, now_us)?;
     // The names in the directory, and its own. At every start: an earlier one may have been stopped before it came to
     // this, and a journal of the creation whose removal is not durable would take everything back.
     let (dir, parent) = (&shared.data_dir, shared.data_dir.parent().unwrap_or(Path::new("/")));
@@ -233,7 +237,9 @@ fn start_core(
     let replies = idempotency::load(&loader)?;
     let counters = meta::head(&loader)?.ok_or_else(|| StoreError::Corrupt { what: "head has no row".into() })?;
     working.load(&Loader { conn: &conn, rev: counters.rev, now_us: now_us.max(floor) })?;
+    shared.faults.hit(FaultPoint::StartBeforeCommit);
     sqlite::control(&conn, "committing the start", "COMMIT")?;
+    shared.faults.hit(FaultPoint::StartCommitted);
 
     shared.gauges.time_floor_us.store(floor, Ordering::Release);
     shared.gauges.note_rows.store(rows.at_most(), Ordering::Relaxed);

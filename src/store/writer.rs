@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::StoreError;
 use super::backend::sqlite;
 use super::batch::Core;
+use super::fault::FaultPoint;
 use super::lock::LockFile;
 use super::meta;
 use super::queue::Queued;
@@ -273,6 +274,9 @@ impl Core {
         meta::put_raw(&self.conn, meta::TIME_FLOOR, &floor)?;
         meta::put_raw(&self.conn, meta::CLEAN_SHUTDOWN, "1")?;
         sqlite::control(&self.conn, "committing the last write", "COMMIT")?;
-        self.checkpoints.close(&self.conn)
+        self.shared.faults.hit(FaultPoint::ShutdownMarked);
+        self.checkpoints.close(&self.conn)?;
+        self.shared.faults.hit(FaultPoint::ShutdownCheckpointed);
+        Ok(())
     }
 }

@@ -18,3 +18,56 @@ mod launch;
 mod kill;
 // The reply is lost: a retry with the same Idempotency-Key executes nothing twice.
 mod retry;
+// It dies at each named point: of a write, a blob, a checkpoint, a start, an end, a backup, a restore.
+mod points;
+
+use std::path::Path;
+
+use nexus_lite::auth::AuthIndex;
+use nexus_lite::rebac::Graph;
+use nexus_lite::store::{Options, Store};
+use serde_json::json;
+
+use crate::harness::client::{Client, Failure};
+
+/// A directory on the disk of the project: /tmp may be memory.
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory")
+}
+
+/// SQLite's own check and the rules of the schema, on what a server has left.
+fn consistent(data_dir: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let opened = Store::builder(Options::new(data_dir)).project::<Graph>().project::<AuthIndex>().open();
+    let store = opened.expect("what a killed server leaves opens without help");
+    let report = runtime.block_on(store.check()).expect("the check runs");
+    assert!(report.violations.is_empty(), "{:?}", report.violations);
+    runtime.block_on(store.close()).expect("a clean end");
+}
+
+/// The text of a file; `None` if there is no file.
+fn read_text(client: &mut Client, path: &str) -> Option<String> {
+    use base64::Engine as _;
+    match client.rpc("read", &json!({"path": path})) {
+        Ok(found) => {
+            let data = found["data"].as_str().expect("bytes");
+            let body = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");
+            Some(String::from_utf8(body).expect("text"))
+        }
+        Err(Failure { code: -32000, .. }) => None,
+        Err(e) => panic!("{path}: {e:?}"),
+    }
+}
+
+/// Copies a directory with all that is in it.
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("listed") {
+        let entry = entry.expect("listed");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("known").is_dir() {
+            true => copy_dir(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), &to).expect("copied")),
+        }
+    }
+}

@@ -1,40 +1,110 @@
-//! The real program as a process: started on a data directory, killed without warning, started again.
+//! The real program as a process: started on a data directory, killed without warning or at a fault point, paused,
+//! started again.
 //!
-//! It waits for what the program says, never for time to pass; a start that says nothing for 30 s fails the test.
+//! It waits for what the program says, never for time to pass; a program that says nothing for 30 s fails the test.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nexus_lite::model::time::monotonic;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::{Client, LIVENESS};
 
 /// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_nexus-lite");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_nexus-lite");
+/// What a thread says that waits at a fault point.
+const PAUSED: &str = "paused at ";
 
 /// A running server and what is needed to start it again.
 #[derive(Debug)]
 pub(crate) struct Process {
     data_dir: PathBuf,
+    args: Vec<String>,
     child: Child,
     address: SocketAddr,
+    stdin: Option<ChildStdin>,
+    /// The points at which a thread waits.
+    pauses: Receiver<String>,
+    /// What it has written to standard error.
+    log: Arc<Mutex<String>>,
     /// From the start of each process until it answered.
     pub(crate) starts: Vec<Duration>,
+}
+
+/// A process that ended before it served.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) log: String,
 }
 
 impl Process {
     /// Starts the server on `data_dir` and waits until it answers.
     pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, "", &[])
+    }
+
+    /// As [`start`](Self::start), with armed fault points and more arguments.
+    pub(crate) fn start_with(data_dir: &Path, faults: &str, args: &[&str]) -> Self {
         let began = monotonic();
-        let (child, address) = spawn(data_dir);
-        let mut process = Self { data_dir: data_dir.to_owned(), child, address, starts: Vec::new() };
+        let mut process = match Self::try_start(data_dir, faults, args) {
+            Ok(process) => process,
+            Err(ended) => panic!("the server did not say where it listens: {:?}\n{}", ended.status, ended.log),
+        };
         process.wait_until_ready();
         process.starts.push(began.elapsed());
         process
+    }
+
+    /// Starts it and waits until it says where it listens, or ends.
+    pub(crate) fn try_start(data_dir: &Path, faults: &str, args: &[&str]) -> Result<Self, Ended> {
+        let mut child = program(faults)
+            .args(["serve", "--port", "0", "--data-dir"])
+            .arg(data_dir)
+            .args(args)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{PROGRAM}: {e}"));
+        let (pauses, log) = follow(&mut child);
+        let stdout = child.stdout.take().expect("piped");
+        let (told, heard) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Reads to the end, so that the server never writes into a closed pipe.
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if let Some(address) = address_in(&line) {
+                    // Nobody waits for a second one.
+                    let _ = told.send(address);
+                }
+            }
+        });
+        match heard.recv_timeout(LIVENESS) {
+            Ok(address) => Ok(Self {
+                data_dir: data_dir.to_owned(),
+                args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+                stdin: child.stdin.take(),
+                child,
+                address,
+                pauses,
+                log,
+                starts: Vec::new(),
+            }),
+            Err(e) => {
+                if e == mpsc::RecvTimeoutError::Timeout {
+                    let _ = child.kill();
+                }
+                let status = child.wait().expect("our own child");
+                // Its last words may still be on their way: the reader ends with the pipe.
+                while pauses.recv_timeout(LIVENESS).is_ok() {}
+                let log = log.lock().expect("no panic").clone();
+                Err(Ended { status, log })
+            }
+        }
     }
 
     /// Where it listens.
@@ -44,9 +114,7 @@ impl Process {
 
     /// The key that its first start wrote down.
     pub(crate) fn admin_key(&self) -> String {
-        let path = self.data_dir.join("admin.key");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        text.trim().to_owned()
+        admin_key(&self.data_dir)
     }
 
     /// Ends it as a power cut would end a process: SIGKILL, no last word.
@@ -55,12 +123,51 @@ impl Process {
         self.child.wait().expect("our own child");
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid");
+        kill_process(pid, signal).expect("our own child");
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("our own child")
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("our own child").is_some()
+    }
+
+    /// Waits until a thread of it waits at a fault point; its name.
+    pub(crate) fn paused(&self) -> String {
+        self.pauses.recv_timeout(LIVENESS).unwrap_or_else(|e| panic!("no thread is paused: {e}\n{}", self.log()))
+    }
+
+    /// Lets one paused thread go on.
+    pub(crate) fn go_on(&mut self) {
+        let stdin = self.stdin.as_mut().expect("piped");
+        stdin.write_all(b"\n").expect("it waits for a line");
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no panic").clone()
+    }
+
     /// Starts it again on the same directory.
     pub(crate) fn restart(&mut self) {
-        let began = monotonic();
-        (self.child, self.address) = spawn(&self.data_dir);
-        self.wait_until_ready();
-        self.starts.push(began.elapsed());
+        self.restart_with("");
+    }
+
+    /// As [`restart`](Self::restart), with armed fault points.
+    pub(crate) fn restart_with(&mut self, faults: &str) {
+        let mut starts = std::mem::take(&mut self.starts);
+        let args: Vec<_> = self.args.iter().map(String::as_str).collect();
+        let again = Self::start_with(&self.data_dir, faults, &args);
+        starts.extend(&again.starts);
+        *self = again;
+        self.starts = starts;
     }
 
     fn wait_until_ready(&mut self) {
@@ -77,35 +184,48 @@ impl Drop for Process {
     }
 }
 
-/// Starts the program and reads its output until it says where it listens.
-fn spawn(data_dir: &Path) -> (Child, SocketAddr) {
-    let mut child = Command::new(PROGRAM)
-        .args(["serve", "--port", "0", "--data-dir"])
-        .arg(data_dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap_or_else(|e| panic!("{PROGRAM}: {e}"));
-    let stdout = child.stdout.take().expect("piped");
-    let (told, heard) = mpsc::channel();
+/// The key that the first start on `data_dir` wrote down.
+pub(crate) fn admin_key(data_dir: &Path) -> String {
+    let path = data_dir.join("admin.key");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    text.trim().to_owned()
+}
+
+/// The program with armed fault points and without the environment's settings.
+pub(crate) fn program(faults: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NEXUS_")) {
+        command.env_remove(name);
+    }
+    command.env("NEXUS_LITE_FAULT", faults).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// By how much a run is larger than in CI: `NEXUS_LITE_SOAK`, 1 unless it is set.
+pub(crate) fn soak() -> u64 {
+    let set = std::env::vars_os().find(|(name, _)| name == "NEXUS_LITE_SOAK");
+    set.map_or(1, |(_, factor)| factor.to_string_lossy().parse().expect("NEXUS_LITE_SOAK is a whole number"))
+}
+
+/// Reads standard error to its end.
+fn follow(child: &mut Child) -> (Receiver<String>, Arc<Mutex<String>>) {
+    let stderr = child.stderr.take().expect("piped");
+    let (paused, pauses) = mpsc::channel();
+    let log = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&log);
     std::thread::spawn(move || {
-        // Reads to the end, so that the server never writes into a closed pipe.
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let Some(address) = address_in(&line) {
-                // Nobody waits for a second one.
-                let _ = told.send(address);
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let mut log = kept.lock().expect("no panic");
+            log.push_str(&line);
+            log.push('\n');
+            drop(log);
+            if let Some(point) = line.strip_prefix(PAUSED) {
+                // Whoever does not ask does not wait.
+                let _ = paused.send(point.to_owned());
             }
         }
     });
-    match heard.recv_timeout(LIVENESS) {
-        Ok(address) => (child, address),
-        Err(e) => {
-            let _ = child.kill();
-            let status = child.wait();
-            panic!("the server did not say where it listens: {e} ({status:?})");
-        }
-    }
+    (pauses, log)
 }
 
 /// The address in a line such as `API      http://127.0.0.1:8080   (health: /health)`.

@@ -21,8 +21,8 @@ use super::waves::client::Target;
 use super::waves::expect::Expectations;
 use super::waves::report::Report;
 use super::waves::{self, Load};
-use super::{Failure, exit, print};
-use crate::app::{App, AppError, GRACE};
+use super::{Failure, exit, offline, print};
+use crate::app::{App, AppError};
 use crate::auth::AuthIndex;
 use crate::config::Config;
 use crate::http::{AppState, Running, Server, descriptors};
@@ -65,6 +65,7 @@ impl Demo {
         let dir = self.data_dir.clone().unwrap_or_else(|| scratch.as_ref().expect("made above").path().to_owned());
         let mut config = Config::for_directory(&dir);
         (config.host, config.port, config.log) = (self.host, self.port, LOG.into());
+        config.faults = offline::faults()?;
         start_log(&config)?;
         descriptors::raise();
         let runtime = runtime()?;
@@ -77,7 +78,7 @@ impl Demo {
         let bind = SocketAddr::new(config.host, config.port);
         let app = App::open(config).await?;
         let state = AppState { demo: true, ..app.state() };
-        let running = match Server::start(state, bind, GRACE) {
+        let running = match Server::start(state, bind, app.grace()) {
             Ok(running) => running,
             Err(error) => {
                 app.close(None).await?;

@@ -7,12 +7,13 @@ use rusqlite::Connection;
 
 use super::{
     BACKUP_BLOBS, BACKUP_COUNTS, BACKUP_INCARNATION, Backup, Counts, FORMAT, MANIFEST_FILE, Manifest, PARTIAL_PREFIX,
-    Part, hash_file,
+    Part, clear_partials, hash_file,
 };
 use crate::model::ContentHash;
 use crate::model::time::iso_utc;
 use crate::store::backend::sqlite;
 use crate::store::blobs;
+use crate::store::claim::Claim;
 use crate::store::fault::FaultPoint;
 use crate::store::files::Files;
 use crate::store::open::DATABASE_FILE;
@@ -24,12 +25,19 @@ pub(in crate::store) fn make(shared: &Shared, root: &Path) -> Result<Backup, Sto
     let now_us = shared.clock.now_us();
     let files = &shared.files;
     files.make_dirs(root.parent().unwrap_or(root), root)?;
+    clear_partials(files, root);
     let partial = root.join(format!("{PARTIAL_PREFIX}{}", shared.random.hex(8)));
-    files.make_dirs(root, &partial)?;
+    let _claim = Claim::make(files, root, &partial)?;
+    shared.faults.hit(FaultPoint::BackupBegun);
     let made = fill(shared, &partial, now_us).and_then(|manifest| {
         let path = root.join(name(&manifest, now_us));
-        // A second one of the same revision within a second: the first is as good.
+        if let Some(there) = same(&path, &manifest) {
+            // A second one of the same revision within a second: the first is as good.
+            let removed = files.remove_all(&partial).map_err(|e| StoreError::io("clearing", &partial, e));
+            return removed.and_then(|()| sync_dir(files, root)).map(|()| there);
+        }
         let named = files.rename(&partial, &path).map_err(|e| StoreError::io("naming", &path, e));
+        shared.faults.hit(FaultPoint::BackupNamed);
         named.and_then(|()| sync_dir(files, root)).map(|()| Backup { path, manifest })
     });
     if made.is_err() {
@@ -37,6 +45,13 @@ pub(in crate::store) fn make(shared: &Shared, root: &Path) -> Result<Backup, Sto
         let _ = files.remove_all(&partial);
     }
     made
+}
+
+/// The backup of the same revision that has the name already.
+fn same(path: &Path, manifest: &Manifest) -> Option<Backup> {
+    let there = super::read::manifest(path).ok()?;
+    let same = (&there.incarnation, there.rev) == (&manifest.incarnation, manifest.rev);
+    same.then(|| Backup { path: path.to_owned(), manifest: there })
 }
 
 /// `nexus-20261122T061500Z-r42`.
@@ -62,6 +77,7 @@ fn fill(shared: &Shared, dir: &Path, now_us: i64) -> Result<Manifest, StoreError
     }
     shared.faults.hit(FaultPoint::BackupFilled);
     write_manifest(&shared.files, dir, &manifest)?;
+    shared.faults.hit(FaultPoint::BackupDescribed);
     Ok(manifest)
 }
 

@@ -14,13 +14,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use super::claim;
+use super::files::Files;
 use super::open::DATABASE_FILE;
 use super::statements::statements;
 use crate::model::Rev;
 
 pub(super) use make::make;
 pub use read::{Verified, list, partial_leftovers, verify};
-pub use restore::{Staged, stage, stage_through};
+pub use restore::{Staged, stage, stage_through, stage_with};
 
 statements! {
     /// Bodies that are blob files.
@@ -38,6 +40,8 @@ pub const BACKUPS_DIR: &str = "backups";
 pub const MANIFEST_FILE: &str = "manifest.json";
 /// What names begin with that are not complete.
 const PARTIAL_PREFIX: &str = ".partial-";
+/// Random hex digits at their end.
+const PARTIAL_DIGITS: usize = 16;
 /// The form of the backup, in the manifest.
 const FORMAT: u32 = 1;
 /// Largest manifest that is read, bytes: 4 million blobs.
@@ -105,6 +109,35 @@ impl Manifest {
     pub fn bytes(&self) -> u64 {
         self.database.bytes + self.blobs.iter().map(|part| part.bytes).sum::<u64>()
     }
+}
+
+/// Clears, at a start, what backups and restores have left that were cut short. Nothing depends on it.
+pub(super) fn clear_leftovers(files: &Files, data_dir: &Path) {
+    clear_partials(files, &data_dir.join(BACKUPS_DIR));
+    if let Err(error) = restore::settle(files, data_dir) {
+        tracing::warn!(%error, "what a restore has left was not cleared");
+    }
+}
+
+/// Removes the directories below `root` of backups and checks of backups that were cut short: those with a name of
+/// ours that no process claims.
+fn clear_partials(files: &Files, root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_partial(path)) {
+        match claim::clear(files, &path) {
+            Ok(true) => tracing::info!(path = %path.display(), "cleared what a backup has left that was cut short"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "what a backup has left was not cleared"),
+        }
+    }
+}
+
+/// Whether it is called as `make` and `verify` call what they have not finished.
+fn is_partial(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let Some(rest) = name.strip_prefix(PARTIAL_PREFIX) else { return false };
+    let number = rest.strip_prefix("verify-").unwrap_or(rest);
+    number.len() == PARTIAL_DIGITS && number.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// BLAKE3 of a file, hex, and its length in bytes; in constant memory.

@@ -8,6 +8,8 @@ use super::{
 };
 use crate::store::blobs::BLOBS_DIR;
 use crate::store::check::Violation;
+use crate::store::claim::Claim;
+use crate::store::files::Files;
 use crate::store::open::DATABASE_FILE;
 use crate::store::{Options, Store, StoreError};
 
@@ -96,15 +98,15 @@ pub async fn verify(path: &Path) -> Result<Verified, StoreError> {
 /// Opens a copy, so that the backup stays as it is, and runs the rules of `schema.sql`.
 async fn check_copy(path: &Path, manifest: &Manifest) -> Result<Vec<Violation>, StoreError> {
     let scratch = Scratch::beside(path)?;
-    let copy = scratch.0.join(DATABASE_FILE);
+    let copy = scratch.path.join(DATABASE_FILE);
     std::fs::copy(path.join(DATABASE_FILE), &copy).map_err(|e| StoreError::io("copying to", &copy, e))?;
     let blobs = path.join(BLOBS_DIR);
     if blobs.exists() {
         let blobs = blobs.canonicalize().map_err(|e| StoreError::io("finding", &blobs, e))?;
-        let link = scratch.0.join(BLOBS_DIR);
+        let link = scratch.path.join(BLOBS_DIR);
         std::os::unix::fs::symlink(&blobs, &link).map_err(|e| StoreError::io("making", &link, e))?;
     }
-    let store = Store::builder(Options::new(&scratch.0)).open()?;
+    let store = Store::builder(Options::new(&scratch.path)).open()?;
     let rev = store.published().rev;
     let report = store.check().await;
     store.close().await?;
@@ -119,21 +121,24 @@ async fn check_copy(path: &Path, manifest: &Manifest) -> Result<Vec<Violation>, 
 }
 
 /// A directory that goes when it is dropped.
-struct Scratch(std::path::PathBuf);
+struct Scratch {
+    path: std::path::PathBuf,
+    _claim: Claim,
+}
 
 impl Scratch {
     fn beside(path: &Path) -> Result<Self, StoreError> {
         use crate::model::random::{OsRandom, RandomSource as _};
         let root = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let dir = root.join(format!("{PARTIAL_PREFIX}verify-{}", OsRandom.hex(8)));
-        std::fs::create_dir(&dir).map_err(|e| StoreError::io("making", &dir, e))?;
-        Ok(Self(dir))
+        let claim = Claim::make(&Files::default(), root, &dir)?;
+        Ok(Self { path: dir, _claim: claim })
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Left behind, it is no backup and is not listed.
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }

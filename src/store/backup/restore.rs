@@ -10,9 +10,16 @@ use super::{Manifest, hash_file, part_path, unusable};
 use crate::model::time::iso_utc;
 use crate::model::{Clock as _, SystemClock};
 use crate::store::backend::sqlite::RwConnection;
+use crate::store::claim::{self, Claim};
+use crate::store::fault::{FaultPoint, Faults};
 use crate::store::files::Files;
 use crate::store::lock::LockFile;
 use crate::store::{Durability, StoreError, meta};
+
+/// What the name of the unpacked backup ends with.
+const RESTORING: &str = "restoring";
+/// A file in a directory that is about to be replaced, and in no other.
+const REPLACED_FILE: &str = "REPLACED";
 
 /// A backup unpacked beside the directory that it will replace, every byte compared with the manifest.
 #[derive(Debug)]
@@ -23,6 +30,9 @@ pub struct Staged {
     pub manifest: Manifest,
     target: PathBuf,
     files: Files,
+    faults: Faults,
+    /// Held while it is filled, so that nobody takes it for a leftover.
+    _claim: Claim,
     /// Held until the swap, so that no server starts on the directory that is about to go.
     lock: Option<LockFile>,
     swapped: bool,
@@ -35,16 +45,22 @@ pub fn stage(backup: &Path, target: &Path) -> Result<Staged, StoreError> {
 
 /// As [`stage`], through `files`.
 pub fn stage_through(backup: &Path, target: &Path, files: Files) -> Result<Staged, StoreError> {
+    stage_with(backup, target, files, Faults::default())
+}
+
+/// As [`stage_through`], with armed fault points.
+pub fn stage_with(backup: &Path, target: &Path, files: Files, faults: Faults) -> Result<Staged, StoreError> {
     let manifest = manifest(backup)?;
     let lock = if target.exists() { Some(LockFile::take(target)?) } else { None };
-    let path = sibling(target, "restoring")?;
-    match files.remove_all(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("clearing", &path, e)),
-        _ => {}
+    let path = sibling(target, RESTORING)?;
+    if !settle(&files, target)? {
+        return Err(unusable(target, "another restore is under way there", "Wait for it. Nothing was changed"));
     }
     let parent = path.parent().unwrap_or(Path::new("."));
-    files.make_dirs(parent, &path)?;
-    let staged = Staged { path, manifest, target: target.to_owned(), files, lock, swapped: false };
+    let claim = Claim::make(&files, parent, &path)?;
+    faults.hit(FaultPoint::RestoreBegun);
+    let target = target.to_owned();
+    let staged = Staged { path, manifest, target, files, faults, _claim: claim, lock, swapped: false };
     for part in std::iter::once(&staged.manifest.database).chain(&staged.manifest.blobs) {
         let (from, to) = (part_path(backup, part)?, part_path(&staged.path, part)?);
         let folder = to.parent().unwrap_or(&staged.path);
@@ -76,12 +92,16 @@ impl Staged {
     pub fn swap(mut self) -> Result<Option<PathBuf>, StoreError> {
         let sync_dir = |dir: &Path| self.files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e));
         sync_dir(&self.path)?;
+        self.faults.hit(FaultPoint::RestoreStaged);
         let parent = self.target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let kept = if self.target.exists() {
-            let time: String =
-                iso_utc(SystemClock.now_us()).chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
-            let kept = sibling(&self.target, &format!("before-restore-{time}Z"))?;
-            exchange(&self.files, &self.path, &self.target, &kept)?;
+            let _old = Claim::take(&self.target)?;
+            mark_replaced(&self.files, &self.target)?;
+            let kept = kept_name(&self.target)?;
+            // From here on the staging name may be the old directory's, which must never be cleared.
+            self.swapped = true;
+            exchange(&self.files, &self.path, &self.target, &kept, &self.faults)?;
+            unmark(&self.files, &kept)?;
             Some(kept)
         } else {
             self.files.rename(&self.path, &self.target).map_err(|e| StoreError::io("naming", &self.target, e))?;
@@ -89,6 +109,7 @@ impl Staged {
         };
         self.swapped = true;
         sync_dir(parent)?;
+        self.faults.hit(FaultPoint::RestoreKept);
         // The lock was on a file of the old directory.
         self.lock = None;
         Ok(kept)
@@ -105,17 +126,68 @@ impl Drop for Staged {
 }
 
 /// Swaps two names in one step where the file system can; else in two, the old directory kept under its new name.
-fn exchange(files: &Files, new: &Path, target: &Path, kept: &Path) -> Result<(), StoreError> {
+fn exchange(files: &Files, new: &Path, target: &Path, kept: &Path, faults: &Faults) -> Result<(), StoreError> {
     let failed = |e: std::io::Error| StoreError::io("replacing", target, e);
     if files.exchange(new, target).is_ok() {
+        faults.hit(FaultPoint::RestoreInPlace);
         return files.rename(new, kept).map_err(failed);
     }
     files.rename(target, kept).map_err(failed)?;
     files.rename(new, target).map_err(failed)
 }
 
+/// Settles what a restore of `target` has left that was cut short: the old directory, where it had been exchanged,
+/// gets the name by which it is kept; what was unpacked and not exchanged is removed. `false`: a restore is under way.
+pub(super) fn settle(files: &Files, target: &Path) -> Result<bool, StoreError> {
+    unmark(files, target)?;
+    // The root of a file system has no name beside which anything could lie.
+    let Ok(left) = sibling(target, RESTORING) else { return Ok(true) };
+    if !left.exists() {
+        return Ok(true);
+    }
+    if !left.join(REPLACED_FILE).exists() {
+        return claim::clear(files, &left);
+    }
+    let Some(_claim) = Claim::take(&left)? else { return Ok(false) };
+    let kept = kept_name(target)?;
+    files.rename(&left, &kept).map_err(|e| StoreError::io("naming", &kept, e))?;
+    unmark(files, &kept)?;
+    let parent = kept.parent().unwrap_or(Path::new("."));
+    files.sync_dir(parent).map_err(|e| StoreError::io("syncing", parent, e))?;
+    tracing::info!(kept = %kept.display(), "a restore had been cut short; the directory of before is kept");
+    Ok(true)
+}
+
+/// Notes in the directory that is about to be replaced that it is no unpacked backup.
+fn mark_replaced(files: &Files, target: &Path) -> Result<(), StoreError> {
+    let file = target.join(REPLACED_FILE);
+    files.create(&file).map_err(|e| StoreError::io("creating", &file, e))?;
+    files.sync_dir(target).map_err(|e| StoreError::io("syncing", target, e))
+}
+
+fn unmark(files: &Files, dir: &Path) -> Result<(), StoreError> {
+    let file = dir.join(REPLACED_FILE);
+    match files.remove(&file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("removing", &file, e)),
+        _ => Ok(()),
+    }
+}
+
+/// `<target>.before-restore-<time>`, one that nothing has yet.
+fn kept_name(target: &Path) -> Result<PathBuf, StoreError> {
+    let time: String = iso_utc(SystemClock.now_us()).chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
+    let mut kept = sibling(target, &format!("before-restore-{time}Z"))?;
+    let mut more = 1;
+    while kept.exists() {
+        more += 1;
+        kept = sibling(target, &format!("before-restore-{time}Z-{more}"))?;
+    }
+    Ok(kept)
+}
+
 /// `<target>.<suffix>`, beside it.
 fn sibling(target: &Path, suffix: &str) -> Result<PathBuf, StoreError> {
+    let target = &std::path::absolute(target).map_err(|e| StoreError::io("finding", target, e))?;
     let name = target
         .file_name()
         .ok_or_else(|| unusable(target, "it is no directory that can be replaced", "Name the data directory itself"))?;
