@@ -11,7 +11,8 @@ pub enum FaultAction {
     Exit,
     /// The thread panics.
     Panic,
-    /// The thread says so on standard error and waits for a line, or the end, of standard input.
+    /// The thread says so on standard error (`paused at <point>`) and waits for a line with the point's name, an empty
+    /// one, or the end of standard input.
     Pause,
 }
 

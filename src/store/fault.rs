@@ -7,6 +7,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use parking_lot::{Condvar, Mutex};
+
 use crate::config::{ConfigError, Fault, FaultAction};
 use crate::model::nearest;
 
@@ -169,8 +171,41 @@ fn act(point: FaultPoint, action: FaultAction) {
         FaultAction::Pause => {
             // Whoever paused it reads this; nobody else can be told.
             let _ = writeln!(std::io::stderr().lock(), "paused at {}", point.name());
-            let _ = std::io::stdin().lines().next();
+            wait_to_go_on(point.name());
         }
+    }
+}
+
+/// What standard input has said to the paused threads.
+#[derive(Default)]
+struct GoOn {
+    /// Somebody reads it.
+    read: bool,
+    lines: Vec<String>,
+    ended: bool,
+}
+
+/// Waits for a line with the name of the point, or an empty one, or the end of standard input.
+fn wait_to_go_on(name: &str) {
+    static SAID: Mutex<GoOn> = Mutex::new(GoOn { read: false, lines: Vec::new(), ended: false });
+    static HEARD: Condvar = Condvar::new();
+    let mut said = SAID.lock();
+    if !std::mem::replace(&mut said.read, true) {
+        std::thread::spawn(|| {
+            for line in std::io::stdin().lines().map_while(Result::ok) {
+                SAID.lock().lines.push(line.trim().to_owned());
+                HEARD.notify_all();
+            }
+            SAID.lock().ended = true;
+            HEARD.notify_all();
+        });
+    }
+    while !said.ended {
+        if let Some(at) = said.lines.iter().position(|line| line.is_empty() || line == name) {
+            said.lines.remove(at);
+            return;
+        }
+        HEARD.wait(&mut said);
     }
 }
 

@@ -128,7 +128,7 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let kills = KILLS * soak();
     let dir = directory();
     let data_dir = dir.path().join("data");
-    let mut server = Process::start(&data_dir);
+    let mut server = Process::start_with(&data_dir, "", &["--log", "warn"]);
     let key = server.admin_key();
     let mut ledgers: Vec<Ledger> = (0..CLIENTS).map(|_| Ledger::default()).collect();
     let chance = SeededRandom::new(seed);
@@ -166,7 +166,7 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         }
         let (point, most) = POINTS[usize::try_from(pick(&chance, POINTS.len() as u64)).expect("few")];
         let armed = format!("{point}:{}:exit", 1 + pick(&chance, most));
-        server.restart_with(if pick(&chance, 2) == 0 { &armed } else { "" });
+        server.restart_armed(if pick(&chance, 2) == 0 { &armed } else { "" });
         // The armed point may be reached by what the comparison asks; then another process answers.
         while ledgers_settle(&mut ledgers, &server, &key).is_err() {
             server.kill();

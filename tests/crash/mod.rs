@@ -18,6 +18,14 @@ mod launch;
 mod kill;
 // The reply is lost: a retry with the same Idempotency-Key executes nothing twice.
 mod retry;
+// SIGTERM with requests under way, a second one, SIGSTOP and SIGCONT.
+mod drain;
+// What clients see of a file across kills is linearizable.
+mod linear;
+// The checker of that.
+mod register;
+// Directories of earlier schemas are migrated; of newer ones refused.
+mod upgrade;
 // It dies at each named point: of a write, a blob, a checkpoint, a start, an end, a backup, a restore.
 mod points;
 
@@ -26,7 +34,7 @@ use std::path::Path;
 use nexus_lite::auth::AuthIndex;
 use nexus_lite::rebac::Graph;
 use nexus_lite::store::{Options, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::client::{Client, Failure};
 
@@ -47,8 +55,13 @@ fn consistent(data_dir: &Path) {
 
 /// The text of a file; `None` if there is no file.
 fn read_text(client: &mut Client, path: &str) -> Option<String> {
+    read_answer(path, client.rpc("read", &json!({"path": path})))
+}
+
+/// The text in the answer to `read`.
+fn read_answer(path: &str, answer: Result<Value, Failure>) -> Option<String> {
     use base64::Engine as _;
-    match client.rpc("read", &json!({"path": path})) {
+    match answer {
         Ok(found) => {
             let data = found["data"].as_str().expect("bytes");
             let body = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");

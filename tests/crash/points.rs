@@ -116,7 +116,7 @@ fn kept() -> [(&'static str, String); 2] {
     [("/kept/a.txt", "small".into()), ("/kept/big.bin", "k".repeat(BLOB))]
 }
 
-fn write(client: &mut Client, path: &str, body: &str) -> std::io::Result<Value> {
+pub(super) fn write(client: &mut Client, path: &str, body: &str) -> std::io::Result<Value> {
     let answer = client.call("write", &json!({"path": path, "content": body}))?;
     Ok(answer.rpc().unwrap_or_else(|e| panic!("{path}: {e:?}")))
 }
@@ -265,7 +265,7 @@ fn a_backup_that_dies_elsewhere_is_cleared_by_the_next_one_and_one_under_way_is_
     assert_eq!(server.paused(), "backup_filled");
     let fast = client.rpc("admin_create_backup", &json!({})).expect("a second one beside it");
     assert!(!names(&backups).contains(&left[0]), "what a dead process left is cleared");
-    server.go_on();
+    server.go_on("backup_filled");
     let slow = paused.join().expect("no panic");
     let both = [&fast, &slow].map(|made| Path::new(made["path"].as_str().expect("a path")).exists());
     assert_eq!(both, [true, true], "what is under way is nobody's leftover");

@@ -123,6 +123,11 @@ impl Process {
         self.child.wait().expect("our own child");
     }
 
+    /// Its number among the processes.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid");
@@ -144,10 +149,10 @@ impl Process {
         self.pauses.recv_timeout(LIVENESS).unwrap_or_else(|e| panic!("no thread is paused: {e}\n{}", self.log()))
     }
 
-    /// Lets one paused thread go on.
-    pub(crate) fn go_on(&mut self) {
+    /// Lets the thread go on that waits at `point`.
+    pub(crate) fn go_on(&mut self, point: &str) {
         let stdin = self.stdin.as_mut().expect("piped");
-        stdin.write_all(b"\n").expect("it waits for a line");
+        writeln!(stdin, "{point}").expect("it waits for a line");
     }
 
     /// What it has written to standard error so far.
@@ -157,17 +162,26 @@ impl Process {
 
     /// Starts it again on the same directory.
     pub(crate) fn restart(&mut self) {
-        self.restart_with("");
-    }
-
-    /// As [`restart`](Self::restart), with armed fault points.
-    pub(crate) fn restart_with(&mut self, faults: &str) {
         let mut starts = std::mem::take(&mut self.starts);
         let args: Vec<_> = self.args.iter().map(String::as_str).collect();
-        let again = Self::start_with(&self.data_dir, faults, &args);
+        let again = Self::start_with(&self.data_dir, "", &args);
         starts.extend(&again.starts);
         *self = again;
         self.starts = starts;
+    }
+
+    /// As [`restart`](Self::restart), with a fault point armed that may be reached before it serves; then it is started
+    /// once more without.
+    pub(crate) fn restart_armed(&mut self, faults: &str) {
+        let args: Vec<_> = self.args.iter().map(String::as_str).collect();
+        let began = monotonic();
+        let again = Self::try_start(&self.data_dir, faults, &args)
+            .ok()
+            .filter(|again| Client::new(again.address, None).get("/ready").is_ok_and(|answer| answer.status == 200));
+        let Some(mut again) = again else { return self.restart() };
+        again.starts = std::mem::take(&mut self.starts);
+        again.starts.push(began.elapsed());
+        *self = again;
     }
 
     fn wait_until_ready(&mut self) {
