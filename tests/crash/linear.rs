@@ -8,17 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 
-use nexus_lite::model::ContentHash;
 use nexus_lite::model::random::SeededRandom;
 use nexus_lite::model::time::monotonic;
-use nexus_lite::model::{OsRandom, RandomSource};
+use nexus_lite::model::{ContentHash, RandomSource as _};
 use serde_json::json;
 
 use super::register::{Held, Operation, Seen, explain};
 use super::{consistent, directory, read_answer};
 use crate::harness::client::{Client, Failure, LIVENESS};
 use crate::harness::measure::short;
-use crate::harness::process::{Process, soak};
+use crate::harness::process::{Process, seed, soak};
 
 /// Lives of the process.
 const LIVES: u64 = 24;
@@ -115,10 +114,7 @@ impl Asker<'_> {
 
 #[test]
 fn what_clients_see_of_a_file_is_linearizable_across_kills() {
-    let mut seed = [0; 8];
-    OsRandom.fill(&mut seed);
-    let seed = u64::from_le_bytes(seed);
-    println!("seed {seed}");
+    let seed = seed();
     let began = monotonic();
     let lives = LIVES * soak();
     let dir = directory();

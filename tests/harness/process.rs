@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nexus_lite::model::time::monotonic;
+use nexus_lite::model::{OsRandom, RandomSource as _};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::{Client, LIVENESS};
@@ -217,8 +218,21 @@ pub(crate) fn program(faults: &str) -> Command {
 
 /// By how much a run is larger than in CI: `NEXUS_LITE_SOAK`, 1 unless it is set.
 pub(crate) fn soak() -> u64 {
-    let set = std::env::vars_os().find(|(name, _)| name == "NEXUS_LITE_SOAK");
-    set.map_or(1, |(_, factor)| factor.to_string_lossy().parse().expect("NEXUS_LITE_SOAK is a whole number"))
+    number("NEXUS_LITE_SOAK").unwrap_or(1)
+}
+
+/// Another one each time, unless `NEXUS_LITE_PROPERTY_SEED` says which; printed. The kernel's timing is not repeated.
+pub(crate) fn seed() -> u64 {
+    let mut fresh = [0; 8];
+    OsRandom.fill(&mut fresh);
+    let seed = number("NEXUS_LITE_PROPERTY_SEED").unwrap_or(u64::from_le_bytes(fresh));
+    println!("seed {seed}");
+    seed
+}
+
+fn number(name: &str) -> Option<u64> {
+    let set = std::env::vars_os().find(|(other, _)| other == name);
+    set.map(|(_, text)| text.to_string_lossy().parse().unwrap_or_else(|_| panic!("{name} is a whole number")))
 }
 
 /// Reads standard error to its end.
