@@ -225,10 +225,11 @@ impl Ledger {
             }
             (6 | 7, _) if right.is_some() => (Step::Revoke { slot }, "rebac_delete", json!({"tuple_id": right})),
             (8 | 9, _) => {
-                let path = json!({"path": directory_path(client, slot)});
+                let path = directory_path(client, slot);
                 match self.known.directories.contains_key(&slot) {
-                    true => (Step::Remove { slot }, "rmdir", path),
-                    false => (Step::Make { slot }, "mkdir", path),
+                    true => (Step::Remove { slot }, "rmdir", json!({"path": path})),
+                    // The directory above may have gone with its last file.
+                    false => (Step::Make { slot }, "mkdir", json!({"path": path, "parents": true})),
                 }
             }
             (10, _) if self.known.skills.contains_key(&slot) => {
