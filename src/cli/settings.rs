@@ -9,7 +9,7 @@ use super::{Failure, exit};
 use crate::config::{self, Config, SETTINGS, Setting, Sources};
 
 /// Secrets that are no flags: everybody on the machine can read a command line.
-const NO_FLAGS: &[&str] = &["server_secret", "api_key"];
+const NO_FLAGS: &[&str] = &["server_secret", "api_key", "backup_passphrase"];
 
 /// The flags that were given.
 #[derive(Debug, Clone, Default)]

@@ -88,6 +88,8 @@ settings! {
     server_secret: Option<Secret> = "";
     /// Key of the first admin; without it one is made at the first start.
     api_key: Option<Secret> = "", env "NEXUS_API_KEY";
+    /// Passphrase that backups are sealed with when they are made as one file, and opened with.
+    backup_passphrase: Option<Secret> = "";
     /// Serve without keys, everyone as the same subject without admin rights; loopback only.
     open_access: bool = "false";
     /// Largest request body, bytes, e.g. `16MiB`.

@@ -8,10 +8,19 @@ use crate::store::backup::{self, Backup};
 use super::keys::{not_instance_admin, require_admin};
 use super::{Call, ServiceError};
 
-/// Makes a backup in the data directory's own folder, while the server runs.
-pub async fn create(call: &Call) -> Result<Backup, ServiceError> {
+/// Makes a backup in the data directory's own folder, while the server runs. With `keep`, which is at least 1, the
+/// oldest ones but so many are removed afterwards; returns how many were.
+pub async fn create(call: &Call, keep: Option<usize>) -> Result<(Backup, usize), ServiceError> {
     require_instance_admin(call).await?;
-    Ok(call.store.backup(None).await?)
+    if keep == Some(0) {
+        return Err(ServiceError::InvalidParams("keep must be at least 1: the newest backup is never removed".into()));
+    }
+    let backup = call.store.backup(None).await?;
+    let removed = match keep {
+        Some(keep) => call.store.prune_backups(None, keep).await?.len(),
+        None => 0,
+    };
+    Ok((backup, removed))
 }
 
 /// The complete backups there, oldest first.

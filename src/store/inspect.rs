@@ -38,8 +38,6 @@ statements! {
         CAST(COALESCE(SUM(CASE WHEN revoked_at_us IS NULL AND expires_at_us <= ?1 THEN 1 ELSE 0 END), 0) AS BIGINT), \
         CAST(COALESCE(SUM(CASE WHEN revoked_at_us IS NULL AND (expires_at_us IS NULL OR expires_at_us > ?1) \
         AND is_instance_admin = 1 THEN 1 ELSE 0 END), 0) AS BIGINT) FROM api_keys";
-    /// SQLite's own quick look.
-    INSPECT_QUICK = "PRAGMA quick_check(10)";
 }
 
 /// Databases up to this size are looked through for damage even without a scrub, bytes.
@@ -279,7 +277,7 @@ fn fact(conn: &Connection, key: &str) -> Result<Option<String>, StoreError> {
 /// What SQLite's quick look says; empty = nothing is wrong.
 fn quick(conn: &Connection) -> Result<Vec<String>, StoreError> {
     let mut said = Vec::new();
-    sqlite::each(conn, INSPECT_QUICK, &[], |row| {
+    sqlite::each(conn, "PRAGMA quick_check(10)", &[], |row| {
         let text = row.string(0)?;
         if text != "ok" {
             said.push(text);

@@ -222,6 +222,13 @@ impl Store {
         self.slow(move |_| backup::make(&shared, &root)).await?
     }
 
+    /// Removes the oldest complete backups below `root`, or below `backups` in the data directory, but `keep`.
+    pub async fn prune_backups(&self, root: Option<PathBuf>, keep: usize) -> Result<Vec<backup::Backup>, StoreError> {
+        let shared = Arc::clone(&self.inner.shared);
+        let root = root.unwrap_or_else(|| self.backups_dir());
+        self.slow(move |_| backup::prune(&shared.files, &root, keep)).await?
+    }
+
     /// Where backups go unless another place is named.
     #[must_use]
     pub fn backups_dir(&self) -> PathBuf {

@@ -1,5 +1,7 @@
 //! `backup` and `restore`, as a user types them.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::{Running, arg, run};
@@ -54,4 +56,59 @@ fn what_is_no_backup_is_refused() {
     let missing = run(["restore", "/nowhere/at/all", "--data-dir", arg(&target)]);
     assert_ne!(missing.code, 0);
     assert!(!target.exists());
+}
+
+#[test]
+fn one_file_that_moves_with_its_secret() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (dir, target, file) = (root.path().join("data"), root.path().join("other"), root.path().join("backup.nxb"));
+    let mut server = Running::serve(&dir, &[]);
+    let url = server.url();
+    let admin = std::fs::read_to_string(dir.join("admin.key")).expect("the first key").trim().to_owned();
+    let words = root.path().join("words");
+    std::fs::write(&words, "correct horse battery staple\n").expect("written");
+    let online = ["backup", "now", "--url", &url, "--key", &admin];
+    let made = run(online.iter().chain(&["--file", arg(&file), "--passphrase-file", arg(&words)]));
+    assert!(made.code == 0 && made.out.contains("holds the server's secret"), "{}{}", made.out, made.err);
+    assert_eq!(run(["backup", "list", "--url", &url, "--key", &admin]).out, "no backups\n", "the directory has gone");
+    let again = run(online.iter().chain(&["--file", arg(&file)]));
+    assert!(again.code == 73 && again.err.contains("not overwritten"), "{}", again.err);
+    let plain = root.path().join("plain.nxb");
+    let made = run(online.iter().chain(&["--file", arg(&plain)]));
+    assert!(made.code == 0 && made.out.contains("not encrypted"), "{}{}", made.out, made.err);
+    let secret = std::fs::read(dir.join("server.secret")).expect("a secret");
+    let bytes = std::fs::read(&plain).expect("a file");
+    assert!(!bytes.windows(secret.len()).any(|window| window == secret), "a plain one never holds the secret");
+
+    // How many stay.
+    for _ in 0..3 {
+        let listed = run(online.iter().chain(&["--keep", "2"]));
+        assert_eq!(listed.code, 0, "{}", listed.err);
+        // Names are by second and revision: another revision, another name.
+        let user = ["key", "create", "--user", "u", "--url", &url, "--key", &admin];
+        assert_eq!(run(user).code, 0);
+    }
+    let listed = run(["backup", "list", "--url", &url, "--key", &admin]);
+    assert_eq!(listed.out.lines().count(), 2, "{}", listed.out);
+    assert_eq!(run(online.iter().chain(&["--keep", "0"])).code, 64);
+    assert_eq!(server.stop().0, 0);
+
+    let locked = run(["backup", "verify", arg(&file)]);
+    assert!(locked.code == 65 && locked.err.contains("it is encrypted"), "{}", locked.err);
+    std::fs::write(root.path().join("wrong"), "correct horse battery stapler").expect("written");
+    let wrong = ["restore", arg(&file), "--data-dir", arg(&target), "--passphrase-file"];
+    let refused = run(wrong.iter().chain(&[arg(&root.path().join("wrong"))]));
+    assert!(refused.code == 65 && refused.err.contains("passphrase is wrong"), "{}", refused.err);
+    assert!(!target.exists());
+    let good = run(["backup", "verify", arg(&file), "--passphrase-file", arg(&words)]);
+    assert!(good.code == 0 && good.out.contains("good, revision"), "{}{}", good.out, good.err);
+    let restored = run(wrong.iter().chain(&[arg(&words)]));
+    assert!(restored.code == 0 && !restored.out.contains("no server.secret"), "{}{}", restored.out, restored.err);
+    let mut server = Running::serve(&target, &[]);
+    let url = server.url();
+    let listed = run(["key", "list", "--url", &url, "--key", &admin]);
+    assert_eq!(listed.code, 0, "the key of before is known on the other machine: {}", listed.err);
+    assert_eq!(server.stop().0, 0);
+    let left = |folder: &Path| std::fs::read_dir(folder).expect("listed").count();
+    assert_eq!(left(root.path()), 6, "data, other, two bundles, two words: nothing else was left");
 }

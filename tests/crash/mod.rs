@@ -14,6 +14,8 @@ mod corrupt;
 mod full;
 // The program started through other programs; no tests.
 mod launch;
+// Backups as one file: plain and encrypted, damaged in every way, restored; schemas that are not ours; how many stay.
+mod bundle;
 // The program is killed under load, again and again, on one directory.
 mod kill;
 // The reply is lost: a retry with the same Idempotency-Key executes nothing twice.

@@ -7,10 +7,10 @@ use rusqlite::Connection;
 
 use super::{
     BACKUP_BLOBS, BACKUP_COUNTS, BACKUP_INCARNATION, Backup, Counts, FORMAT, MANIFEST_FILE, Manifest, PARTIAL_PREFIX,
-    Part, clear_partials, hash_file,
+    Part, clear_partials, hash_file, read,
 };
-use crate::model::ContentHash;
 use crate::model::time::iso_utc;
+use crate::model::{ContentHash, OsRandom, RandomSource as _};
 use crate::store::backend::sqlite;
 use crate::store::blobs;
 use crate::store::claim::Claim;
@@ -38,7 +38,10 @@ pub(in crate::store) fn make(shared: &Shared, root: &Path) -> Result<Backup, Sto
         }
         let named = files.rename(&partial, &path).map_err(|e| StoreError::io("naming", &path, e));
         shared.faults.hit(FaultPoint::BackupNamed);
-        named.and_then(|()| sync_dir(files, root)).map(|()| Backup { path, manifest })
+        named.and_then(|()| sync_dir(files, root))?;
+        // Told to others, who may be in another directory.
+        let path = std::path::absolute(&path).map_err(|e| StoreError::io("finding", &path, e))?;
+        Ok(Backup { path, manifest })
     });
     if made.is_err() {
         // The first error is the one to tell; a partial backup is never listed.
@@ -52,6 +55,27 @@ fn same(path: &Path, manifest: &Manifest) -> Option<Backup> {
     let there = super::read::manifest(path).ok()?;
     let same = (&there.incarnation, there.rev) == (&manifest.incarnation, manifest.rev);
     same.then(|| Backup { path: path.to_owned(), manifest: there })
+}
+
+/// Removes the oldest complete backups below `root` but `keep`, which is at least 1, so that the newest one stays.
+/// Returns the removed ones. None is removed while one cannot be read: it may be the newest.
+pub(in crate::store) fn prune(files: &Files, root: &Path, keep: usize) -> Result<Vec<Backup>, StoreError> {
+    let mut removed = read::list(root)?;
+    removed.truncate(removed.len().saturating_sub(keep.max(1)));
+    for backup in &removed {
+        // From one step to the next it is no backup any more; what is left of it is never listed.
+        let doomed = root.join(format!("{PARTIAL_PREFIX}{}", OsRandom.hex(8)));
+        files.rename(&backup.path, &doomed).map_err(|e| StoreError::io("naming", &doomed, e))?;
+        sync_dir(files, root)?;
+        match files.remove_all(&doomed) {
+            // Whoever makes a backup now clears what is left of others.
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("removing", &doomed, e));
+            }
+            _ => {}
+        }
+    }
+    Ok(removed)
 }
 
 /// `nexus-20261122T061500Z-r42`.
@@ -110,6 +134,7 @@ fn describe(conn: &Connection, database: Part, now_us: i64) -> Result<(Manifest,
         counts,
         database,
         blobs: Vec::new(),
+        secret: None,
     };
     Ok((manifest, blobs))
 }

@@ -2,12 +2,15 @@
 //! BLAKE3 of each part.
 //!
 //! A backup is one revision of the store, taken while it runs: `VACUUM INTO` from a snapshot, and writers do not wait.
-//! It is there under its name only when it is complete and durable. It never holds the server's secret. `make` writes,
-//! `read` lists and verifies, `restore` puts one in the place of a data directory.
+//! It is there under its name only when it is complete and durable. It never holds the server's secret, but for a
+//! bundle that is sealed with a passphrase. `make` writes, `read` lists and verifies, `restore` puts one in the place of
+//! a data directory, `bundle` makes one file of one, `seal` encrypts that.
 
+mod bundle;
 mod make;
 mod read;
 mod restore;
+mod seal;
 
 use std::path::{Path, PathBuf};
 
@@ -20,9 +23,11 @@ use super::open::DATABASE_FILE;
 use super::statements::statements;
 use crate::model::Rev;
 
-pub(super) use make::make;
-pub use read::{Verified, list, partial_leftovers, verify};
-pub use restore::{Staged, stage, stage_through, stage_with};
+pub use bundle::{Contents, pack};
+pub(super) use make::{make, prune};
+pub use read::{Verified, list, partial_leftovers, verify, verify_sealed};
+pub use restore::{Staged, stage, stage_sealed, stage_through, stage_with};
+pub use seal::PASSPHRASE_MIN;
 
 statements! {
     /// Bodies that are blob files.
@@ -38,6 +43,8 @@ statements! {
 pub const BACKUPS_DIR: &str = "backups";
 /// The manifest's name in a backup.
 pub const MANIFEST_FILE: &str = "manifest.json";
+/// The server's secret in a sealed bundle, and its name in a data directory.
+pub const SECRET_PART: &str = "server.secret";
 /// What names begin with that are not complete.
 const PARTIAL_PREFIX: &str = ".partial-";
 /// Random hex digits at their end.
@@ -92,6 +99,9 @@ pub struct Manifest {
     pub database: Part,
     /// The blob files, by name.
     pub blobs: Vec<Part>,
+    /// The server's secret; in a sealed bundle only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Part>,
 }
 
 /// A complete backup.
@@ -104,6 +114,11 @@ pub struct Backup {
 }
 
 impl Manifest {
+    /// All parts, in the order of a bundle.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        std::iter::once(&self.database).chain(&self.blobs).chain(&self.secret)
+    }
+
     /// Bytes of all parts.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -157,7 +172,7 @@ fn unusable(path: &Path, what: impl Into<String>, remedy: &str) -> StoreError {
 fn part_path(backup: &Path, part: &Part) -> Result<PathBuf, StoreError> {
     let path = Path::new(&part.path);
     let plain = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
-    let known = part.path == DATABASE_FILE || part.path.starts_with("blobs/");
+    let known = [DATABASE_FILE, SECRET_PART].contains(&part.path.as_str()) || part.path.starts_with("blobs/");
     if plain && known {
         return Ok(backup.join(path));
     }

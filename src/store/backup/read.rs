@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::{
-    Backup, FORMAT, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, PARTIAL_PREFIX, hash_file, part_path, unusable,
+    Backup, FORMAT, MANIFEST_BYTES_MAX, MANIFEST_FILE, Manifest, PARTIAL_PREFIX, bundle, hash_file, part_path, restore,
+    unusable,
 };
 use crate::store::blobs::BLOBS_DIR;
 use crate::store::check::Violation;
@@ -68,7 +69,12 @@ pub(super) fn manifest(path: &Path) -> Result<Manifest, StoreError> {
     })?;
     let mut text = Vec::new();
     opened.take(MANIFEST_BYTES_MAX).read_to_end(&mut text).map_err(|e| StoreError::io("reading", &file, e))?;
-    let read: Result<Manifest, _> = serde_json::from_slice(&text);
+    parse(path, &text)
+}
+
+/// The manifest that `text` is; of the backup in `path`.
+pub(super) fn parse(path: &Path, text: &[u8]) -> Result<Manifest, StoreError> {
+    let read: Result<Manifest, _> = serde_json::from_slice(text);
     let manifest =
         read.map_err(|e| unusable(path, format!("its manifest cannot be read: {e}"), "Use another backup"))?;
     if manifest.format != FORMAT {
@@ -81,6 +87,18 @@ pub(super) fn manifest(path: &Path) -> Result<Manifest, StoreError> {
 /// Reads every byte of the backup in `path`, compares it with the manifest, and checks a copy of the database by all
 /// rules. Changes nothing in the backup; needs the space of one more copy of the database beside it for a while.
 pub async fn verify(path: &Path) -> Result<Verified, StoreError> {
+    verify_sealed(path, None).await
+}
+
+/// As [`verify`], of a directory or a bundle, sealed or not. A bundle is unpacked beside it for a while; one that is
+/// damaged anywhere is an error.
+pub async fn verify_sealed(path: &Path, passphrase: Option<&str>) -> Result<Verified, StoreError> {
+    if path.is_file() {
+        let scratch = Scratch::beside(path)?;
+        let manifest = bundle::unpack(path, &scratch.path, passphrase, &Files::default())?;
+        let violations = check_database(&scratch.path, &manifest).await?;
+        return Ok(Verified { manifest, damaged: Vec::new(), violations });
+    }
     let manifest = manifest(path)?;
     let mut damaged = Vec::new();
     for part in std::iter::once(&manifest.database).chain(&manifest.blobs) {
@@ -106,7 +124,13 @@ async fn check_copy(path: &Path, manifest: &Manifest) -> Result<Vec<Violation>, 
         let link = scratch.path.join(BLOBS_DIR);
         std::os::unix::fs::symlink(&blobs, &link).map_err(|e| StoreError::io("making", &link, e))?;
     }
-    let store = Store::builder(Options::new(&scratch.path)).open()?;
+    check_database(&scratch.path, manifest).await
+}
+
+/// Opens the database in `dir`, which is changed by that, and runs the rules of `schema.sql`.
+async fn check_database(dir: &Path, manifest: &Manifest) -> Result<Vec<Violation>, StoreError> {
+    restore::accept(&dir.join(DATABASE_FILE))?;
+    let store = Store::builder(Options::new(dir)).open()?;
     let rev = store.published().rev;
     let report = store.check().await;
     store.close().await?;

@@ -6,15 +6,16 @@
 use std::path::{Path, PathBuf};
 
 use super::read::manifest;
-use super::{Manifest, hash_file, part_path, unusable};
+use super::{Manifest, bundle, hash_file, part_path, unusable};
 use crate::model::time::iso_utc;
 use crate::model::{Clock as _, SystemClock};
-use crate::store::backend::sqlite::RwConnection;
+use crate::store::backend::sqlite::{self, Look, RwConnection};
 use crate::store::claim::{self, Claim};
 use crate::store::fault::{FaultPoint, Faults};
 use crate::store::files::Files;
 use crate::store::lock::LockFile;
-use crate::store::{Durability, StoreError, meta};
+use crate::store::open::{self, DATABASE_FILE};
+use crate::store::{Durability, StoreError, meta, migrate, schema};
 
 /// What the name of the unpacked backup ends with.
 const RESTORING: &str = "restoring";
@@ -50,7 +51,19 @@ pub fn stage_through(backup: &Path, target: &Path, files: Files) -> Result<Stage
 
 /// As [`stage_through`], with armed fault points.
 pub fn stage_with(backup: &Path, target: &Path, files: Files, faults: Faults) -> Result<Staged, StoreError> {
-    let manifest = manifest(backup)?;
+    stage_sealed(backup, target, None, files, faults)
+}
+
+/// As [`stage_with`], of a directory or a bundle, sealed or not.
+pub fn stage_sealed(
+    backup: &Path,
+    target: &Path,
+    passphrase: Option<&str>,
+    files: Files,
+    faults: Faults,
+) -> Result<Staged, StoreError> {
+    let bundle = backup.is_file();
+    let known = if bundle { None } else { Some(manifest(backup)?) };
     let lock = if target.exists() { Some(LockFile::take(target)?) } else { None };
     let path = sibling(target, RESTORING)?;
     if !settle(&files, target)? {
@@ -59,30 +72,60 @@ pub fn stage_with(backup: &Path, target: &Path, files: Files, faults: Faults) ->
     let parent = path.parent().unwrap_or(Path::new("."));
     let claim = Claim::make(&files, parent, &path)?;
     faults.hit(FaultPoint::RestoreBegun);
+    let manifest = match known {
+        Some(manifest) => manifest,
+        None => bundle::unpack(backup, &path, passphrase, &files).inspect_err(|_| {
+            // The first error is the one to tell; the next restore clears it.
+            let _ = files.remove_all(&path);
+        })?,
+    };
     let target = target.to_owned();
     let staged = Staged { path, manifest, target, files, faults, _claim: claim, lock, swapped: false };
-    for part in std::iter::once(&staged.manifest.database).chain(&staged.manifest.blobs) {
-        let (from, to) = (part_path(backup, part)?, part_path(&staged.path, part)?);
-        let folder = to.parent().unwrap_or(&staged.path);
-        let files = &staged.files;
-        files.make_dirs(&staged.path, folder)?;
-        files.copy(&from, &to).map_err(|e| StoreError::io("copying", &from, e))?;
-        files.sync(&to).map_err(|e| StoreError::io("syncing", &to, e))?;
-        let (blake3, bytes) = hash_file(&to)?;
-        if blake3 != part.blake3 || bytes != part.bytes {
-            let what = format!("{} is not what was backed up ({bytes} of {} bytes)", part.path, part.bytes);
-            return Err(unusable(backup, what, "Use another backup. Nothing was changed"));
-        }
-        files.sync_dir(folder).map_err(|e| StoreError::io("syncing", folder, e))?;
+    if !bundle {
+        staged.copy_parts(backup)?;
     }
+    accept(&staged.path.join(DATABASE_FILE))?;
     staged.begin_new_life()?;
     Ok(staged)
 }
 
+/// Refuses a database that is foreign, newer or tampered with, before anything of it is run. It must be closed.
+pub(super) fn accept(database: &Path) -> Result<(), StoreError> {
+    open::look(database)?;
+    let conn = sqlite::open_look(database, Look::Alone)?;
+    let version = migrate::version(&conn)?;
+    let differs = schema::differences(&conn, version)?;
+    if differs.is_empty() {
+        return Ok(());
+    }
+    let what = format!("its schema is not what our migrations make: {}", differs.join(", "));
+    Err(unusable(database, what, "Use another backup. Nothing was changed"))
+}
+
 impl Staged {
+    /// Copies the parts of the directory `backup`, each compared with the manifest.
+    fn copy_parts(&self, backup: &Path) -> Result<(), StoreError> {
+        let staged = self;
+        for part in staged.manifest.parts() {
+            let (from, to) = (part_path(backup, part)?, part_path(&staged.path, part)?);
+            let folder = to.parent().unwrap_or(&staged.path);
+            let files = &staged.files;
+            files.make_dirs(&staged.path, folder)?;
+            files.copy(&from, &to).map_err(|e| StoreError::io("copying", &from, e))?;
+            files.sync(&to).map_err(|e| StoreError::io("syncing", &to, e))?;
+            let (blake3, bytes) = hash_file(&to)?;
+            if blake3 != part.blake3 || bytes != part.bytes {
+                let what = format!("{} is not what was backed up ({bytes} of {} bytes)", part.path, part.bytes);
+                return Err(unusable(backup, what, "Use another backup. Nothing was changed"));
+            }
+            files.sync_dir(folder).map_err(|e| StoreError::io("syncing", folder, e))?;
+        }
+        Ok(())
+    }
+
     /// Revisions after a restore are other revisions: the old name of the life goes, the first start makes a new one.
     fn begin_new_life(&self) -> Result<(), StoreError> {
-        let database = self.path.join(crate::store::open::DATABASE_FILE);
+        let database = self.path.join(DATABASE_FILE);
         let wal_bytes = crate::store::Limits::default().wal_bytes;
         let conn = RwConnection::open(&database, None, Durability::Full, wal_bytes, &std::sync::Arc::default())?;
         meta::forget_incarnation(&conn)
@@ -90,10 +133,12 @@ impl Staged {
 
     /// Puts it in the place of the target. Returns where the old directory is kept, if there was one.
     pub fn swap(mut self) -> Result<Option<PathBuf>, StoreError> {
-        let sync_dir = |dir: &Path| self.files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e));
+        let files = self.files.clone();
+        let sync_dir = |dir: &Path| files.sync_dir(dir).map_err(|e| StoreError::io("syncing", dir, e));
         sync_dir(&self.path)?;
         self.faults.hit(FaultPoint::RestoreStaged);
-        let parent = self.target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let target = self.target.clone();
+        let parent = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let kept = if self.target.exists() {
             let _old = Claim::take(&self.target)?;
             mark_replaced(&self.files, &self.target)?;
@@ -133,7 +178,11 @@ fn exchange(files: &Files, new: &Path, target: &Path, kept: &Path, faults: &Faul
         return files.rename(new, kept).map_err(failed);
     }
     files.rename(target, kept).map_err(failed)?;
-    files.rename(new, target).map_err(failed)
+    files.rename(new, target).map_err(|e| {
+        // Back under its name; if even that fails, the old directory is whole under the new one.
+        let _ = files.rename(kept, target);
+        failed(e)
+    })
 }
 
 /// Settles what a restore of `target` has left that was cut short: the old directory, where it had been exchanged,
