@@ -12,12 +12,15 @@ use crate::model::time::parse_iso;
 use crate::model::{Clock as _, SystemClock};
 use crate::store::backup::{self, BACKUPS_DIR};
 use crate::store::inspect::{Inspection, Lock, State};
+use crate::store::space;
 
 const TOPIC: &str = "directory";
 /// Bits of a mode that let others in.
 const OTHERS: u32 = 0o077;
 /// A newest backup older than this is a warning, days.
 const BACKUP_DAYS: i64 = 7;
+/// Less free space than this is a warning, bytes: twice what the log may take.
+const FREE_MIN: u64 = 128 << 20;
 /// µs of an hour.
 const HOUR_US: i64 = 3_600_000_000;
 
@@ -39,6 +42,7 @@ pub(super) fn look(config: &Config, found: &Inspection, lines: &mut Lines) {
         Ok(about) => modes(dir, &about, lines),
         Err(e) => lines.fail(TOPIC, format!("{} cannot be looked at: {e}", dir.display()), "see the cause"),
     }
+    disk(dir, lines);
     secret(config, found, lines);
     lock(&found.lock, lines);
     backups(dir, found, lines);
@@ -60,6 +64,24 @@ fn modes(dir: &Path, about: &Metadata, lines: &mut Lines) {
             format!("{shown} belongs to user {owner}, and this is user {we}: what this user makes there, the other cannot write"),
             "run the server and its commands as one user",
         );
+    }
+}
+
+/// The file system below it: space, and whether it is one that a database can live on.
+fn disk(dir: &Path, lines: &mut Lines) {
+    let look = match space::look(dir) {
+        Ok(look) => look,
+        Err(error) => return lines.warn("disk", error.to_string(), "see the cause"),
+    };
+    let (free, kind) = (look.free, look.kind_name());
+    let what = format!("{} MiB free of {} MiB, {kind}", free >> 20, look.total >> 20);
+    match free < FREE_MIN {
+        true => lines.warn("disk", what, "free some space: below a limit only deletes are taken"),
+        false => lines.ok("disk", what),
+    }
+    if look.is_network() {
+        let what = format!("{kind} is a network file system, whose locks and syncs a database cannot rely on");
+        lines.warn("disk", what, "use a --data-dir on a local disk");
     }
 }
 
