@@ -289,7 +289,7 @@ fn a_damaged_blob_is_an_error_of_its_file_alone() {
         }
     }
     let hint = client.rpc("read", &json!({"path": hurt.keys().next()})).expect_err("damaged").data["hint"].clone();
-    assert!(hint.as_str().is_some_and(|hint| hint.contains("restore")), "{hint}");
+    assert!(hint.as_str().is_some_and(|hint| hint.contains("backup")), "{hint}");
     // Writing the same body again mends it.
     let (path, _) = hurt.iter().next().expect("one");
     let _: Value = client.rpc("write", &json!({"path": path, "content": made.bodies[path]})).expect("written");

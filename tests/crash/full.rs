@@ -222,3 +222,47 @@ fn a_limit_on_the_size_of_files_kills_nobody() {
     let server = Server::start(&[], &data, SETTINGS);
     verify(&mut server.client(&key), &ledger);
 }
+
+/// B7: a directory on which nobody can write, in the ways that hold for root, too.
+#[test]
+fn a_directory_that_cannot_be_used_is_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let refused = |case: &str, before: &[String], data: &Path, code: i32, says: &[&str]| {
+        let Err(no) = Server::try_start(before, data, &[]) else { panic!("{case}: it serves") };
+        assert_eq!(no.code, Some(code), "{case}: {}", no.log);
+        assert!(says.iter().all(|word| no.log.contains(word)), "{case}: {}", no.log);
+        assert!(!no.log.contains("panicked"), "{case}: {}", no.log);
+    };
+    // A file where the directory should be, or above it.
+    let file = dir.path().join("file");
+    std::fs::write(&file, "a letter").expect("written");
+    refused("a file", &[], &file, 73, &["it cannot be a directory", "another --data-dir"]);
+    refused("below a file", &[], &file.join("data"), 73, &["it cannot be a directory", "another --data-dir"]);
+    assert_eq!(std::fs::read_to_string(&file).expect("there"), "a letter");
+
+    // Mounted for reading only.
+    let mount = dir.path().join("read-only");
+    if let Some(disk) = SmallDisk::mount(&mount, "mount -t tmpfs -o ro,size=1m none \"$1\"") {
+        refused("read-only", &disk.enter(), &mount, 77, &["it cannot be written to", "Make it writable"]);
+    }
+    // Not even the lock, the index of the log and the rows of a start find room.
+    let mount = dir.path().join("tiny");
+    if let Some(disk) = SmallDisk::mount(&mount, "mount -t tmpfs -o size=64k none \"$1\"") {
+        refused("tiny", &disk.enter(), &mount.join("data"), 74, &["no space is left to start", "at least 1 MiB"]);
+    }
+    // Nobody may add a file to it, not even its owner.
+    let sealed = dir.path().join("sealed");
+    std::fs::create_dir(&sealed).expect("made");
+    let chattr = |flag: &str| {
+        let done = std::process::Command::new("chattr").arg(flag).arg(&sealed).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    if chattr("+i") {
+        let started = std::panic::catch_unwind(|| {
+            refused("sealed", &[], &sealed, 77, &["it cannot be written to", "attributes"]);
+        });
+        assert!(chattr("-i") && started.is_ok(), "refused in other words");
+    } else {
+        println!("skipped: this machine cannot make a directory immutable");
+    }
+}
