@@ -87,6 +87,8 @@ pub struct Ledger {
     state: State,
     pending: Option<Step>,
     count: u64,
+    /// Whether nothing at all can be written, so that what frees space may be refused, too.
+    pub nothing_grows: bool,
     /// What it did.
     pub tally: Tally,
 }
@@ -194,7 +196,7 @@ impl Ledger {
             }
             // What frees space is taken on a full disk, too.
             Reply::Refused { code: STORAGE_FULL, message }
-                if matches!(step, Step::Delete { .. } | Step::Revoke { .. }) =>
+                if !self.nothing_grows && matches!(step, Step::Delete { .. } | Step::Revoke { .. }) =>
             {
                 Next::Wrong(format!("{}: {method} on a full disk: {message}", self.dir()))
             }

@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod report;
 pub mod server;
 pub mod soak;
+pub mod threads;
 pub mod watch;
 
 use std::io::Write as _;

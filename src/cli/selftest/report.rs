@@ -30,6 +30,8 @@ pub struct Report {
     pub drills: u64,
     /// Lives on a disk that was said to be full.
     pub full_disks: u64,
+    /// Writes that broke off in the middle, because no file could grow.
+    pub broken_writes: u64,
     /// The largest write-ahead log, bytes.
     pub log_bytes_max: u64,
     /// Memory over the last life, bytes.
@@ -82,7 +84,7 @@ impl Report {
         line("refused, nothing done", tally.refused.to_string());
         line("backups under load", format!("{}, {} verified", self.backups, self.backups_good));
         line("restore drills", self.drills.to_string());
-        line("full disks", self.full_disks.to_string());
+        line("full disks", format!("{}, and {} times no file could grow", self.full_disks, self.broken_writes));
         line("log, at most", format!("{} KiB (may keep {})", self.log_bytes_max / 1024, log_cap() / 1024));
         let drift = |drift: Option<Drift>, unit: u64, name: &str| {
             drift.map_or_else(|| "not judged".into(), |d| format!("{} to {}{name}", d.from / unit, d.to / unit))

@@ -105,6 +105,20 @@ impl Server {
         self.child.wait().ok()
     }
 
+    /// From now on none of its files may grow: the next write breaks off in the middle. `false` where the system
+    /// cannot do that.
+    pub fn stop_growth(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+            let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+            let none = Rlimit { current: Some(1), maximum: getrlimit(Resource::Fsize).maximum };
+            pid.is_some_and(|pid| prlimit(Some(pid), Resource::Fsize, none).is_ok())
+        }
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
     /// How it ended, if it did so by itself.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()

@@ -7,20 +7,16 @@ use std::ffi::OsStr;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use serde_json::{Value, json};
-
-use super::super::running::{Signals, runtime};
 use super::super::waves::client::{Client, Target, with_client};
-use super::super::waves::judge::result_of;
 use super::super::{Failure, exit};
-use super::ledger::{Ledger, Next, pick};
+use super::ledger::{Ledger, pick};
 use super::report::Report;
 use super::server::{Server, bytes_below, run};
+use super::threads::{Common, back_up, call_backup, listen_for_signals, no_thread, spawn, work};
 use super::watch::Watch;
 use crate::auth::SECRET_FILE;
 use crate::config::SETTINGS;
@@ -29,8 +25,6 @@ use crate::model::time::monotonic;
 
 /// Clients at the same time.
 const CLIENTS: u64 = 4;
-/// The longest pause of a client between two steps, ms: what is tried is correctness, not how much fits on the disk.
-const PAUSE_MS_MAX: u64 = 40;
 /// The longest life that ends with a kill.
 const LIFE_MAX: Duration = Duration::from_secs(60);
 /// The shortest one, ms.
@@ -71,16 +65,18 @@ enum Life {
     Short { length: Duration, killed: bool, backup: Option<Duration> },
     /// As short ones, and the disk is said to be full.
     Full { length: Duration },
+    /// Half-way through no file can grow any more: a write breaks off, and the server has to end by itself.
+    Broken { length: Duration },
     /// The last one: backups, no kill.
     Calm { length: Duration },
 }
 
-/// What the threads of a life share.
-#[derive(Default)]
-struct Common {
-    over: AtomicBool,
-    writes: AtomicU64,
-    wrong: Mutex<Vec<String>>,
+/// When something happens in a life, from its beginning.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    length: Duration,
+    backup: Option<Duration>,
+    broken: Option<Duration>,
 }
 
 impl std::fmt::Debug for Soak {
@@ -149,8 +145,11 @@ impl Soak {
         let at = length.mul_f64(0.1 * f64::from(u32::try_from(pick(&self.random, 10)).unwrap_or(5)));
         // The first lives write something that can be lost.
         let early = self.report.kills < 2;
-        if full && !early && can_be_full() {
-            return Life::Full { length };
+        let broken = pick(&self.random, 2) == 0;
+        match (full && !early && can_be_full(), broken) {
+            (true, true) => return Life::Broken { length },
+            (true, false) => return Life::Full { length },
+            (false, _) => {}
         }
         Life::Short { length, killed: killed || early, backup: backed_up.then_some(at) }
     }
@@ -179,10 +178,13 @@ impl Soak {
         let refused_before = self.refused();
         let (length, killed, backup) = match life {
             Life::Short { length, killed, backup } => (length, killed, backup),
-            Life::Full { length } => (length, true, None),
+            Life::Full { length } | Life::Broken { length } => (length, true, None),
             Life::Calm { length } => (length, false, Some(length / 2)),
         };
-        let (watch, backup) = self.load(&mut server, &target, length, backup, killed)?;
+        let broken = matches!(life, Life::Broken { .. });
+        self.ledgers.iter_mut().for_each(|ledger| ledger.nothing_grows = broken);
+        let times = Times { length, backup, broken: broken.then_some(length / 2) };
+        let (watch, backup) = self.load(&mut server, &target, times, killed)?;
         self.report.log_bytes_max = self.report.log_bytes_max.max(watch.log_max());
         match life {
             Life::Full { .. } => {
@@ -197,6 +199,7 @@ impl Soak {
                     self.report.findings.extend(drifts.findings);
                 }
             }
+            Life::Broken { .. } => self.report.broken_writes += 1,
             Life::Short { .. } => {}
         }
         if killed {
@@ -216,8 +219,7 @@ impl Soak {
         &mut self,
         server: &mut Server,
         target: &Target,
-        length: Duration,
-        backup: Option<Duration>,
+        times: Times,
         killed: bool,
     ) -> Result<(Watch, Option<PathBuf>), Failure> {
         let common = Arc::new(Common::default());
@@ -231,7 +233,8 @@ impl Soak {
                 })
             })
             .collect::<Result<_, _>>()?;
-        let backup = backup
+        let backup = times
+            .backup
             .map(|after| {
                 let (target, common) = (target.clone(), Arc::clone(&common));
                 spawn("selftest-backup", move || {
@@ -239,7 +242,7 @@ impl Soak {
                 })
             })
             .transpose()?;
-        let watch = self.look_on(server, &common, length);
+        let watch = self.look_on(server, &common, times);
         if !killed {
             // A stop in the middle of everything: what was accepted is answered.
             let status = server.stop();
@@ -260,14 +263,22 @@ impl Soak {
     }
 
     /// Looks at the server once a second until its time is over.
-    fn look_on(&self, server: &mut Server, common: &Common, length: Duration) -> Watch {
+    fn look_on(&self, server: &mut Server, common: &Common, mut times: Times) -> Watch {
         let (began, mut watch) = (monotonic(), Watch::default());
+        let (length, may_end) = (times.length, times.broken.is_some());
         loop {
             let age = began.elapsed();
             if let Some(told) = server.usage().and_then(|usage| watch.take(age, usage)) {
                 common.wrong.lock().push(told);
             }
+            if times.broken.is_some_and(|at| age >= at) {
+                times.broken = None;
+                server.stop_growth();
+            }
             if let Some(status) = server.ended() {
+                if may_end && status.code() == Some(i32::from(exit::IO)) {
+                    return watch;
+                }
                 common.wrong.lock().push(format!("the server ended by itself: {status}"));
             }
             if age >= length || self.interrupted() || !common.wrong.lock().is_empty() {
@@ -419,38 +430,6 @@ fn progress_over() {
     }
 }
 
-/// A client's life.
-async fn work(client: Client, mut ledger: Ledger, random: SeededRandom, common: Arc<Common>) -> Ledger {
-    while !common.over.load(Ordering::Acquire) {
-        match ledger.step(&client, &random).await {
-            Next::Go => {
-                common.writes.fetch_add(1, Ordering::Relaxed);
-            }
-            Next::End => break,
-            Next::Wrong(text) => {
-                common.wrong.lock().push(text);
-                break;
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(pick(&random, PAUSE_MS_MAX))).await;
-    }
-    ledger
-}
-
-/// One backup under load; `None` if the server ended first.
-async fn back_up(client: Client, after: Duration, common: Arc<Common>) -> Option<PathBuf> {
-    tokio::time::sleep(after).await;
-    if common.over.load(Ordering::Acquire) {
-        return None;
-    }
-    call_backup(&client).await.ok()
-}
-
-async fn call_backup(client: &Client) -> Result<PathBuf, String> {
-    let made: Value = result_of(&client.call("admin_create_backup", &json!({})).await)?;
-    made["path"].as_str().map(PathBuf::from).ok_or_else(|| format!("no path: {made}"))
-}
-
 fn check(data_dir: &Path) -> Result<(), String> {
     run(&[OsStr::new("check"), OsStr::new("--data-dir"), data_dir.as_ref()])
 }
@@ -463,28 +442,4 @@ fn can_be_full() -> bool {
 fn remove(dir: &Path) {
     // What is left goes with the whole directory at the end.
     let _ = std::fs::remove_dir_all(dir);
-}
-
-fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, Failure> {
-    std::thread::Builder::new().name(name.into()).spawn(work).map_err(no_thread)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn no_thread(error: std::io::Error) -> Failure {
-    Failure::new(exit::OS, format!("a thread could not be started: {error}"))
-}
-
-/// A first signal ends the run in order, with its table; a second one ends the process.
-fn listen_for_signals(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
-    let (runtime, told) = (runtime()?, Arc::clone(interrupted));
-    let mut signals = runtime.block_on(async { Signals::listen() })?;
-    let listen = move || {
-        runtime.block_on(async {
-            signals.next().await;
-            told.store(true, Ordering::Release);
-            signals.next().await;
-        });
-        std::process::exit(super::super::running::INTERRUPTED);
-    };
-    spawn("selftest-signals", listen).map(drop)
 }
