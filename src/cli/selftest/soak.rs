@@ -27,6 +27,8 @@ use crate::model::time::monotonic;
 const CLIENTS: u64 = 4;
 /// The longest life that ends with a kill.
 const LIFE_MAX: Duration = Duration::from_secs(60);
+/// The fewest lives of a run, about.
+const LIVES_MIN: u32 = 6;
 /// The shortest one, ms.
 const LIFE_MS_MIN: u64 = 700;
 /// The longest last life.
@@ -37,6 +39,8 @@ const DRILL_EVERY: Duration = Duration::from_secs(600);
 const STOP_ONE_IN: u64 = 5;
 /// One life in so many has a full disk.
 const FULL_ONE_IN: u64 = 6;
+/// The first life with a full disk.
+const FULL_AT: u64 = 2;
 /// With a directory larger than this a new one is begun, bytes.
 const DATA_BYTES_MAX: u64 = 512 << 20;
 /// How often the server is looked at.
@@ -137,16 +141,17 @@ impl Soak {
 
     /// The next life. Draws the same numbers whatever it is, so that the plan depends on nothing else.
     fn plan(&self, all_short: Duration) -> Life {
-        let most = (all_short / 4).min(LIFE_MAX);
+        let most = (all_short / LIVES_MIN).min(LIFE_MAX);
         let most_ms = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(LIFE_MS_MIN + 1);
         let length = Duration::from_millis(LIFE_MS_MIN + pick(&self.random, most_ms - LIFE_MS_MIN));
         let killed = pick(&self.random, STOP_ONE_IN) > 0;
         let (full, backed_up) = (pick(&self.random, FULL_ONE_IN) == 0, pick(&self.random, 2) == 0);
         let at = length.mul_f64(0.1 * f64::from(u32::try_from(pick(&self.random, 10)).unwrap_or(5)));
-        // The first lives write something that can be lost.
-        let early = self.report.kills < 2;
-        let broken = pick(&self.random, 2) == 0;
-        match (full && !early && can_be_full(), broken) {
+        // The first lives write something that can be lost; then comes a disk of each kind, also in a short run.
+        let nth = self.report.kills + self.report.stops;
+        let early = nth < FULL_AT;
+        let broken = if nth < FULL_AT + 2 { nth > FULL_AT } else { pick(&self.random, 2) == 0 };
+        match ((full || nth < FULL_AT + 2) && !early && can_be_full(), broken) {
             (true, true) => return Life::Broken { length },
             (true, false) => return Life::Full { length },
             (false, _) => {}
