@@ -40,6 +40,16 @@ pub(super) fn clear_partial(files: &Files, data_dir: &Path) -> Result<(), StoreE
 
 /// Stores `body`; durable when it returns. Storing it again costs a read.
 pub(super) fn put(shared: &Shared, body: &[u8]) -> Result<ContentHash, StoreError> {
+    let stored = place(shared, body);
+    if let Err(error @ StoreError::Io { step: "syncing", .. }) = &stored {
+        // The system may say yes the next time and have thrown the pages away: only a restart reads what is there.
+        tracing::error!(%error, "the store is read-only from now on; restart the server");
+        shared.read_only.lock().get_or_insert_with(|| error.to_string());
+    }
+    stored
+}
+
+fn place(shared: &Shared, body: &[u8]) -> Result<ContentHash, StoreError> {
     let (hash, files) = (ContentHash::of(body), &shared.files);
     let target = path(&shared.data_dir, hash);
     let folder = target.parent().unwrap_or(&shared.data_dir);

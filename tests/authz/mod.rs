@@ -5,6 +5,6 @@ mod matrix;
 // The engine's traps and counterexamples, as cases in text.
 mod cases;
 // Rights that go while a message waits.
-mod races;
+pub(crate) mod races;
 // Nobody gives himself what he does not have.
 mod escalation;

@@ -12,15 +12,17 @@ use nexus_lite::service::agents_ops::DeleteAgent;
 use nexus_lite::service::keys_ops::{KeyChange, RevokeKey, UpdateKey};
 use nexus_lite::service::names::EntityName;
 use nexus_lite::service::tuples_ops::{CreateTuple, DeleteTuple, TupleRequest};
-use nexus_lite::store::{Origin, Sql, StoreError, WriteOp, WriteTx, agents, entities, nodes, tuples};
+use nexus_lite::store::{
+    Mutation, Options, Origin, Sql, StoreError, WriteOp, WriteTx, agents, entities, nodes, tuples,
+};
 use serde_json::{Value, json};
 
-use crate::harness::world::{HOME, START_US, Who, World};
+use crate::harness::world::{HOME, START_US, Setup, Who, World};
 use crate::rpc::{DENIED, grant, ok, read, refused, write};
 
 /// What the right of the granter hangs on, and what goes.
 #[derive(Debug, Clone, Copy)]
-enum Cut {
+pub(crate) enum Cut {
     /// Its tuple.
     Tuple,
     /// Its membership in a group that owns.
@@ -70,8 +72,9 @@ impl Cut {
 
     /// `/proj/a.txt` with a viewer bob, and the granter's right to it. Returns the id of bob's tuple, and that of what
     /// will go, where it is a tuple.
-    async fn world(self) -> (World, String, String) {
-        let world = World::new().await;
+    async fn world(self, mutation: Option<Mutation>) -> (World, String, String) {
+        let tune = move |options: &mut Options| options.mutation = mutation;
+        let world = World::with(Setup { tune: Box::new(tune), ..Setup::default() }).await;
         grant(&world, ("user", "edith"), "direct_editor", "/proj").await;
         let writer = if matches!(self, Self::Owner | Self::File) { Who::Edith } else { Who::Instance };
         write(&world, writer, FILE, "plans").await;
@@ -196,42 +199,49 @@ fn grants(world: &World, caller: &Caller, to: &str) -> CreateTuple {
 async fn what_waits_is_refused_when_its_right_is_gone() {
     for cut in CUTS {
         for one_batch in [true, false] {
-            let (world, bobs, goes) = cut.world().await;
-            let granter = world.call_as(cut.granter()).caller;
-            let origin = || Origin::system("granter");
-            let early = grants(&world, &granter, "grace");
-            let late = grants(&world, &granter, "mallory");
-            let revoke = DeleteTuple { caller: granter.clone(), tuple_id: bobs };
-            let wait = || (world.store.submit(origin(), late), world.store.submit(origin(), revoke));
-            let held = world.hold_writer();
-            let early = world.store.submit(origin(), early);
-            let done = cut.submit(&world, goes);
-            let (late, revoke) = if one_batch {
-                let waiting = wait();
-                held.release();
-                done.await;
-                waiting
-            } else {
-                held.release();
-                done.await;
-                wait()
-            };
-            let cell = format!("{cut:?}, one batch: {one_batch}");
-            early.await.unwrap_or_else(|e| panic!("{cell}: the right was there: {e}"));
-            let refused_by = |error: ServiceError| {
-                assert!(
-                    matches!(error, ServiceError::PermissionDenied { .. } | ServiceError::Unauthenticated),
-                    "{cell}: {error}"
-                );
-            };
-            let head = world.head().await;
-            refused_by(late.await.expect_err(&cell));
-            refused_by(revoke.await.expect_err(&cell));
-            assert_eq!(world.head().await, head, "{cell}: what is refused has no revision");
-            refused(&world, Who::Stranger, "read", json!({"path": FILE}), DENIED).await;
-            assert_eq!(read(&world, Who::Bob, FILE).await, "plans", "{cell}");
-            assert_eq!(read(&world, Who::Grace, FILE).await, "plans", "{cell}");
+            race(cut, one_batch, None).await.unwrap_or_else(|e| panic!("{cut:?}, one batch: {one_batch}: {e}"));
         }
+    }
+}
+
+/// Whether what waits for the writer is refused when its right is gone.
+pub(crate) async fn race(cut: Cut, one_batch: bool, mutation: Option<Mutation>) -> Result<(), String> {
+    let (world, bobs, goes) = cut.world(mutation).await;
+    let granter = world.call_as(cut.granter()).caller;
+    let origin = || Origin::system("granter");
+    let early = grants(&world, &granter, "grace");
+    let late = grants(&world, &granter, "mallory");
+    let revoke = DeleteTuple { caller: granter.clone(), tuple_id: bobs };
+    let wait = || (world.store.submit(origin(), late), world.store.submit(origin(), revoke));
+    let held = world.hold_writer();
+    let early = world.store.submit(origin(), early);
+    let done = cut.submit(&world, goes);
+    let (late, revoke) = if one_batch {
+        let waiting = wait();
+        held.release();
+        done.await;
+        waiting
+    } else {
+        held.release();
+        done.await;
+        wait()
+    };
+    early.await.map_err(|e| format!("the right was there: {e}"))?;
+    let head = world.head().await;
+    refusal(late.await)?;
+    refusal(revoke.await)?;
+    assert_eq!(world.head().await, head, "what is refused has no revision");
+    refused(&world, Who::Stranger, "read", json!({"path": FILE}), DENIED).await;
+    assert_eq!(read(&world, Who::Bob, FILE).await, "plans");
+    assert_eq!(read(&world, Who::Grace, FILE).await, "plans");
+    Ok(())
+}
+
+fn refusal<T>(answer: Result<T, ServiceError>) -> Result<(), String> {
+    match answer {
+        Err(ServiceError::PermissionDenied { .. } | ServiceError::Unauthenticated) => Ok(()),
+        Err(other) => Err(other.to_string()),
+        Ok(_) => Err("it was done".into()),
     }
 }
 

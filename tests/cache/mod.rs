@@ -4,6 +4,6 @@
 // The record of decisions: what it holds, and that no answer depends on it.
 mod decisions;
 // Data and permissions of one revision, at the worst moments.
-mod new_enemy;
+pub(crate) mod new_enemy;
 // Questions about earlier revisions.
 mod past;

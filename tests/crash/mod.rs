@@ -16,6 +16,10 @@ mod full;
 mod launch;
 // Backups as one file: plain and encrypted, damaged in every way, restored; schemas that are not ours; how many stay.
 mod bundle;
+// Each guarantee taken out: the test of it must notice.
+mod mutations;
+// The n-th call of the disk fails, for each n.
+mod sweep;
 // The program is killed under load, again and again, on one directory.
 mod kill;
 // The reply is lost: a retry with the same Idempotency-Key executes nothing twice.

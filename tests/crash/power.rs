@@ -35,6 +35,8 @@ const CLIENTS: usize = 4;
 const WHOLE_ONE_IN: usize = 40;
 /// Size of the log past which the writer checkpoints, bytes: small, so that the power goes in the middle of many.
 const CHECKPOINT_BYTES: u64 = 384 << 10;
+/// Free memory that is room enough, bytes: a store takes a smaller disk for a full one.
+const SCRATCH_BYTES: u64 = 2 << 30;
 /// Lines of the log that a disk which lies keeps in its cache.
 const CACHE_OF_A_LIAR: usize = 400;
 
@@ -106,7 +108,7 @@ struct Recording {
 }
 
 /// A number from the environment.
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     let text = std::env::var_os(name)?.into_string().expect("a number");
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
@@ -116,14 +118,15 @@ pub(crate) fn seed() -> u64 {
     let mut fresh = [0; 8];
     OsRandom.fill(&mut fresh);
     let seed = setting("NEXUS_LITE_PROPERTY_SEED").unwrap_or_else(|| u64::from_le_bytes(fresh));
-    println!("NEXUS_LITE_PROPERTY_SEED={seed}");
+    eprintln!("NEXUS_LITE_PROPERTY_SEED={seed}");
     seed
 }
 
-/// A directory in memory, where there is such a place: what is tested is what reaches the disk, not the disk.
+/// A directory in memory, where there is room for it: what is tested is what reaches the disk, not the disk.
 pub(crate) fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let free = rustix::fs::statvfs(memory).map_or(0, |fs| fs.f_bavail * fs.f_frsize);
+    let made = if free >= SCRATCH_BYTES { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.expect("a directory")
 }
 
@@ -317,7 +320,7 @@ pub(crate) fn check(run: Run, seed: u64) -> Result<Found, Found> {
     let found = judge(run, &recording, seed);
     let rate = found.images as f64 / (start.elapsed() - recorded).as_secs_f64();
     let Ledger { done, refused, .. } = &recording.ledger;
-    println!(
+    eprintln!(
         "{run:?}: {done} commands done, {refused} refused, {} lines of the log in {recorded:.1?}; {found:?}; \
          {rate:.0} images/s",
         recording.log.len()

@@ -20,6 +20,9 @@ const BLOB_ONE_IN: usize = 8;
 const SMALL: usize = 4 << 10;
 const BLOB: (usize, usize) = (65 << 10, 150 << 10);
 
+/// The kind of command that certainly writes a blob file.
+pub(crate) const BLOB_WRITE: usize = 20;
+
 /// What is known about one thing: its value, or that it is not there.
 pub(crate) type Facts = BTreeMap<String, Option<String>>;
 
@@ -47,8 +50,14 @@ impl Ledger {
     pub(crate) fn refuse(&mut self, command: &Command, failure: &Failure) {
         self.refused += 1;
         if self.refusals.len() < 5 {
-            self.refusals.push(format!("{} {}: {failure:?}", command.method, command.params));
+            let params: String = command.params.to_string().chars().take(60).collect();
+            self.refusals.push(format!("{} {params}: {failure:?}", command.method));
         }
+    }
+
+    /// The revisions that were acknowledged.
+    pub(crate) fn revisions(&self) -> BTreeSet<Rev> {
+        self.history.values().flat_map(BTreeMap::keys).copied().collect()
     }
 
     /// What must be true at `rev`.
@@ -116,8 +125,8 @@ impl Worker {
         self.path(&format!("f{file}.txt"))
     }
 
-    fn body(&mut self) -> String {
-        let blob = self.random.below(BLOB_ONE_IN) == 0;
+    fn body(&mut self, blob: bool) -> String {
+        let blob = blob || self.random.below(BLOB_ONE_IN) == 0;
         let size = if blob { self.random.between(BLOB.0, BLOB.1) } else { self.random.below(SMALL) };
         let mut body = format!("client {} command {}\n", self.name, self.count);
         body.extend(
@@ -135,7 +144,7 @@ impl Worker {
         self.command(kind)
     }
 
-    /// A command of the kind `kind`, from 0 to 19; where that makes no sense, a file is written.
+    /// A command of the kind `kind`, from 0 to [`BLOB_WRITE`]; where that makes no sense, a file is written.
     pub(crate) fn command(&mut self, kind: usize) -> Command {
         let number = self.random.below(FILES);
         let there = self.files.keys().copied().nth(self.random.below(self.files.len()));
@@ -192,8 +201,8 @@ impl Worker {
                 let method = if made { "register_workspace" } else { "unregister_workspace" };
                 say(method, json!({"path": path}), Effect::Workspace(number, made))
             }
-            _ => {
-                let body = self.body();
+            (kind, _) => {
+                let body = self.body(kind == BLOB_WRITE);
                 let hash = ContentHash::of(body.as_bytes()).to_hex();
                 say("write", json!({"path": self.file(number), "content": body}), Effect::File(number, Some(hash)))
             }
@@ -251,6 +260,25 @@ impl Worker {
                 toggle(&mut self.workspaces, number, made);
                 vec![(format!("workspace {}", self.path(&format!("w{number}"))), gone_or(made, "there"))]
             }
+        }
+    }
+
+    /// The facts that `command` would change; of what it would make under a name of the server's choice, none.
+    pub(crate) fn touches(&self, command: &Command) -> Vec<String> {
+        let path = |below: String| format!("node {}", self.path(&below));
+        match &command.effect {
+            Effect::File(number, _) => vec![path(format!("f{number}.txt"))],
+            Effect::Renamed(from, to) => vec![path(format!("f{from}.txt")), path(format!("f{to}.txt"))],
+            Effect::Dir(number, _) => vec![path(format!("d{number}"))],
+            Effect::Skill(number, ..) => {
+                let skill = self.path(&format!("skills/s{number}/SKILL.md"));
+                vec![format!("node {skill}"), format!("skill {skill}")]
+            }
+            Effect::TupleGone(id) => vec![format!("tuple {id}")],
+            Effect::KeyGone(id) => vec![format!("key {id}")],
+            Effect::Agent(number, _) => vec![format!("agent root,A{}x{number}", self.name)],
+            Effect::Workspace(number, _) => vec![format!("workspace {}", self.path(&format!("w{number}")))],
+            Effect::TupleMade | Effect::KeyMade => Vec::new(),
         }
     }
 

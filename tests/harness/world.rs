@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_lite::app::App;
+use nexus_lite::app::{App, AppError};
 use nexus_lite::auth::{ApiKey, AuthError, AuthIndex, SERVER_SCHEME};
 use nexus_lite::config::Config;
 use nexus_lite::model::random::{SeededRandom, SharedRandom};
@@ -163,10 +163,19 @@ impl World {
 
     /// Opens the directory of a world that was closed; its people are still in it, their keys in `keys`.
     pub(crate) async fn again(path: &Path, setup: Setup, keys: HashMap<Who, String>) -> Self {
-        Self { keys, ..Self::open(path, setup).await }
+        Self::try_again(path, setup, keys).await.expect("the system opens")
+    }
+
+    /// As [`again`](Self::again), where it may be refused.
+    pub(crate) async fn try_again(path: &Path, setup: Setup, keys: HashMap<Who, String>) -> Result<Self, AppError> {
+        Ok(Self { keys, ..Self::try_open(path, setup).await? })
     }
 
     async fn open(path: &Path, setup: Setup) -> Self {
+        Self::try_open(path, setup).await.expect("the system opens")
+    }
+
+    async fn try_open(path: &Path, setup: Setup) -> Result<Self, AppError> {
         let gates = Arc::new(Gates::default());
         let manual = setup.injected.then(|| Arc::new(ManualClock::new(START_US)));
         let mut options = Options::new(path);
@@ -182,8 +191,8 @@ impl World {
             options.random = Arc::new(OsRandom);
         }
         (setup.tune)(&mut options);
-        let app = App::open_with(Config::for_directory(path), options).await.expect("the system opens");
-        Self {
+        let app = App::open_with(Config::for_directory(path), options).await?;
+        Ok(Self {
             store: app.store.clone(),
             caches: Arc::clone(&app.caches),
             services: Arc::clone(&app.services),
@@ -192,7 +201,7 @@ impl World {
             gates,
             keys: HashMap::new(),
             dir: None,
-        }
+        })
     }
 
     /// Gives everybody a key, and alice her agents.

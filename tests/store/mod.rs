@@ -3,7 +3,7 @@
 mod faults;
 mod lanes;
 mod open;
-mod publish;
+pub(crate) mod publish;
 mod rules;
 mod space;
 mod writer;

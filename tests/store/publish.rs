@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use nexus_lite::model::ManualClock;
-use nexus_lite::store::{FaultPoint, Sql, Store, StoreError};
+use nexus_lite::store::{FaultPoint, Mutation, Sql, Store, StoreError};
 
 use super::{Gate, Names, add, names, open, open_with, origin};
 
@@ -41,6 +41,32 @@ async fn a_commit_that_is_not_published_is_not_seen_by_half() {
     let (rev, seen) = reader.join().expect("data and view agree").expect("read");
     assert_eq!((rev, seen.len()), (2, 2), "it waited for the publish: both, not one of the two");
     assert_eq!(new.await.expect("written").1, 2);
+}
+
+/// Whether an operation is answered only when the writer has left `point`. `Err` = it is answered while it is there.
+pub(crate) async fn answered_after(point: FaultPoint, mutation: Option<Mutation>) -> Result<(), String> {
+    let gate = Gate::new(point);
+    let t = open_with(|o| {
+        o.faults = gate.faults();
+        o.mutation = mutation;
+    });
+    gate.shut();
+    let mut write = Box::pin(t.store.submit(origin(), add("x")));
+    gate.wait_arrived();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let early = write.as_mut().poll(&mut context).is_ready();
+    gate.open();
+    if early {
+        return Err(format!("answered while the writer was at {point:?}"));
+    }
+    write.await.map(|_| ()).map_err(|e| e.to_string())
+}
+
+#[tokio::test]
+async fn nobody_is_answered_before_commit_and_publish() {
+    for point in [FaultPoint::BeforeCommit, FaultPoint::AfterCommitBeforePublish] {
+        answered_after(point, None).await.expect("afterwards");
+    }
 }
 
 #[tokio::test]
