@@ -6,20 +6,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{Change, Delta, EntityRow, NamespaceRow, Rev, TupleRow};
-use crate::store::{self, Projection, Sql, StoreError};
+use crate::model::{Change, Delta, EntityId, EntityRow, NamespaceRow, Rev, TupleRow};
+use crate::store::{Projection, Sql, StoreError};
 
-use super::builder::GraphBuilder;
-use super::condition::Condition;
 use super::defaults::{default_namespace, default_namespaces};
-use super::edge::{Edge, PLAIN, set_of};
-use super::graph::{Ends, Entity, Graph, Meta};
+use super::edge::{Edge, PLAIN, RelId, SetId, set_of};
+use super::graph::{Ends, Entity, Graph};
 use super::hash::NameHash;
 use super::limits::RELATIONS_MAX;
 use super::lint::{Warning, lint};
+use super::load::{load, meta_of};
+use super::names::{KindId, TenantId};
 use super::namespace::{Namespace, NamespaceError};
 use super::schema::{FILE, KINDS, PARENT, PUBLIC_KIND, Schema, relation_id};
-use super::shape::Shape;
+use super::shape::{NO_KIND, Shape};
 use super::stratify;
 
 /// The default namespaces, read.
@@ -31,11 +31,7 @@ impl Projection for Graph {
     const NAME: &'static str = "graph";
 
     fn load(tx: &impl Sql) -> Result<Self, StoreError> {
-        let mut builder = GraphBuilder::new();
-        store::namespaces::each(tx, |row| builder.namespace(&row.object_type, &row.config))?;
-        store::entities::each(tx, |row| builder.entity(row))?;
-        store::tuples::each_link(tx, |row| builder.tuple(row))?;
-        Ok(builder.finish(tx.rev()))
+        load(tx)
     }
 
     fn apply(&mut self, change: &Change, rev: Rev) {
@@ -92,23 +88,25 @@ impl Graph {
 
     /// Makes the id findable under its name. The name's former holder, if any, is about to be renamed or retired.
     pub(super) fn name_entity(&mut self, row: &EntityRow) {
-        let entity = Entity {
-            tenant: self.tenants.intern(&row.tenant),
-            kind: self.kinds.intern(&row.kind),
-            name: row.name.as_str().into(),
-        };
-        let key = self.key(row);
+        let (tenant, kind) = (self.tenants.intern(&row.tenant), self.kinds.intern(&row.kind));
+        self.name_as(row.id, tenant, kind, &row.name);
+    }
+
+    /// See [`name_entity`](Self::name_entity).
+    pub(super) fn name_as(&mut self, id: EntityId, tenant: TenantId, kind: KindId, name: &str) {
+        let key = self.key_of(self.tenants.name(tenant), self.kinds.name(kind), name);
+        let entity = Entity { tenant, kind, name: name.into() };
         let same_name = |e: &Entity| (e.tenant, e.kind, &e.name) == (entity.tenant, entity.kind, &entity.name);
         match self.by_key(key, same_name) {
-            Some(holder) if holder == row.id => {}
+            Some(holder) if holder == id => {}
             holder => {
                 if let Some(holder) = holder {
                     self.ids.remove(key, holder);
                 }
-                self.ids.insert(key, row.id);
+                self.ids.insert(key, id);
             }
         }
-        self.entities.get_mut(row.id).entity = Some(entity);
+        self.entities.get_mut(id).entity = Some(entity);
     }
 
     /// The name no longer leads to the id; the id keeps its stamps and what still refers to it.
@@ -142,7 +140,7 @@ impl Graph {
 
     /// The same name in every tenant.
     #[cfg(test)]
-    fn twins(&self, id: crate::model::EntityId) -> Vec<crate::model::EntityId> {
+    fn twins(&self, id: EntityId) -> Vec<EntityId> {
         let named = (0_u32..).zip(0..self.tenants.len()).filter_map(|(tenant, _)| {
             let name = self.name(id)?;
             self.entity(super::ObjectRef { tenant: self.tenants.name(tenant), ..name })
@@ -153,32 +151,40 @@ impl Graph {
     /// The tuple as the graph keeps it, or `None` if it is one that nobody reads: a stored `parent` of a file.
     pub(super) fn ends(&mut self, row: &TupleRow) -> Option<Ends> {
         let relation = relation_id(&mut self.relations, &row.relation);
-        let set = match &row.subject_relation {
-            Some(_) if mutant!(UsersetRelationIgnored) => relation_id(&mut self.relations, "member").map(set_of),
-            Some(name) => relation_id(&mut self.relations, name).map(set_of),
-            None => Some(PLAIN),
-        };
+        let set = row.subject_relation.as_deref().map_or(Some(PLAIN), |name| self.set_id(name));
+        self.ends_of(row.object, relation, set, row.subject)
+    }
+
+    /// The number of the userset of a relation; `None` = there is none left.
+    pub(super) fn set_id(&mut self, relation: &str) -> Option<SetId> {
+        let relation = if mutant!(UsersetRelationIgnored) { "member" } else { relation };
+        relation_id(&mut self.relations, relation).map(set_of)
+    }
+
+    /// See [`ends`](Self::ends); what got no number makes every answer unknown.
+    pub(super) fn ends_of(
+        &mut self,
+        object: EntityId,
+        relation: Option<RelId>,
+        set: Option<SetId>,
+        subject: EntityId,
+    ) -> Option<Ends> {
         let (Some(relation), Some(set)) = (relation, set) else {
             self.overflowed = true;
             return None;
         };
-        let of_file = self.kind_of(row.subject) == Some(FILE);
-        (relation != PARENT || !of_file || mutant!(StoredParentOfFileRead)).then_some(Ends {
-            object: row.object,
-            relation,
-            set,
-            subject: row.subject,
-        })
+        let of_file = relation == PARENT && self.kind_of(subject) == Some(FILE);
+        (!of_file || mutant!(StoredParentOfFileRead)).then_some(Ends { object, relation, set, subject })
     }
 
     pub(super) fn shape(&self, ends: Ends) -> Shape {
-        let subject_kind = self.kind_of(ends.subject).unwrap_or(u32::MAX);
+        let subject_kind = self.kind_of(ends.subject).unwrap_or(NO_KIND);
         Shape { on_file: self.kind_of(ends.object) == Some(FILE), subject_kind, set: ends.set }
     }
 
     fn put_tuple(&mut self, row: &TupleRow, rev: Rev) {
         let Some(ends) = self.ends(row) else { return };
-        let meta = meta_of(row);
+        let meta = meta_of(row.expires_at_us, row.condition.as_deref());
         let flag = |edge: Edge| if meta.is_some() { edge.with_meta() } else { edge };
         let is_new = self.edges_on(ends.object).find(ends.forward()).is_none();
         self.edges_on_mut(ends.object).insert(flag(ends.forward()));
@@ -279,9 +285,4 @@ impl Graph {
     pub fn can_intern_relation(&self, name: &str) -> bool {
         self.relations.find(name).is_some() || self.relations.len() < RELATIONS_MAX
     }
-}
-
-pub(super) fn meta_of(row: &TupleRow) -> Option<Meta> {
-    let meta = Meta { expires_at_us: row.expires_at_us, condition: Condition::parse(row.condition.as_deref()) };
-    (meta != Meta::default()).then_some(meta)
 }

@@ -10,8 +10,8 @@ use quick_cache::sync::Cache;
 
 use crate::model::EntityId;
 
-use super::closure::{Above, Closure, Set};
-use super::limits::{ABOVE_CACHE_BYTES, CLOSURE_CACHE_BYTES, REACH_CACHE_BYTES};
+use super::closure::{AboveCache, Closure};
+use super::limits::{CLOSURE_CACHE_BYTES, REACH_CACHE_BYTES};
 use super::visible::{Reach, ReachKey};
 
 /// Bytes that an entry takes beside its content.
@@ -22,8 +22,7 @@ const ENTRIES_EXPECTED: usize = 10_000;
 /// Closures and lists of granted paths, shared by all readers of one store; entries carry exact stamps.
 pub struct Caches {
     pub(super) closures: Cache<EntityId, Arc<Closure>, Bytes>,
-    /// By set: what is above it.
-    pub(super) above: Cache<Set, Arc<Above>, Bytes>,
+    pub(super) above: AboveCache,
     pub(super) reaches: Cache<ReachKey, Arc<Reach>, Bytes>,
 }
 
@@ -34,12 +33,6 @@ pub(super) struct Bytes;
 impl Weighter<EntityId, Arc<Closure>> for Bytes {
     fn weight(&self, _: &EntityId, closure: &Arc<Closure>) -> u64 {
         (closure.sets.bytes() + ENTRY_BYTES) as u64
-    }
-}
-
-impl Weighter<Set, Arc<Above>> for Bytes {
-    fn weight(&self, _: &Set, above: &Arc<Above>) -> u64 {
-        (above.bytes() + ENTRY_BYTES) as u64
     }
 }
 
@@ -67,7 +60,7 @@ impl Caches {
     pub fn new() -> Self {
         Self {
             closures: Cache::with_weighter(ENTRIES_EXPECTED, CLOSURE_CACHE_BYTES, Bytes),
-            above: Cache::with_weighter(ENTRIES_EXPECTED, ABOVE_CACHE_BYTES, Bytes),
+            above: AboveCache::default(),
             reaches: Cache::with_weighter(ENTRIES_EXPECTED, REACH_CACHE_BYTES, Bytes),
         }
     }

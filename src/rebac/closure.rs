@@ -5,6 +5,10 @@
 //! ([`Shapes`](super::shape::Shapes)) and the closure is not partial, no other set does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+use rustc_hash::FxHashMap;
 
 use crate::model::{EntityId, Rev};
 
@@ -12,7 +16,7 @@ use super::cache::Caches;
 use super::condition::Condition;
 use super::edge::{Edge, PLAIN, SetId, set_of};
 use super::graph::{Graph, Subject};
-use super::limits::{Budget, EDGES_FOR_OTHERS, SETS_ABOVE_MAX, SETS_EXPECTED_ABOVE};
+use super::limits::{ABOVE_CACHE_BYTES, Budget, EDGES_FOR_OTHERS, SETS_ABOVE_MAX, SETS_EXPECTED, SETS_EXPECTED_ABOVE};
 use super::names::RelationSet;
 use super::schema::{FILE, Name, crosses_tenants};
 use super::{Env, Why};
@@ -86,7 +90,7 @@ impl Graph {
         budget: &mut Budget,
     ) -> Result<Closure, Why> {
         let (mut bounds, mut sets) = (Bounds::default(), SetTable::default());
-        let mut open = Vec::new();
+        let mut open = Vec::with_capacity(SETS_EXPECTED);
         for id in subject.ids() {
             self.above_one((id, PLAIN), now_us, &mut bounds, budget, |set| open.push(set))?;
         }
@@ -116,38 +120,61 @@ impl Graph {
         (bounds, sets): (&mut Bounds, &mut SetTable),
         budget: &mut Budget,
     ) -> Result<(), Why> {
-        let (mut followed, mut spare) = (Vec::new(), Budget::edges(EDGES_FOR_OTHERS));
-        sets.reserve(open.len() * SETS_EXPECTED_ABOVE);
-        for (object, set) in open.drain(..) {
-            // One that is in already was above another, and so is what is above it.
-            if !sets.insert(object, set) {
-                continue;
-            }
-            // What others will use is not charged to this question, which may have just enough for itself.
-            let above = self.sets_above((object, set), now_us, caches, &mut spare).ok();
-            let Some((above, known)) = above.as_ref().and_then(|above| above.sets.as_ref().map(|sets| (above, sets)))
-            else {
-                followed.push((object, set));
-                continue;
-            };
+        let mut join = |above: &Above, bounds: &mut Bounds, sets: &mut SetTable| {
+            let Some(known) = above.sets.get() else { return Ok(false) };
             bounds.join(&above.bounds);
             for (object, set) in known {
                 if sets.insert(*object, *set) && !budget.spend(1) {
                     return Err(Why::Budget);
                 }
             }
+            Ok(true)
+        };
+        sets.reserve(open.len() * SETS_EXPECTED_ABOVE);
+        let (mut followed, mut unknown) = (Vec::new(), Vec::new());
+        // One lock for all of them.
+        let held = caches.above.held();
+        for roots in open.chunks(LOOK_AHEAD) {
+            // Looking for one does not depend on another: done together, the waits for memory overlap.
+            let mut found = [None; LOOK_AHEAD];
+            for (slot, root) in found.iter_mut().zip(roots) {
+                *slot = held.get(root).filter(|above| above.is_valid(self, now_us));
+            }
+            for (above, root) in found.into_iter().zip(roots) {
+                // One that is in already was above another, and so is what is above it.
+                if !sets.insert(root.0, root.1) {
+                    continue;
+                }
+                match above {
+                    None => unknown.push(*root),
+                    Some(above) if join(above, bounds, sets)? => {}
+                    Some(_) => followed.push(*root),
+                }
+            }
+        }
+        drop(held);
+        if !unknown.is_empty() {
+            // What others will use is not charged to this question, which may have just enough for itself.
+            let (mut spare, mut found) = (Budget::edges(EDGES_FOR_OTHERS), Vec::with_capacity(unknown.len()));
+            for root in unknown {
+                match self.sets_above(root, now_us, &mut spare) {
+                    Ok(above) => {
+                        if !join(&above, bounds, sets)? {
+                            followed.push(root);
+                        }
+                        found.push((root, above));
+                    }
+                    Err(_) => followed.push(root),
+                }
+            }
+            caches.above.put(found);
         }
         *open = followed;
         Ok(())
     }
 
-    /// All sets above one, from the cache if it is exact there.
-    fn sets_above(&self, root: Set, now_us: i64, caches: &Caches, budget: &mut Budget) -> Result<Arc<Above>, Why> {
-        if let Some(found) = caches.above.get(&root)
-            && found.is_valid(self, now_us)
-        {
-            return Ok(found);
-        }
+    /// All sets above one.
+    fn sets_above(&self, root: Set, now_us: i64, budget: &mut Budget) -> Result<Above, Why> {
         let (mut bounds, mut sets, mut open) = (Bounds::default(), SetTable::default(), vec![root]);
         while let Some(next) = open.pop() {
             self.above_one(next, now_us, &mut bounds, budget, |(object, set)| {
@@ -159,10 +186,7 @@ impl Graph {
                 break;
             }
         }
-        let sets = (sets.len() <= SETS_ABOVE_MAX).then(|| sets.iter().collect());
-        let above = Arc::new(Above { rev: self.rev, bounds, sets });
-        caches.above.insert(root, Arc::clone(&above));
-        Ok(above)
+        Ok(Above { rev: self.rev, bounds, sets: Kept::new(&sets) })
     }
 
     /// Gives every set that the members of one are put into by a tuple of it.
@@ -176,6 +200,8 @@ impl Graph {
     ) -> Result<(), Why> {
         let Some(member_entity) = self.at(member) else { return Ok(()) };
         let is_public = self.is_public(member);
+        // Of the tuples of one subject most have one relation on one type.
+        let mut last = None;
         for edge in self.edges_of(member).range(Edge::span(set, 0..=u16::MAX)) {
             if !budget.spend(1) {
                 return Err(Why::Budget);
@@ -195,8 +221,13 @@ impl Graph {
                 continue;
             }
             // A relation with a rule does not read its own tuples.
-            let flattened = mutant!(ComputedMembershipFlattened);
-            if !flattened && self.schema.reference(object_entity.kind, relation) != Name::Direct(relation) {
+            let place = (object_entity.kind, relation);
+            let is_direct = match last {
+                Some((seen, is_direct)) if seen == place => is_direct,
+                _ => self.schema.reference(object_entity.kind, relation) == Name::Direct(relation),
+            };
+            last = Some((place, is_direct));
+            if !is_direct && !mutant!(ComputedMembershipFlattened) {
                 continue;
             }
             if !edge.has_meta() || bounds.crosses(self, object, Edge::forward(relation, set, member), now_us) {
@@ -222,8 +253,44 @@ pub(super) type Set = (EntityId, SetId);
 pub(super) struct Above {
     rev: Rev,
     bounds: Bounds,
-    /// `None` = more than [`SETS_ABOVE_MAX`].
-    sets: Option<Box<[Set]>>,
+    sets: Kept,
+}
+
+/// The sets above one. Most have few, which lie beside their key: a list elsewhere is one more wait for memory.
+#[derive(Debug)]
+enum Kept {
+    Few(u8, [Set; FEW]),
+    Many(Box<[Set]>),
+    /// More than [`SETS_ABOVE_MAX`].
+    TooMany,
+}
+
+/// Sets that are kept in place.
+const FEW: usize = 6;
+/// Sets that are looked up together.
+const LOOK_AHEAD: usize = 16;
+
+impl Kept {
+    fn new(sets: &SetTable) -> Self {
+        match sets.len() {
+            len @ 0..=FEW => {
+                let mut few = [(0, PLAIN); FEW];
+                few.iter_mut().zip(sets.iter()).for_each(|(slot, set)| *slot = set);
+                Self::Few(len as u8, few)
+            }
+            len if len <= SETS_ABOVE_MAX => Self::Many(sets.iter().collect()),
+            _ => Self::TooMany,
+        }
+    }
+
+    /// The sets, unless they are too many.
+    fn get(&self) -> Option<&[Set]> {
+        match self {
+            Self::Few(len, few) => few.get(..usize::from(*len)),
+            Self::Many(many) => Some(many),
+            Self::TooMany => None,
+        }
+    }
 }
 
 impl Above {
@@ -234,9 +301,42 @@ impl Above {
         stamp <= self.rev && self.rev <= graph.rev && self.bounds.hold(now_us)
     }
 
-    /// Bytes on the heap.
-    pub(super) fn bytes(&self) -> usize {
-        self.sets.as_ref().map_or(0, |sets| sets.len() * size_of::<Set>())
+    /// Bytes it takes with its place in the table.
+    fn bytes(&self) -> usize {
+        // Tables are half full at the least.
+        let elsewhere = if let Kept::Many(sets) = &self.sets { size_of_val(&**sets) } else { 0 };
+        2 * size_of::<(Set, Self)>() + elsewhere
+    }
+}
+
+/// What lies above sets, by set. A closure asks for ten of them: a plain table behind one lock, which it takes once,
+/// costs a fraction of as many look-ups in a cache that counts who uses what. Full, it begins anew.
+#[derive(Debug, Default)]
+pub(super) struct AboveCache {
+    held: RwLock<FxHashMap<Set, Above>>,
+    bytes: AtomicUsize,
+}
+
+impl AboveCache {
+    fn held(&self) -> RwLockReadGuard<'_, FxHashMap<Set, Above>> {
+        self.held.read()
+    }
+
+    fn put(&self, found: Vec<(Set, Above)>) {
+        let added = found.iter().map(|(_, above)| above.bytes()).sum();
+        let mut held = self.held.write();
+        let full = self.bytes.fetch_add(added, Ordering::Relaxed) + added > ABOVE_CACHE_BYTES;
+        // Freed when others may go on.
+        let _old = full.then(|| {
+            self.bytes.store(added, Ordering::Relaxed);
+            std::mem::take(&mut *held)
+        });
+        for (root, above) in found {
+            if let Some(replaced) = held.insert(root, above) {
+                self.bytes.fetch_sub(replaced.bytes(), Ordering::Relaxed);
+            }
+        }
+        drop(held);
     }
 }
 
@@ -383,5 +483,39 @@ mod tests {
         all.sort_unstable();
         assert!(all.into_iter().eq((0..5_000).map(|i| (i * 64, (i % 7) as SetId))));
         assert_eq!(table.len(), 5_000);
+    }
+
+    #[test]
+    fn what_is_kept_about_groups_is_bounded_and_counted() {
+        let (cache, mut cleared) = (AboveCache::default(), false);
+        let above = |sets: u32| {
+            let mut table = SetTable::default();
+            (0..sets).for_each(|n| drop(table.insert(n, 1)));
+            Above { rev: 1, bounds: Bounds::default(), sets: Kept::new(&table) }
+        };
+        for n in 0..ABOVE_CACHE_BYTES as u32 / 1_024 {
+            // Every third replaces one that is there, with another size.
+            let root = n - u32::from(n % 3 == 0 && n > 0);
+            let held = cache.held().len();
+            cache.put(vec![((root, 1), above(if n % 2 == 0 { 3 } else { 200 }))]);
+            cleared |= cache.held().len() < held;
+            assert!(cache.held().contains_key(&(root, 1)));
+        }
+        let bytes: usize = cache.held().values().map(Above::bytes).sum();
+        assert!(cleared && bytes <= ABOVE_CACHE_BYTES);
+        assert_eq!(cache.bytes.load(Ordering::Relaxed), bytes);
+    }
+
+    #[test]
+    fn few_and_many_sets_are_the_same_sets_and_too_many_are_none() {
+        for count in [0, 1, FEW, FEW + 1, SETS_ABOVE_MAX, SETS_ABOVE_MAX + 1] {
+            let mut table = SetTable::default();
+            (0..count as u32).for_each(|n| drop(table.insert(n, 1)));
+            let kept = Kept::new(&table);
+            let wanted = (count <= SETS_ABOVE_MAX).then(|| (0..count as u32).map(|n| (n, 1)).collect::<Vec<_>>());
+            let mut found = kept.get().map(<[Set]>::to_vec);
+            found.iter_mut().for_each(|sets| sets.sort_unstable());
+            assert_eq!(found, wanted, "{count}");
+        }
     }
 }

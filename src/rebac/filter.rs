@@ -1,11 +1,13 @@
 //! Deciding one permission for one subject on many files: a directory is decided once.
 
+use crate::model::EntityId;
+
 use super::condition::Tri;
 use super::graph::Graph;
 use super::hash::NameHash;
 use super::limits::Budget;
 use super::schema::Name;
-use super::walk::{Found, Prober};
+use super::walk::{Found, Prober, spend};
 use super::{Caches, Env, LeafFacts, ObjectRef, Query, Verdict, Why};
 
 /// Decides one permission for one subject on many files of one tenant. Give it paths in tree order: what it remembers
@@ -47,6 +49,8 @@ struct Level {
     end: usize,
     /// The hash of the path up to its end.
     hash: NameHash,
+    /// The entity that may have this name, and then the one that has it.
+    object: Option<EntityId>,
     /// What it and those above grant.
     found: Found,
 }
@@ -129,7 +133,11 @@ impl Way<'_> {
         }
         // `/` is its own only level.
         if !name.is_empty() && found.answer != Tri::Yes {
-            self.probe(above.hash.segment(name.as_bytes()), path, env, &mut found, budget)?;
+            let key = above.hash.segment(name.as_bytes()).key();
+            spend(budget)?;
+            if let Some(object) = self.prober.graph.file_by_key(key, self.prober.tenant, path) {
+                self.prober.cell(object, env, &mut found, budget)?;
+            }
         }
         Ok(found)
     }
@@ -146,35 +154,58 @@ impl Way<'_> {
             same && (mutant!(PrefixByText) || end == directory.len() || directory.as_bytes().get(end) == Some(&b'/'))
         };
         let kept = self.levels.iter().take_while(|level| on_the_way(level)).count();
-        self.levels.truncate(kept);
-        self.path.truncate(self.levels.last().map_or(0, |level| level.end));
+        self.forget(kept);
+        let graph = self.prober.graph;
+        // Where all is granted already nothing is looked for.
+        let open = self.levels.last().is_none_or(|above| above.found.answer != Tri::Yes);
+        let level = |end, hash: NameHash| {
+            let object = if open { graph.candidate(key(end, hash)) } else { None };
+            Level { end, hash, object, found: Found::default() }
+        };
         if self.levels.is_empty() {
-            let mut found = Found::default();
-            self.probe(self.start.segment(b""), "/", env, &mut found, budget)?;
-            self.levels.push(Level { end: 0, hash: self.start, found });
+            self.levels.push(level(0, self.start));
         }
-        for component in directory[self.path.len()..].split('/').skip(1) {
-            let Some(above) = self.levels.last() else { break };
-            let hash = above.hash.segment(component.as_bytes());
-            let mut found = above.found.clone();
-            let end = self.path.len() + 1 + component.len();
-            if found.answer != Tri::Yes {
-                self.probe(hash, &directory[..end], env, &mut found, budget)?;
+        // Looking for one prefix does not depend on another: done together, the waits for memory overlap.
+        let (mut end, mut hash) = (self.path.len(), self.levels.last().map_or(self.start, |above| above.hash));
+        for component in directory[end..].split('/').skip(1) {
+            end += 1 + component.len();
+            hash = hash.segment(component.as_bytes());
+            self.levels.push(level(end, hash));
+        }
+        self.path.push_str(&directory[self.path.len()..]);
+        // What could not be decided is not remembered.
+        self.decide_from(kept, env, budget).inspect_err(|_| self.forget(kept))
+    }
+
+    /// Remembers only the first `levels`.
+    fn forget(&mut self, levels: usize) {
+        self.levels.truncate(levels);
+        self.path.truncate(self.levels.last().map_or(0, |level| level.end));
+    }
+
+    /// Decides the levels from the one at `first` on.
+    fn decide_from(&mut self, first: usize, env: &Env, budget: &mut Budget) -> Result<(), Why> {
+        let Prober { graph, tenant, .. } = self.prober;
+        for level in &mut self.levels[first..] {
+            let path = if level.end == 0 { "/" } else { &self.path[..level.end] };
+            let found = level.object.and_then(|id| graph.file_from(id, key(level.end, level.hash), tenant, path));
+            level.object = found;
+        }
+        let mut above = first.checked_sub(1).map_or_else(Found::default, |at| self.levels[at].found.clone());
+        for level in &mut self.levels[first..] {
+            if above.answer != Tri::Yes {
+                spend(budget)?;
+                if let Some(object) = level.object {
+                    self.prober.cell(object, env, &mut above, budget)?;
+                }
             }
-            self.path.push('/');
-            self.path.push_str(component);
-            self.levels.push(Level { end, hash, found });
+            level.found = above.clone();
         }
         Ok(())
     }
+}
 
-    fn probe(&self, hash: NameHash, path: &str, env: &Env, found: &mut Found, budget: &mut Budget) -> Result<(), Why> {
-        if !budget.spend(1) {
-            return Err(Why::Budget);
-        }
-        match self.prober.graph.file_by_key(hash.key(), self.prober.tenant, path) {
-            Some(object) => self.prober.cell(object, env, found, budget),
-            None => Ok(()),
-        }
-    }
+/// The key of the directory that ends at `end`; `/` is two empty components, below it the first is enough.
+fn key(end: usize, hash: NameHash) -> u64 {
+    if end == 0 { hash.segment(b"").key() } else { hash.key() }
 }

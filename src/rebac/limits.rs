@@ -19,10 +19,12 @@ pub const SLICE_EDGES_MAX: usize = 64;
 /// Bytes that all cached closures may take together.
 pub const CLOSURE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes that all cached lists of what is above a set may take together.
-pub const ABOVE_CACHE_BYTES: u64 = 16 * 1024 * 1024;
+pub const ABOVE_CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// Sets above a set that are kept as a list. More are followed tuple by tuple: joining long lists of a chain of groups
 /// would cost the square of its length.
 pub const SETS_ABOVE_MAX: usize = 256;
+/// Sets that a subject is in directly, for which room is made. A wrong guess costs a copy or some bytes.
+pub const SETS_EXPECTED: usize = 32;
 /// Sets that room is made for, for each group that a subject is in directly. A wrong guess costs a copy or some bytes.
 pub const SETS_EXPECTED_ABOVE: usize = 4;
 /// Edges that one question may follow beyond its budget, to know what lies above groups for those who ask next.

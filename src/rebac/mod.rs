@@ -25,6 +25,7 @@ mod hash;
 mod index;
 pub mod limits;
 mod lint;
+mod load;
 mod names;
 mod namespace;
 mod objects;

@@ -17,6 +17,12 @@ pub(super) struct PVec<T, const P: usize> {
     root: Arc<Vec<Outer<T, P>>>,
 }
 
+impl<T: Clone + Default, const P: usize> Default for PVec<T, P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T: Clone + Default, const P: usize> PVec<T, P> {
     pub(super) fn new() -> Self {
         Self { root: Arc::new(Vec::new()) }

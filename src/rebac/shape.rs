@@ -7,6 +7,9 @@ use super::edge::{PLAIN, RelId, SetId};
 use super::names::{KindId, RelationSet};
 use super::schema::{FILE, Name, Schema};
 
+/// Of a subject that has no name.
+pub(super) const NO_KIND: KindId = u32::MAX;
+
 /// The kind of a tuple, as far as flatness depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
@@ -46,8 +49,10 @@ impl Shapes {
     }
 
     /// Counts many in at once; [`decide`](Self::decide) comes after.
-    pub(super) fn load(&mut self, shape: Shape) {
-        *self.counts.entry(shape).or_insert(0) += 1;
+    pub(super) fn load(&mut self, counts: impl IntoIterator<Item = (Shape, u64)>) {
+        for (shape, count) in counts {
+            *self.counts.entry(shape).or_insert(0) += count;
+        }
     }
 
     /// Finds out what is flat.

@@ -154,7 +154,7 @@ impl Prober<'_> {
     }
 }
 
-fn spend(budget: &mut Budget) -> Result<(), Why> {
+pub(super) fn spend(budget: &mut Budget) -> Result<(), Why> {
     if budget.spend(1) { Ok(()) } else { Err(Why::Budget) }
 }
 

@@ -61,16 +61,29 @@ fn from_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
     Ok(EntityRow { id: row.entity(0)?, tenant: row.string(1)?, kind: row.string(2)?, name: row.string(3)? })
 }
 
-/// Gives every entity to `each`, by ascending id. One row is filled again and again.
-pub fn each(tx: &impl Sql, mut each: impl FnMut(&EntityRow)) -> Result<(), StoreError> {
-    let mut entity = EntityRow { id: 0, tenant: String::new(), kind: String::new(), name: String::new() };
+/// An entity as it stands in its row.
+#[derive(Debug, Clone, Copy)]
+pub struct Name<'a> {
+    /// Its id.
+    pub id: EntityId,
+    /// Its tenant.
+    pub tenant: &'a str,
+    /// Its type.
+    pub kind: &'a str,
+    /// Its name within the type; of a file the path.
+    pub name: &'a str,
+}
+
+impl From<Name<'_>> for EntityRow {
+    fn from(row: Name<'_>) -> Self {
+        Self { id: row.id, tenant: row.tenant.into(), kind: row.kind.into(), name: row.name.into() }
+    }
+}
+
+/// Gives every entity to `each`, by ascending id. Borrows from the row.
+pub fn each(tx: &impl Sql, mut each: impl FnMut(Name<'_>)) -> Result<(), StoreError> {
     tx.each(ALL_ENTITIES, &[], |row| {
-        entity.id = row.entity(0)?;
-        for (text, at) in [(&mut entity.tenant, 1), (&mut entity.kind, 2), (&mut entity.name, 3)] {
-            text.clear();
-            text.push_str(row.text(at)?);
-        }
-        each(&entity);
+        each(Name { id: row.entity(0)?, tenant: row.text(1)?, kind: row.text(2)?, name: row.text(3)? });
         Ok(ControlFlow::Continue(()))
     })
 }

@@ -78,6 +78,7 @@ pub mod op;
 pub mod open;
 pub mod options;
 pub mod projection;
+pub mod relay;
 pub mod row;
 pub mod sandboxes;
 pub mod schema;

@@ -79,33 +79,35 @@ fn from_row(row: &Row<'_>) -> Result<TupleRow, StoreError> {
     })
 }
 
-/// Gives every tuple to `each`, for a projection that loads: only its ends, its relation, its expiry and its condition,
-/// the rest is empty. One row is filled again and again, for at a million tuples the allocations would be a third of the
-/// start.
-pub fn each_link(tx: &impl Sql, mut each: impl FnMut(&TupleRow)) -> Result<(), StoreError> {
-    let mut link = TupleRow {
-        object: 0,
-        relation: String::new(),
-        subject: 0,
-        subject_relation: None,
-        tuple_id: String::new(),
-        created_at_us: 0,
-        expires_at_us: None,
-        condition: None,
-        created_by: String::new(),
-        rev: 0,
-    };
+/// What the permission graph keeps of a tuple, as it stands in its row.
+#[derive(Debug, Clone, Copy)]
+pub struct Link<'a> {
+    /// The entity it is on.
+    pub object: EntityId,
+    /// Its relation.
+    pub relation: &'a str,
+    /// The entity that has the relation.
+    pub subject: EntityId,
+    /// The relation of a userset; empty for a plain subject.
+    pub subject_relation: &'a str,
+    /// When it ends, µs.
+    pub expires_at_us: Option<i64>,
+    /// Its condition, as stored.
+    pub condition: Option<&'a str>,
+}
+
+/// Gives every tuple to `each`, by object, for a projection that loads. Borrows from the row: at a million tuples the
+/// allocations would be a third of the start.
+pub fn each_link(tx: &impl Sql, mut each: impl FnMut(Link<'_>)) -> Result<(), StoreError> {
     tx.each(ALL_LINKS, &[], |row| {
-        (link.object, link.subject) = (row.entity(0)?, row.entity(2)?);
-        link.relation.clear();
-        link.relation.push_str(row.text(1)?);
-        let set = row.text(3)?;
-        if link.subject_relation.as_deref().unwrap_or_default() != set {
-            link.subject_relation = (!set.is_empty()).then(|| set.to_owned());
-        }
-        link.expires_at_us = row.opt_int(4)?;
-        link.condition = row.opt_string(5)?;
-        each(&link);
+        each(Link {
+            object: row.entity(0)?,
+            relation: row.text(1)?,
+            subject: row.entity(2)?,
+            subject_relation: row.text(3)?,
+            expires_at_us: row.opt_int(4)?,
+            condition: row.opt_text(5)?,
+        });
         Ok(ControlFlow::Continue(()))
     })
 }

@@ -63,13 +63,13 @@ const SECTIONS: &[Section] = &[
     ("check", decide::checks),
     ("walk: P9", decide::walks),
     ("cold closure", decide::cold_closures),
-    ("sql: P12", sql::against_sql),
+    ("sql: P12 against tailored tables", sql::against_sql),
     ("publish", publish::publishes),
     ("filter", decide::siblings),
     ("ring", decide::ring),
     ("explain", reasons::explanations),
     ("lists", reasons::lists),
-    ("start: P18", start::start),
+    ("start: P18, P12", start::start),
 ];
 
 fn main() {

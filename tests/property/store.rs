@@ -87,7 +87,7 @@ struct Play {
 async fn tables(world: &World) -> (Tables, BTreeMap<String, Who>, Rev, i64) {
     let read = world.store.read(|tx| {
         let mut found = Tables::default();
-        entities::each(tx, |row| drop(found.entities.insert(row.id, row.clone())))?;
+        entities::each(tx, |row| drop(found.entities.insert(row.id, row.into())))?;
         tuples::scan(tx, |row| {
             found.tuples.insert(row.tuple_id.clone(), row);
             ControlFlow::Continue(())

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::super::*;
 use super::oracle::{Facts, Identity, Terms};
 use crate::model::{Change, Delta, EntityId, EntityRow, NamespaceRow, Rev, TupleRow};
-use crate::store::Projection;
+use crate::store::{self, Projection};
 
 /// The tenant of a text that names none.
 pub(super) const HOME: &str = "home";
@@ -228,17 +228,39 @@ impl World {
         self
     }
 
-    /// The same from its rows, with empty caches, as after a restart.
+    /// The same from its rows as a start reads them, in small chunks, with empty caches.
     pub(super) fn restarted(&self) -> Self {
-        let mut world = Self { env: self.env.clone(), next: self.next, rev: self.rev, ..Self::new() };
-        let mut changes = Vec::new();
+        let (mut builder, mut chunks) = (GraphBuilder::new(), Vec::new());
         for (kind, config) in self.namespaces.iter().filter(|(kind, config)| default_namespace(kind) != Some(*config)) {
-            changes.push(Change::Namespace(Delta::insert(namespace_row(kind, config))));
+            builder.namespace(kind, &config.to_string());
         }
-        changes.extend(self.names.iter().map(|(name, id)| Change::Entity(Delta::insert(row(*id, name)))));
-        changes.extend(self.tuples.values().map(|row| Change::Tuple(Delta::insert(row.clone()))));
-        world.commit(&changes);
-        Self { names: self.names.clone(), tuples: self.tuples.clone(), namespaces: self.namespaces.clone(), ..world }
+        let mut give = |chunk| chunks.push(chunk);
+        let mut packer = load::Packer::new(3, &mut give);
+        for (name, id) in &self.names {
+            packer.entity(store::entities::Name { id: *id, tenant: &name.tenant, kind: &name.kind, name: &name.id });
+        }
+        for row in self.tuples.values() {
+            packer.tuple(store::tuples::Link {
+                object: row.object,
+                relation: &row.relation,
+                subject: row.subject,
+                subject_relation: row.subject_relation.as_deref().unwrap_or_default(),
+                expires_at_us: row.expires_at_us,
+                condition: row.condition.as_deref(),
+            });
+        }
+        packer.hand_over();
+        chunks.into_iter().for_each(|chunk| builder.chunk(chunk));
+        Self {
+            graph: builder.finish(self.rev),
+            names: self.names.clone(),
+            tuples: self.tuples.clone(),
+            namespaces: self.namespaces.clone(),
+            env: self.env.clone(),
+            next: self.next,
+            rev: self.rev,
+            ..Self::new()
+        }
     }
 
     /// What the oracle needs to know.

