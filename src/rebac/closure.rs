@@ -490,7 +490,7 @@ mod tests {
         let (cache, mut cleared) = (AboveCache::default(), false);
         let above = |sets: u32| {
             let mut table = SetTable::default();
-            (0..sets).for_each(|n| drop(table.insert(n, 1)));
+            (0..sets).for_each(|n| assert!(table.insert(n, 1)));
             Above { rev: 1, bounds: Bounds::default(), sets: Kept::new(&table) }
         };
         for n in 0..ABOVE_CACHE_BYTES as u32 / 1_024 {
@@ -510,7 +510,7 @@ mod tests {
     fn few_and_many_sets_are_the_same_sets_and_too_many_are_none() {
         for count in [0, 1, FEW, FEW + 1, SETS_ABOVE_MAX, SETS_ABOVE_MAX + 1] {
             let mut table = SetTable::default();
-            (0..count as u32).for_each(|n| drop(table.insert(n, 1)));
+            (0..count as u32).for_each(|n| assert!(table.insert(n, 1)));
             let kept = Kept::new(&table);
             let wanted = (count <= SETS_ABOVE_MAX).then(|| (0..count as u32).map(|n| (n, 1)).collect::<Vec<_>>());
             let mut found = kept.get().map(<[Set]>::to_vec);
