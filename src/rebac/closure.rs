@@ -486,27 +486,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_about_groups_is_bounded_and_counted() {
-        let (cache, mut cleared) = (AboveCache::default(), false);
-        let above = |sets: u32| {
-            let mut table = SetTable::default();
-            (0..sets).for_each(|n| assert!(table.insert(n, 1)));
-            Above { rev: 1, bounds: Bounds::default(), sets: Kept::new(&table) }
-        };
-        for n in 0..ABOVE_CACHE_BYTES as u32 / 1_024 {
-            // Every third replaces one that is there, with another size.
-            let root = n - u32::from(n % 3 == 0 && n > 0);
-            let held = cache.held().len();
-            cache.put(vec![((root, 1), above(if n % 2 == 0 { 3 } else { 200 }))]);
-            cleared |= cache.held().len() < held;
-            assert!(cache.held().contains_key(&(root, 1)));
-        }
-        let bytes: usize = cache.held().values().map(Above::bytes).sum();
-        assert!(cleared && bytes <= ABOVE_CACHE_BYTES);
-        assert_eq!(cache.bytes.load(Ordering::Relaxed), bytes);
-    }
-
-    #[test]
     fn few_and_many_sets_are_the_same_sets_and_too_many_are_none() {
         for count in [0, 1, FEW, FEW + 1, SETS_ABOVE_MAX, SETS_ABOVE_MAX + 1] {
             let mut table = SetTable::default();
