@@ -57,6 +57,12 @@ impl Door {
         Ok(Session::Offline(Box::new((app, runtime))))
     }
 
+    /// Whether a running server is asked.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// Opens it, calls one method and closes it.
     pub fn ask(&self, method: &'static str, params: Value) -> Result<Value, Failure> {
         let session = self.open()?;

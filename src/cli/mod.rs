@@ -2,6 +2,7 @@
 //!
 //! The only layer that writes to standard output. Must never hold a rule of the product.
 
+pub mod audit;
 pub mod backup;
 pub mod banner;
 pub mod can;
@@ -51,6 +52,7 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Audit(audit::Audit),
     Serve(serve::Serve),
     Demo(demo::Demo),
     Waves(waves::Waves),
@@ -98,6 +100,7 @@ fn armed() -> Result<(), Failure> {
 
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
+        Command::Audit(audit) => audit.run(),
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Waves(waves) => waves.run(),

@@ -50,13 +50,15 @@ pub struct ManualClock {
     start: Instant,
     start_us: i64,
     now_us: AtomicI64,
+    /// The furthest that it has come since the start.
+    passed_us: AtomicI64,
 }
 
 impl ManualClock {
     /// A clock that shows `now_us` (µs since the Unix epoch) until it is moved.
     #[must_use]
     pub fn new(now_us: i64) -> Self {
-        Self { start: monotonic(), start_us: now_us, now_us: AtomicI64::new(now_us) }
+        Self { start: monotonic(), start_us: now_us, now_us: AtomicI64::new(now_us), passed_us: AtomicI64::new(0) }
     }
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
@@ -74,6 +76,7 @@ impl Clock for ManualClock {
     }
     fn instant(&self) -> Instant {
         let passed = self.now_us.load(Ordering::SeqCst).saturating_sub(self.start_us).max(0);
+        let passed = self.passed_us.fetch_max(passed, Ordering::SeqCst).max(passed);
         self.start + Duration::from_micros(passed.unsigned_abs())
     }
 }

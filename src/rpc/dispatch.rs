@@ -14,6 +14,8 @@ use super::decode::Arguments;
 use super::registry::{self, Params, Spec};
 use super::{Access, ErrorCode, RequestContext, RpcError, decode, idempotency};
 use crate::model::time::monotonic;
+use crate::service::{Call, Lacking};
+use crate::store::{DenialNote, Note};
 use crate::telemetry::metric;
 
 /// How long after its deadline a request is given up by its door. Until then the store answers by itself.
@@ -41,6 +43,9 @@ pub async fn dispatch(
         Some(spec) => run(cx, spec, params, out).instrument(span.clone()).await.map(|()| spec),
         None => Err(RpcError::unknown_method(method)),
     };
+    if let (Some(lacking), Some(spec)) = (result.as_ref().err().and_then(|e| e.lacking.as_deref()), spec) {
+        note_denial(cx, spec, lacking);
+    }
     let duration = started.elapsed();
     let code = result.as_ref().map_or_else(|error| error.code.name(), |_| "ok");
     count(label, code);
@@ -48,6 +53,23 @@ pub async fn dispatch(
     let duration_ms = duration.as_secs_f64() * 1e3;
     span.in_scope(|| tracing::info!(code, duration_ms, revision = cx.call.revision(), "request answered"));
     result
+}
+
+/// Leaves a record of a refusal; nobody waits for it.
+fn note_denial(cx: &RequestContext, spec: &Spec, lacking: &Lacking) {
+    let Call { caller, store, request_id, .. } = &cx.call;
+    let seen = cx.call.revision();
+    store.note(Note::Denial(DenialNote {
+        at_us: store.now_us(),
+        tenant: caller.tenant.clone(),
+        actor: caller.actor(),
+        method: spec.entry.name.to_owned(),
+        permission: lacking.permission.clone(),
+        object: lacking.object.clone(),
+        // The writer refuses at the newest there is.
+        rev: if seen > 0 { seen } else { store.published().rev },
+        request_id: request_id.clone(),
+    }));
 }
 
 /// Counts a request to `method` that was refused before it could be dispatched.
@@ -123,7 +145,6 @@ mod tests {
     use crate::rpc::context::Services;
     use crate::rpc::{CachePolicy, Entry, Method, entry};
     use crate::sandbox::Sandboxes;
-    use crate::service::Call;
     use crate::store::{Options, Store};
 
     /// A method that does as it is told.

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::service::ServiceError;
+use crate::service::{Lacking, ServiceError};
 use crate::store::StoreError;
 
 macro_rules! error_codes {
@@ -106,18 +106,26 @@ pub struct RpcError {
     pub hint: Option<String>,
     /// Further fields of `data`, e.g. `path`, `expected_etag`, `current_etag`.
     pub data: Option<Box<Map<String, Value>>>,
+    /// What the caller was refused for, if it was; for the record, never sent.
+    pub lacking: Option<Box<Lacking>>,
 }
 
 impl RpcError {
     /// An error without hint and data.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, data: None }
+        Self { code, message: message.into(), hint: None, data: None, lacking: None }
     }
     /// `Invalid parameters: <what>`, the wording that clients know.
     #[must_use]
     pub fn invalid_params(what: impl std::fmt::Display) -> Self {
         Self::new(ErrorCode::InvalidParams, format!("Invalid parameters: {what}"))
+    }
+    /// Adds what the caller was refused for.
+    #[must_use]
+    fn lacking(mut self, lacking: Lacking) -> Self {
+        self.lacking = Some(Box::new(lacking));
+        self
     }
     /// Adds what to do next.
     #[must_use]
@@ -175,8 +183,8 @@ impl From<ServiceError> for RpcError {
                 let text = if path.trim().is_empty() { reason.to_string() } else { text };
                 Self::new(ErrorCode::InvalidPath, text).with("path", path)
             }
-            ServiceError::PermissionDenied { message, hint } => {
-                Self::new(ErrorCode::PermissionDenied, message).hint(hint)
+            ServiceError::PermissionDenied { message, hint, lacking } => {
+                Self::new(ErrorCode::PermissionDenied, message).hint(hint).lacking(lacking)
             }
             ServiceError::Unauthenticated => Self::new(ErrorCode::Unauthenticated, UNAUTHENTICATED).hint(KEY_HINT),
             ServiceError::InvalidParams(what) => Self::invalid_params(what),
@@ -189,7 +197,8 @@ impl From<ServiceError> for RpcError {
             ServiceError::Precondition(_) => Self::new(ErrorCode::Precondition, text),
             ServiceError::NotSupported { message, hint } => Self::new(ErrorCode::NotSupported, message).hint(hint),
             ServiceError::ResultTooLarge { limit_bytes } => Self::result_too_large(limit_bytes),
-            ServiceError::Indeterminate { path, .. } => Self::new(ErrorCode::Indeterminate, text)
+            ServiceError::Indeterminate { permission, path, .. } => Self::new(ErrorCode::Indeterminate, text)
+                .lacking(Lacking { permission, object: path.clone() })
                 .hint("ask again with the context that the condition needs, or ask who manages the object")
                 .with("path", path),
             ServiceError::Namespace { object_type, error } => {

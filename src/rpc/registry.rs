@@ -17,6 +17,7 @@ use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 
 /// Every method, by name. One line each.
 pub static METHODS: &[Entry] = &[
+    entry::<admin::AdminAuditQuery>(),
     entry::<admin::AdminCreateBackup>(),
     entry::<admin::AdminCreateKey>(),
     entry::<admin::AdminGetKey>(),

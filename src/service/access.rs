@@ -16,8 +16,8 @@ use crate::rebac::{
 };
 use crate::store::{DecisionNote, Note, Sql, Store, WriteTx};
 
-use super::ServiceError;
 use super::located::Located;
+use super::{Lacking, ServiceError};
 
 /// The type of files in the permission graph.
 pub const FILE: &str = "file";
@@ -102,8 +102,7 @@ impl<'t, 'w> Access<'t, WriteTx<'w>> {
 impl<'t, T: Sql> Access<'t, T> {
     /// Re-reads the caller's identity in `tx`. In a write transaction it is [`in_writer`](Self::in_writer).
     pub fn new(tx: &'t T, caller: &Caller, caches: Option<&'t Caches>) -> Result<Self, ServiceError> {
-        let now_us = tx.now_us();
-        let caller = tx.view::<AuthIndex>().refresh(caller, now_us).map_err(|_| ServiceError::Unauthenticated)?;
+        let caller = tx.view::<AuthIndex>().refresh(caller, tx.wall_us()).map_err(|_| ServiceError::Unauthenticated)?;
         Ok(Self::of(tx, caller, caches))
     }
 
@@ -226,7 +225,7 @@ impl<'t, T: Sql> Access<'t, T> {
         match self.file(target, permission)? {
             Verdict::Allow => Ok(()),
             Verdict::Deny => Err(self.denial(permission, asked, lacking)),
-            Verdict::Unknown(why) => Err(indeterminate(asked, &why)),
+            Verdict::Unknown(why) => Err(indeterminate(permission.as_str(), asked, &why)),
         }
     }
 
@@ -257,6 +256,7 @@ impl<'t, T: Sql> Access<'t, T> {
             return ServiceError::PermissionDenied {
                 message: format!("Access denied: Namespace '{namespace}' is read-only"),
                 hint: "only the instance admin writes here".into(),
+                lacking: Lacking::new("instance_admin", format_args!("{FILE}:{asked}")),
             };
         }
         let (name, relation) = (permission.as_str(), permission.relation());
@@ -271,6 +271,7 @@ impl<'t, T: Sql> Access<'t, T> {
                 name.to_uppercase()
             ),
             hint: format!("the permission {wanted} is missing; its owner can grant it (rebac_create, {relation})"),
+            lacking: Lacking::new(name, format_args!("{FILE}:{asked}")),
         }
     }
 
@@ -310,7 +311,8 @@ impl<'t, T: Sql> Access<'t, T> {
     fn known(&self, verdict: &Verdict, what: &str) -> Result<bool, ServiceError> {
         match verdict {
             Verdict::Unknown(why @ Why::Budget) if self.second => {
-                Err(ServiceError::Indeterminate { path: what.to_owned(), reason: reason(why) })
+                let permission = "manage".to_owned();
+                Err(ServiceError::Indeterminate { permission, path: what.to_owned(), reason: reason(why) })
             }
             verdict => Ok(verdict.allowed()),
         }
@@ -431,7 +433,12 @@ impl Readable<'_> {
             match filter.check(path, leaf, budget) {
                 Verdict::Allow => return Ok(true),
                 Verdict::Unknown(why @ (Why::Budget | Why::CorruptNamespace | Why::TooManyRelations)) => {
-                    return Err(ServiceError::Indeterminate { path: path.to_owned(), reason: reason(&why) });
+                    let permission = Permission::Read.as_str().to_owned();
+                    return Err(ServiceError::Indeterminate {
+                        permission,
+                        path: path.to_owned(),
+                        reason: reason(&why),
+                    });
                 }
                 Verdict::Deny | Verdict::Unknown(_) => {}
             }
@@ -452,8 +459,9 @@ pub(super) fn leaf_of(node: Option<&NodeRow>) -> LeafFacts {
 }
 
 /// The refusal of a decision that is not known.
-pub(super) fn indeterminate(path: &VirtualPath, why: &Why) -> ServiceError {
-    ServiceError::Indeterminate { path: path.as_str().to_owned(), reason: reason(why) }
+pub(super) fn indeterminate(permission: &str, path: &VirtualPath, why: &Why) -> ServiceError {
+    let (permission, path) = (permission.to_owned(), path.as_str().to_owned());
+    ServiceError::Indeterminate { permission, path, reason: reason(why) }
 }
 
 /// Why a decision is not known, in words.

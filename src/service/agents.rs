@@ -54,7 +54,7 @@ fn info(index: &AuthIndex, row: &AgentRow, now_us: i64) -> AgentInfo {
 pub async fn list(call: &Call) -> Result<Vec<AgentInfo>, ServiceError> {
     let caller = call.caller.clone();
     call.read(move |tx| {
-        let (index, now_us) = (tx.view::<AuthIndex>(), tx.now_us());
+        let (index, now_us) = (tx.view::<AuthIndex>(), tx.wall_us());
         let caller = index.refresh(&caller, now_us).map_err(|_| ServiceError::Unauthenticated)?;
         let agents = index.agents(&caller.tenant).filter(|row| visible(&caller, row));
         Ok(agents.map(|row| info(index, row, now_us)).collect())
@@ -66,7 +66,7 @@ pub async fn list(call: &Call) -> Result<Vec<AgentInfo>, ServiceError> {
 pub async fn get(call: &Call, agent_id: String) -> Result<Option<AgentInfo>, ServiceError> {
     let caller = call.caller.clone();
     call.read(move |tx| {
-        let (index, now_us) = (tx.view::<AuthIndex>(), tx.now_us());
+        let (index, now_us) = (tx.view::<AuthIndex>(), tx.wall_us());
         let caller = index.refresh(&caller, now_us).map_err(|_| ServiceError::Unauthenticated)?;
         let found = index.agent(&caller.tenant, &agent_id).filter(|row| visible(&caller, row));
         Ok(found.map(|row| info(index, row, now_us)))

@@ -14,7 +14,7 @@ use super::files::free_in_background;
 use super::files_ops::{FileBody, make_directories_in, own_in, put_file_in, remove_tree_in};
 use super::keys_ops::{NewKey, blank, with_text};
 use super::located::Located;
-use super::{Call, ServiceError};
+use super::{Call, Lacking, ServiceError};
 
 /// The type of agents in the permission graph.
 const AGENT: &str = "agent";
@@ -118,13 +118,14 @@ pub struct RegisterAgent {
 /// The caller as of this transaction, if it is a user by its own key: an agent that made agents could make itself
 /// one with more rights.
 fn require_user(tx: &impl Sql, caller: &Caller) -> Result<Caller, ServiceError> {
-    let caller = tx.view::<AuthIndex>().refresh(caller, tx.now_us()).map_err(|_| ServiceError::Unauthenticated)?;
+    let caller = tx.view::<AuthIndex>().refresh(caller, tx.wall_us()).map_err(|_| ServiceError::Unauthenticated)?;
     if caller.subject_type == "user" {
         return Ok(caller);
     }
     Err(ServiceError::PermissionDenied {
         message: format!("Permission denied: {} may not register or delete agents", caller.actor()),
         hint: "use the key of the user who owns the agent, without X-Agent-ID".into(),
+        lacking: Lacking::new("manage", format_args!("user:{}", caller.user)),
     })
 }
 
@@ -142,6 +143,7 @@ impl WriteOp for RegisterAgent {
             return Err(ServiceError::PermissionDenied {
                 message: format!("Permission denied: agent '{}' belongs to another user", self.request.agent_id),
                 hint: format!("choose an id of your own, e.g. '{},{}'", caller.user, self.request.name),
+                lacking: Lacking::new("manage", format_args!("{AGENT}:{}", self.request.agent_id)),
             });
         }
         let row = self.row(&caller, known.as_ref(), tx.now_us());
@@ -169,8 +171,7 @@ impl WriteOp for RegisterAgent {
         if let Some(key) = &self.key {
             keys::insert(tx, KeyRow { inherit_permissions: row.inherit_permissions, ..self.timed(tx, &caller, key) })?;
         }
-        let now_us = tx.now_us();
-        let has_api_key = tx.view::<AuthIndex>().keys_of_agent(&row, now_us).next().is_some();
+        let has_api_key = tx.view::<AuthIndex>().keys_of_agent(&row, tx.wall_us()).next().is_some();
         Ok((AgentInfo { row, has_api_key }, config_path))
     }
 
@@ -200,7 +201,7 @@ impl RegisterAgent {
     /// A key that ends with that of its maker, or in a year.
     fn timed(&self, tx: &WriteTx<'_>, caller: &Caller, key: &KeyRow) -> KeyRow {
         let makers = caller.key_id.as_ref().and_then(|id| tx.view::<AuthIndex>().key(id));
-        let ends = makers.and_then(|key| key.expires_at_us).unwrap_or(tx.now_us() + KEY_LIFE_US);
+        let ends = makers.and_then(|key| key.expires_at_us).unwrap_or(tx.wall_us() + KEY_LIFE_US);
         KeyRow { expires_at_us: Some(ends), ..key.clone() }
     }
 }
@@ -326,6 +327,7 @@ impl DeleteAgent {
         ServiceError::PermissionDenied {
             message: format!("Access denied: User '{}' may not delete the agent '{}'", caller.user, self.agent_id),
             hint: "the agent does not exist, or belongs to another user; its owner or an admin deletes it".into(),
+            lacking: Lacking::new("manage", format_args!("{AGENT}:{}", self.agent_id)),
         }
     }
 }

@@ -4,6 +4,23 @@ use crate::model::{PathError, Rev};
 use crate::rebac::NamespaceError;
 use crate::store::StoreError;
 
+/// What a caller was refused for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking {
+    /// The permission, or `admin` or `instance_admin`.
+    pub permission: String,
+    /// On what, as the caller named it: `type:id`, or a path.
+    pub object: String,
+}
+
+impl Lacking {
+    /// `permission` on an object as it shows itself.
+    #[must_use]
+    pub fn new(permission: &str, object: impl std::fmt::Display) -> Self {
+        Self { permission: permission.to_owned(), object: object.to_string() }
+    }
+}
+
 /// A refusal of the service layer. `Clone` is not needed: it answers one caller.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +47,8 @@ pub enum ServiceError {
         message: String,
         /// Which permission on what is missing.
         hint: String,
+        /// The same for the record of denials.
+        lacking: Lacking,
     },
     /// The key was revoked, or expired, or the agent deleted, since the request began.
     #[error("the API key is not known, revoked or expired")]
@@ -94,6 +113,8 @@ pub enum ServiceError {
     /// A permission could not be decided within its budget, or for lack of context. It is a no that says so.
     #[error("permission on '{path}' could not be decided: {reason}")]
     Indeterminate {
+        /// Which; empty if it was about many.
+        permission: String,
         /// The object.
         path: String,
         /// Why.

@@ -4,7 +4,7 @@ use crate::auth::{AuthIndex, Caller};
 use crate::model::KeyRow;
 use crate::store::{Sql, keys};
 
-use super::{Call, ServiceError};
+use super::{Call, Lacking, ServiceError};
 
 /// Which keys to list.
 #[derive(Debug, Clone, Default)]
@@ -47,21 +47,26 @@ pub struct KeyPage {
 /// with files what its owner may; keys it may not make.
 pub(super) fn require_admin(tx: &impl Sql, caller: &Caller) -> Result<Caller, ServiceError> {
     let index = tx.view::<AuthIndex>();
-    let caller = index.refresh(caller, tx.now_us()).map_err(|_| ServiceError::Unauthenticated)?;
+    let caller = index.refresh(caller, tx.wall_us()).map_err(|_| ServiceError::Unauthenticated)?;
     if caller.is_admin && caller.agent.is_none() { Ok(caller) } else { Err(not_admin("")) }
 }
 
 /// The refusal of everything that admins alone may do.
 pub(super) fn not_admin(hint: &str) -> ServiceError {
+    refused_for("admin", hint)
+}
+
+fn refused_for(permission: &str, hint: &str) -> ServiceError {
     ServiceError::PermissionDenied {
         message: "Permission denied: Admin privileges required for this operation".into(),
         hint: if hint.is_empty() { "use the key of an admin of this tenant".into() } else { hint.into() },
+        lacking: Lacking::new(permission, "tenant"),
     }
 }
 
 /// The refusal of what crosses tenants.
 pub(super) fn not_instance_admin() -> ServiceError {
-    not_admin("only the instance admin, whose key was made at the first start, crosses tenants")
+    refused_for("instance_admin", "only the instance admin, whose key was made at the first start, crosses tenants")
 }
 
 /// The key that the caller may see, or "not found" in the same words for a missing and a foreign one.
@@ -78,7 +83,7 @@ pub async fn list(call: &Call, filter: KeyFilter) -> Result<KeyPage, ServiceErro
         if filter.tenant.as_deref().is_some_and(|tenant| !caller.administers(tenant)) {
             return Err(not_instance_admin());
         }
-        let now_us = tx.now_us();
+        let now_us = tx.wall_us();
         let mut found: Vec<&KeyRow> = tx
             .view::<AuthIndex>()
             .keys()

@@ -209,7 +209,7 @@ impl WriteOp for UpdateKey {
             after.is_admin = is_admin;
         }
         if let Some(days) = self.change.expires_days {
-            after.expires_at_us = Some(ending(tx.now_us(), days)?);
+            after.expires_at_us = Some(ending(tx.wall_us(), days)?);
         }
         let weaker = !after.is_admin || after.expires_at_us != before.expires_at_us;
         if before.is_instance_admin && weaker {

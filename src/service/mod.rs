@@ -6,6 +6,8 @@
 pub mod access;
 pub mod agents;
 pub mod agents_ops;
+pub mod audit;
+pub mod audit_view;
 pub mod backups;
 pub mod call;
 pub mod checks;
@@ -44,4 +46,4 @@ pub mod workspaces;
 pub mod workspaces_ops;
 
 pub use call::Call;
-pub use error::ServiceError;
+pub use error::{Lacking, ServiceError};

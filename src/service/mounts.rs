@@ -26,7 +26,8 @@ pub struct Mount {
 pub async fn list(call: &Call) -> Result<Vec<Mount>, ServiceError> {
     let caller = call.caller.clone();
     call.read(move |tx| {
-        let caller = tx.view::<AuthIndex>().refresh(&caller, tx.now_us()).map_err(|_| ServiceError::Unauthenticated)?;
+        let caller =
+            tx.view::<AuthIndex>().refresh(&caller, tx.wall_us()).map_err(|_| ServiceError::Unauthenticated)?;
         let visible = mounts::list(tx)?.into_iter().filter(|m| m.tenant == caller.tenant || caller.is_instance_admin);
         let mut found: Vec<Mount> = visible
             .map(|row| Mount {

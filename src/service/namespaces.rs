@@ -14,7 +14,7 @@ use crate::store::{Sql, StoreError, namespaces, nodes};
 
 use super::access::{Access, FILE};
 use super::names::{EVERYBODY, check_word};
-use super::{Call, ServiceError};
+use super::{Call, Lacking, ServiceError};
 
 /// The relation that the owner column of a file stands for.
 const DIRECT_OWNER: &str = "direct_owner";
@@ -182,6 +182,7 @@ pub(super) fn require_instance_admin(tx: &impl Sql, caller: &Caller) -> Result<(
             "Permission denied: namespaces and options hold for every tenant; only the instance admin changes them"
                 .into(),
         hint: "use the key of the instance admin, which was made at the first start".into(),
+        lacking: Lacking::new("instance_admin", "namespaces"),
     })
 }
 

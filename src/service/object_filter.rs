@@ -95,7 +95,9 @@ impl<T: Sql> Decider<'_, '_, T> {
             let mut answered = Vec::with_capacity(of_tenant.len());
             for file in of_tenant {
                 match filter.check(file.path.as_str(), file.leaf, budget) {
-                    Verdict::Unknown(why @ Why::Budget) => return Err(indeterminate(&file.path, &why)),
+                    Verdict::Unknown(why @ Why::Budget) => {
+                        return Err(indeterminate(&self.request.permission, &file.path, &why));
+                    }
                     verdict => answered.push((file.at, verdict.allowed())),
                 }
             }
@@ -118,7 +120,9 @@ impl<T: Sql> Decider<'_, '_, T> {
             let target = Target { path: &path, node, tenant };
             match access.peek(target, Permission::Execute)? {
                 Verdict::Allow => {}
-                Verdict::Unknown(why @ Why::Budget) => return Err(indeterminate(&path, &why)),
+                Verdict::Unknown(why @ Why::Budget) => {
+                    return Err(indeterminate(&self.request.permission, &path, &why));
+                }
                 Verdict::Deny | Verdict::Unknown(_) => return Ok(None),
             }
         }
@@ -136,7 +140,8 @@ impl<T: Sql> Decider<'_, '_, T> {
                 // Whether it may ask must not be lost for lack of budget.
                 if self.asker.access.is_spent() {
                     let path = object.to_string();
-                    return Err(ServiceError::Indeterminate { path, reason: reason(&Why::Budget) });
+                    let permission = "manage".to_owned();
+                    return Err(ServiceError::Indeterminate { permission, path, reason: reason(&Why::Budget) });
                 }
                 continue;
             }
@@ -148,7 +153,8 @@ impl<T: Sql> Decider<'_, '_, T> {
             let caches = self.asker.caches();
             match graph.check(&query, LeafFacts::default(), env, caches, budget) {
                 Verdict::Unknown(why @ Why::Budget) => {
-                    return Err(ServiceError::Indeterminate { path: object.to_string(), reason: reason(&why) });
+                    let (permission, path) = (self.request.permission.clone(), object.to_string());
+                    return Err(ServiceError::Indeterminate { permission, path, reason: reason(&why) });
                 }
                 verdict => answered.push((at, verdict.allowed())),
             }

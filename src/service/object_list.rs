@@ -18,7 +18,7 @@ use super::file_objects;
 use super::names::{EntityName, check_word};
 use super::pins::{Pin, PinnedQuestion, Pins};
 use super::questions::Asker;
-use super::{Call, ServiceError};
+use super::{Call, Lacking, ServiceError};
 
 /// Rows of a page that names no limit.
 pub const OBJECTS_DEFAULT: usize = 1_000;
@@ -122,6 +122,7 @@ impl<T: Sql> Lister<'_, '_, T> {
             ),
             hint: "list your own objects or those of your agents; those of others are for an admin of the tenant"
                 .into(),
+            lacking: Lacking::new("admin", &self.request.subject),
         })
     }
 

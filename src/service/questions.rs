@@ -9,11 +9,11 @@ use crate::model::{NodeKind, VirtualPath};
 use crate::rebac::{Budget, Caches, Env, Graph, LeafFacts, ObjectRef, Query};
 use crate::store::Sql;
 
-use super::ServiceError;
 use super::access::{Access, Permission, USER};
 use super::located::{self, Located};
 use super::names::EntityName;
 use super::past::PastView;
+use super::{Lacking, ServiceError};
 
 /// The type of agents in the permission graph.
 const AGENT: &str = "agent";
@@ -210,6 +210,7 @@ impl<'t, T: Sql> Asker<'t, T> {
                 question.object
             ),
             hint: "ask about yourself or your agents, or about an object whose permissions you manage".into(),
+            lacking: Lacking::new("manage", &question.object),
         }
     }
 }

@@ -172,7 +172,7 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
             while let Some(parent) = nodes::next_owned_parent(tx, owner, tenant, after)? {
                 looked += 1;
                 if looked > OWNED_DIRECTORIES_MAX {
-                    return Err(indeterminate(path, &Why::Budget));
+                    return Err(indeterminate("read", path, &Why::Budget));
                 }
                 reached_root |= add_ancestors(tx, parent, &mut above)?;
                 after = parent;
@@ -232,7 +232,7 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
     fn look(&mut self) -> Result<(), ServiceError> {
         match self.looks_left.checked_sub(1) {
             Some(left) => self.looks_left = left,
-            None => return Err(indeterminate(&self.base, &Why::Budget)),
+            None => return Err(indeterminate("read", &self.base, &Why::Budget)),
         }
         Ok(())
     }

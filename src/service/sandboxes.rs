@@ -70,7 +70,7 @@ pub(super) fn usable(tx: &impl Sql, caller: &Caller, sandbox_id: &str) -> Result
 
 /// The caller as of this transaction.
 pub(super) fn refreshed(tx: &impl Sql, caller: &Caller) -> Result<Caller, ServiceError> {
-    tx.view::<AuthIndex>().refresh(caller, tx.now_us()).map_err(|_| ServiceError::Unauthenticated)
+    tx.view::<AuthIndex>().refresh(caller, tx.wall_us()).map_err(|_| ServiceError::Unauthenticated)
 }
 
 /// The sandboxes that the caller may use and the filter lets through, oldest first.

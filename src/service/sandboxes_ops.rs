@@ -13,7 +13,7 @@ use crate::store::sandboxes::{ACTIVE, PAUSED, STOPPED};
 use crate::store::{Sql, Store, StoreError, WriteOp, WriteTx, sandboxes};
 
 use super::sandboxes::{SandboxInfo, may_use, refreshed, usable};
-use super::{Call, ServiceError};
+use super::{Call, Lacking, ServiceError};
 
 /// Minutes that a sandbox may live without being used.
 const TTL_MINUTES_MAX: i64 = 30 * 24 * 60;
@@ -157,6 +157,7 @@ fn foreign(name: &str) -> ServiceError {
     ServiceError::PermissionDenied {
         message: format!("Permission denied: sandbox '{name}' is not this agent's"),
         hint: "use another name, or let an agent with inherit_permissions ask".into(),
+        lacking: Lacking::new("use", format_args!("sandbox:{name}")),
     }
 }
 

@@ -12,7 +12,7 @@ use super::access::reason;
 use super::names::{EntityName, check_word};
 use super::object_list::{INLINE_EDGES_MAX, SLOW_EDGES_MAX};
 use super::questions::{Asker, Placed};
-use super::{Call, ServiceError};
+use super::{Call, Lacking, ServiceError};
 
 /// "Who has `permission` on `object`?"
 #[derive(Debug, Clone)]
@@ -60,10 +60,10 @@ pub async fn tree(call: &Call, request: SubjectsRequest) -> Result<SubjectsAnswe
 /// for what is not known, so that is an error. Subjects of other tenants are left out: by type and id alone one would
 /// take them for namesakes here.
 pub async fn flat(call: &Call, request: SubjectsRequest) -> Result<Vec<(String, String)>, ServiceError> {
-    let object = request.object.to_string();
+    let (object, permission) = (request.object.to_string(), request.permission.clone());
     let answer = answer(call, request, false).await?;
     match answer.cut_short {
-        Some(reason) => Err(ServiceError::Indeterminate { path: object, reason }),
+        Some(reason) => Err(ServiceError::Indeterminate { permission, path: object, reason }),
         None => {
             let own = answer.subjects.into_iter().filter(|subject| subject.tenant == answer.tenant);
             Ok(own.map(|subject| (subject.kind, subject.id)).collect())
@@ -127,6 +127,7 @@ fn refusal<T: Sql>(asker: &Asker<'_, T>, on: &Placed<'_>) -> ServiceError {
     ServiceError::PermissionDenied {
         message: format!("Access denied: User '{user}' may not ask who has access to '{}'", on.object),
         hint: "it takes the right to manage its permissions: for a file 'execute', its owner has it".into(),
+        lacking: Lacking::new("manage", &on.object),
     }
 }
 

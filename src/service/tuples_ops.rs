@@ -12,7 +12,7 @@ use crate::store::{Sql, WriteOp, WriteTx, entities, namespaces, nodes, tuples};
 use super::access::{Access, FILE};
 use super::located::Located;
 use super::names::{EVERYBODY, EntityName, check_word};
-use super::{Call, ServiceError};
+use super::{Call, Lacking, ServiceError};
 
 /// Grants on paths without a node that one tenant may have.
 const PRE_GRANTS_MAX: u64 = 10_000;
@@ -178,10 +178,12 @@ fn require_manage<T: Sql>(access: &Access<'_, T>, tenant: &str, object: &EntityN
                 "Access denied: User '{user}' does not have EXECUTE permission to manage permissions on '{path}'"
             ),
             hint: format!("the permission 'execute' on '{path}' is missing; its owner can grant direct_owner"),
+            lacking: Lacking::new("execute", object),
         },
         None => ServiceError::PermissionDenied {
             message: format!("Access denied: User '{user}' may not manage permissions on '{object}'"),
             hint: format!("the permission 'manage' on '{object}' is missing; an admin of its tenant has it"),
+            lacking: Lacking::new("manage", object),
         },
     })
 }
@@ -295,6 +297,7 @@ impl DeleteTuple {
                     self.tuple_id
                 ),
                 hint: "the tuple does not exist, or the permission to manage its object is missing".into(),
+                lacking: Lacking::new("manage", format_args!("tuple:{}", self.tuple_id)),
             }),
             found => Ok(found),
         }

@@ -18,7 +18,7 @@ use super::notes::Rows;
 use super::projection::Working;
 use super::queue::Queued;
 use super::shared::Shared;
-use super::tx::{Counters, WriteTx};
+use super::tx::{Counters, Now, WriteTx};
 
 /// What the writer owns: the one read-write connection, the working projections, the numbers.
 pub(super) struct Core {
@@ -84,10 +84,11 @@ impl Core {
     fn attempt(&mut self, batch: &mut Vec<Queued>, before: Counters) -> Result<(), Lost> {
         sqlite::control(&self.conn, "beginning a write", "BEGIN IMMEDIATE").map_err(Lost::before_commit)?;
         let now_us = self.shared.now_us();
+        let now = Now { transaction_us: now_us, wall_us: self.shared.clock.now_us() };
         let (alone, replies) = (batch.len() == 1, self.replies);
         let mut wrote = false;
         for queued in batch.iter_mut() {
-            wrote |= self.apply(queued, now_us, alone)?;
+            wrote |= self.apply(queued, now, alone)?;
         }
         // An operation that was alone and failed after a write has taken the transaction with it.
         if self.conn.is_autocommit() {
@@ -134,7 +135,7 @@ impl Core {
     }
 
     /// Applies one message; whether it has changed rows. Its failure is its own, unless the engine is in trouble.
-    fn apply(&mut self, queued: &mut Queued, now_us: i64, alone: bool) -> Result<bool, Lost> {
+    fn apply(&mut self, queued: &mut Queued, now: Now, alone: bool) -> Result<bool, Lost> {
         queued.rev = self.counters.rev;
         if queued.origin.deadline.is_some_and(|deadline| self.shared.clock.instant() >= deadline) {
             queued.job.refuse(StoreError::DeadlineExceeded { step: "the write began" });
@@ -147,7 +148,7 @@ impl Core {
         }
         let (before, name) = (self.counters, queued.job.name());
         let (conn, working, counters) = (&self.conn, &mut self.working, &mut self.counters);
-        let mut tx = WriteTx::new(conn, working, counters, &queued.origin, now_us, !alone);
+        let mut tx = WriteTx::new(conn, working, counters, &queued.origin, now, !alone);
         #[cfg(feature = "faults")]
         tx.take_out(self.shared.mutation);
         let job = &mut queued.job;

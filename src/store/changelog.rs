@@ -206,7 +206,7 @@ fn push_row<T: serde::Serialize>(out: &mut String, kind: &str, row: Option<&T>) 
 }
 
 /// The changes that [`encode`] wrote.
-fn decode(rev: Rev, before: &str, after: &str) -> Result<Vec<Change>, StoreError> {
+pub(super) fn decode(rev: Rev, before: &str, after: &str) -> Result<Vec<Change>, StoreError> {
     let corrupt = |why: &dyn std::fmt::Display| StoreError::Corrupt { what: format!("changelog row {rev}: {why}") };
     let before: Vec<Option<&RawValue>> = serde_json::from_str(before).map_err(|e| corrupt(&e))?;
     let after: Vec<Option<&RawValue>> = serde_json::from_str(after).map_err(|e| corrupt(&e))?;

@@ -47,6 +47,7 @@ mod upkeep;
 mod writer;
 
 pub mod agents;
+pub mod audit;
 pub mod backend;
 pub mod backup;
 pub mod ballast;

@@ -17,6 +17,7 @@ pub(crate) use statements;
 /// One line per file that declares statements.
 const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("agents", super::agents::ALL),
+    ("audit", super::audit::ALL),
     ("backup", super::backup::ALL),
     ("changelog", super::changelog::ALL),
     ("check", super::check::ALL),

@@ -38,6 +38,9 @@ pub trait Sql {
     /// The time of the transaction, µs since the Unix epoch; never earlier than that of any earlier revision.
     fn now_us(&self) -> i64;
 
+    /// The time that the clock on the wall shows, µs since the Unix epoch, also where it was set back: by it keys end.
+    fn wall_us(&self) -> i64;
+
     /// The projection of exactly this revision (of an operation: with the earlier operations of its batch).
     fn view<P: Projection>(&self) -> &P;
 
@@ -104,6 +107,9 @@ impl Sql for ReadTx<'_> {
     fn now_us(&self) -> i64 {
         self.now_us
     }
+    fn wall_us(&self) -> i64 {
+        self.shared.clock.now_us()
+    }
     fn view<P: Projection>(&self) -> &P {
         self.published.view()
     }
@@ -147,9 +153,21 @@ impl Sql for Loader<'_> {
     fn now_us(&self) -> i64 {
         self.now_us
     }
+    fn wall_us(&self) -> i64 {
+        self.now_us
+    }
     fn view<P: Projection>(&self) -> &P {
         panic!("{} asked for a view while it was loaded", P::NAME)
     }
+}
+
+/// What time it is for a batch, µs since the Unix epoch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// Never earlier than that of an earlier revision.
+    pub(super) transaction_us: i64,
+    /// As the clock shows it.
+    pub(super) wall_us: i64,
 }
 
 /// The numbers that the writer hands out inside a transaction.
@@ -166,7 +184,7 @@ pub struct WriteTx<'a> {
     working: &'a mut Working,
     counters: &'a mut Counters,
     origin: &'a Origin,
-    now_us: i64,
+    now: Now,
     changes: Vec<Change>,
     undo: Undo,
     savepoints: bool,
@@ -200,7 +218,7 @@ impl<'a> WriteTx<'a> {
         working: &'a mut Working,
         counters: &'a mut Counters,
         origin: &'a Origin,
-        now_us: i64,
+        now: Now,
         savepoints: bool,
     ) -> Self {
         let (changes, undo, trouble) = (Vec::new(), Undo::default(), Cell::new(None));
@@ -209,7 +227,7 @@ impl<'a> WriteTx<'a> {
             working,
             counters,
             origin,
-            now_us,
+            now,
             changes,
             undo,
             savepoints,
@@ -347,7 +365,10 @@ impl Sql for WriteTx<'_> {
         self.counters.rev + 1
     }
     fn now_us(&self) -> i64 {
-        self.now_us
+        self.now.transaction_us
+    }
+    fn wall_us(&self) -> i64 {
+        self.now.wall_us
     }
     fn view<P: Projection>(&self) -> &P {
         self.working.view()

@@ -27,6 +27,9 @@ statements! {
          reason FROM versions WHERE node = ?1 AND source <> 'move' ORDER BY from_rev DESC";
     /// Whether a node began at or before a revision.
     BEGAN_BY = "SELECT 1 FROM versions WHERE node = ?1 AND from_rev <= ?2 LIMIT 1";
+    /// Where a node lay at a revision, and until when.
+    PLACE_AT = "SELECT parent, name, to_rev FROM versions WHERE node = ?1 AND from_rev <= ?2 \
+         ORDER BY from_rev DESC LIMIT 1";
     /// What lay in a directory under a name at a revision.
     CHILD_AT = "SELECT node, from_rev FROM versions WHERE parent = ?1 AND name = ?2 AND from_rev <= ?3 \
          AND (to_rev IS NULL OR to_rev > ?3) LIMIT 1";
@@ -101,6 +104,15 @@ pub fn of_node(tx: &impl Sql, node: NodeId) -> Result<Vec<VersionRow>, StoreErro
 /// Whether a node was there at some revision up to `rev`.
 pub fn began_by(tx: &impl Sql, node: NodeId, rev: Rev) -> Result<bool, StoreError> {
     Ok(tx.query_one(BEGAN_BY, params![node, rev], |_| Ok(()))?.is_some())
+}
+
+/// In which directory and under which name a node lay at `rev`; `None` if it was not there, or is not kept.
+pub fn place_at(tx: &impl Sql, node: NodeId, rev: Rev) -> Result<Option<(NodeId, String)>, StoreError> {
+    let found = tx.query_one(PLACE_AT, params![node, rev], |row| {
+        let until = if row.opt_int(2)?.is_none() { None } else { Some(row.id(2)?) };
+        Ok((row.id(0)?, row.string(1)?, until))
+    })?;
+    Ok(found.filter(|(_, _, until)| until.is_none_or(|until| until > rev)).map(|(parent, name, _)| (parent, name)))
 }
 
 /// What lay in a directory under a name at `rev`, and since when it was in that state. Looks through all versions in

@@ -106,6 +106,7 @@ fn right(s: &Scene) -> Value {
 }
 
 pub(super) static ROWS: &[Row] = &[
+    row("admin_audit_query", ADMINS.but(&[OtherAdmin], Blind), |_| json!({})),
     row("admin_create_backup", ROOTS, |_| json!({})),
     row("admin_create_key", ADMINS, |s| json!({"user_id": s.tag, "name": s.tag})),
     row("admin_get_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),

@@ -16,6 +16,8 @@ mod doctor;
 mod backup;
 // namespace: files without a server; list, get, put and delete through the door.
 mod namespace;
+// audit tail, query, export.
+mod audit;
 // grant and revoke.
 mod grant;
 // who-can and what-can.

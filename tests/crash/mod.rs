@@ -30,6 +30,8 @@ mod drain;
 mod linear;
 // The checker of that.
 mod register;
+// The clock jumps.
+mod clock;
 // Directories of earlier schemas are migrated; of newer ones refused.
 mod upgrade;
 // It dies at each named point: of a write, a blob, a checkpoint, a start, an end, a backup, a restore.

@@ -298,12 +298,36 @@ impl World {
     ) -> (Result<Value, Failure>, Rev, bool) {
         let call = match self.try_call_as(who) {
             Ok(call) => call,
-            Err(e) => {
-                let refused =
-                    Failure { code: -32019, message: e.to_string(), data: json!({"code": "unauthenticated"}) };
-                return (Err(refused), 0, false);
-            }
+            Err(e) => return refused_identity(&e),
         };
+        self.run(call, key, method, params).await
+    }
+
+    /// Calls a method with the text of a key.
+    pub(crate) async fn rpc_with_key(
+        &self,
+        key: &str,
+        method: &str,
+        params: Value,
+    ) -> (Result<Value, Failure>, Rev, bool) {
+        let now_us = self.store.clock().now_us();
+        let published = self.store.published();
+        match published.view::<AuthIndex>().identify(key, None, now_us, &self.services.hasher) {
+            Ok(caller) => {
+                let call = Call::new(caller, "request".to_owned(), None, self.store.clone(), Arc::clone(&self.caches));
+                self.run(call, None, method, params).await
+            }
+            Err(e) => refused_identity(&e),
+        }
+    }
+
+    async fn run(
+        &self,
+        call: Call,
+        key: Option<&str>,
+        method: &str,
+        params: Value,
+    ) -> (Result<Value, Failure>, Rev, bool) {
         let mut cx = RequestContext::new(call, Arc::clone(&self.services));
         cx.idempotency_key = key.map(str::to_owned);
         let params = match params {
@@ -383,6 +407,12 @@ impl World {
         self.store.close().await.expect("a clean end");
         self.dir.take()
     }
+}
+
+/// Nobody is calling.
+fn refused_identity(error: &AuthError) -> (Result<Value, Failure>, Rev, bool) {
+    let data = json!({"code": "unauthenticated"});
+    (Err(Failure { code: -32019, message: error.to_string(), data }), 0, false)
 }
 
 /// An error of the dispatcher as a client sees it.

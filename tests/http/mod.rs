@@ -19,6 +19,7 @@ mod bad_input;
 mod bodies;
 mod gate;
 mod lifecycle;
+mod overload;
 mod pages;
 mod replies;
 mod slow;

@@ -1,5 +1,6 @@
 //! Keys, for admins.
 
+mod audit_query;
 mod create_key;
 mod list_keys;
 mod revoke_key;

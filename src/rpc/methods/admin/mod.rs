@@ -1,5 +1,6 @@
 //! Keys, tenants and backups, for admins, one method a file.
 
+pub mod audit_query;
 pub mod create_backup;
 pub mod create_key;
 pub mod get_key;
@@ -8,6 +9,7 @@ pub mod list_keys;
 pub mod revoke_key;
 pub mod update_key;
 
+pub use audit_query::AdminAuditQuery;
 pub use create_backup::AdminCreateBackup;
 pub use create_key::AdminCreateKey;
 pub use get_key::AdminGetKey;
