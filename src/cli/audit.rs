@@ -129,7 +129,7 @@ impl Audit {
                 let order = if *oldest_first { "oldest" } else { "newest" };
                 let page = door.ask(METHOD, filter.params(order, *limit, cursor.as_deref()))?;
                 door.show(&page, |page| {
-                    let mut out: String = entries(page).iter().map(|entry| line(entry)).collect();
+                    let mut out: String = entries(page).iter().map(line).collect();
                     if page["complete"] != true {
                         let _ = writeln!(out, "more: --cursor {}", text(&page["cursor"]));
                     }

@@ -127,7 +127,7 @@ fn refusal<T: Sql>(asker: &Asker<'_, T>, on: &Placed<'_>) -> ServiceError {
     ServiceError::PermissionDenied {
         message: format!("Access denied: User '{user}' may not ask who has access to '{}'", on.object),
         hint: "it takes the right to manage its permissions: for a file 'execute', its owner has it".into(),
-        lacking: Lacking::new("manage", &on.object),
+        lacking: Lacking::new("manage", on.object),
     }
 }
 

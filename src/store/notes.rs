@@ -18,7 +18,7 @@ const KEYS_REMEMBERED: usize = 8_192;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
     Decision([u8; 16]),
-    KeyUsed(String),
+    Use(String),
     Denial([u8; 16]),
 }
 
@@ -64,7 +64,7 @@ impl Lane {
                 if self.recently_used(key_id, *at_us) {
                     return Left::Same;
                 }
-                Key::KeyUsed(key_id.clone())
+                Key::Use(key_id.clone())
             }
         };
         let mut waiting = self.waiting.lock();
