@@ -137,6 +137,9 @@ struct Scrub<'a> {
 /// A body of a page that is a file.
 type Blob = (ContentHash, u64);
 
+/// The name of the last row of a page, and the bodies of the page that are files.
+type Page = (Vec<u8>, Vec<Blob>);
+
 impl Scrub<'_> {
     fn tell(&mut self, step: &'static str) -> ControlFlow<()> {
         let (inline, blobs) = (self.out.inline, self.out.blobs);
@@ -172,7 +175,7 @@ impl Scrub<'_> {
     }
 
     /// Verifies the bodies of one page that lie in the database; the name of the last row, and those that are files.
-    fn page(&mut self, after: &[u8]) -> Result<Option<(Vec<u8>, Vec<Blob>)>, StoreError> {
+    fn page(&mut self, after: &[u8]) -> Result<Option<Page>, StoreError> {
         let (mut last, mut blobs, mut damaged) = (None, Vec::new(), Vec::new());
         let inline = &mut self.out.inline;
         sqlite::each(self.conn, SCRUB_PAGE, crate::params![after, PAGE_ROWS], |row| {

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 
 use nexus_lite::auth::AuthIndex;
 use nexus_lite::model::random::SeededRandom;
-use nexus_lite::model::{ContentHash, OsRandom, RandomSource};
+use nexus_lite::model::{ContentHash, RandomSource};
 use nexus_lite::rebac::Graph;
 use nexus_lite::store::{DATABASE_FILE, Options, Store, StoreError, WAL_FILE, blobs};
 use serde_json::{Value, json};
 
 use super::launch::{Refused, Server};
 use crate::harness::client::{Client, Failure};
+use crate::harness::process;
 
 /// The sizes to which the database is cut.
 const CUTS: u64 = 20;
@@ -146,11 +147,7 @@ struct Chance(SeededRandom);
 
 impl Chance {
     fn new() -> Self {
-        let mut seed = [0; 8];
-        OsRandom.fill(&mut seed);
-        let seed = u64::from_le_bytes(seed);
-        println!("seed {seed}");
-        Self(SeededRandom::new(seed))
+        Self(SeededRandom::new(process::seed()))
     }
     fn below(&self, end: u64) -> u64 {
         let mut bytes = [0; 8];
@@ -207,7 +204,6 @@ fn foreign_empty_and_missing_files_are_refused() {
     refused("zeros", &clean, &|data| write(data, &[0; 40_960]));
     refused("empty, with a log", &killed, &|data| write(data, b""));
     refused("missing, with a log", &killed, &|data| std::fs::remove_file(data.join(DATABASE_FILE)).expect("there"));
-    drop(refused);
     // The log of an unclean end is gone: what was in it is lost, and that is said; the rest is whole.
     let removed = |data: &Path| std::fs::remove_file(data.join(WAL_FILE)).expect("there");
     meet("the log is missing", &killed, removed, &mut tally);

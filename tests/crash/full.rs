@@ -86,6 +86,7 @@ fn delete_some(client: &mut Client, ledger: &mut Ledger, count: usize) {
 }
 
 /// The whole story on one disk.
+#[expect(clippy::print_stdout, reason = "what a run showed")]
 fn on(disk: &SmallDisk, dir: &Path) {
     let (data, seen) = (dir.join("data"), disk.seen().join("data"));
     let server = Server::start(&disk.enter(), &data, SETTINGS);

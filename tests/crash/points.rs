@@ -139,7 +139,7 @@ fn a_write_that_dies_is_there_or_not() {
         for point in WRITING {
             let at = format!("{}-{round}", point.name());
             let data = base.copy(&at);
-            let body = |n: u64| format!("{n}{}", "b".repeat(if n % 2 == 0 { BLOB } else { 10 }));
+            let body = |n: u64| format!("{n}{}", "b".repeat(if n.is_multiple_of(2) { BLOB } else { 10 }));
             let path = |n: u64| format!("/new/{n}.bin");
             let mut acknowledged = 0;
             base.dies(&data, *point, 1 + (round - 1) % ROUNDS, |_, client| {

@@ -222,6 +222,7 @@ pub(crate) fn soak() -> u64 {
 }
 
 /// Another one each time, unless `NEXUS_LITE_PROPERTY_SEED` says which; printed. The kernel's timing is not repeated.
+#[expect(clippy::print_stdout, reason = "whoever sees a failure needs it")]
 pub(crate) fn seed() -> u64 {
     let mut fresh = [0; 8];
     OsRandom.fill(&mut fresh);
