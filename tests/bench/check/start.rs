@@ -13,6 +13,8 @@ use crate::claims::Took;
 use crate::measure::cpu_seconds;
 use crate::org::{self, Org};
 
+/// First starts that are measured.
+const FIRST_STARTS: usize = 5;
 /// Files in one directory.
 const FILES_PER_DIRECTORY: u32 = 1_000;
 /// Bytes of every body; they all have one, so that the rows are what is measured.
@@ -104,7 +106,9 @@ pub(crate) fn start(bench: &Bench<'_>) {
         let app = runtime.block_on(App::open(Config::for_directory(dir.path()))).expect("it opens");
         (app, monotonic() - begun, cpu_seconds() - cpu)
     };
-    let (app, empty, _) = open_app();
+    // Before the data is made, whose way to the disk would hold the syncs of a start up.
+    let empty = first_start(&runtime);
+    let (app, ..) = open_app();
     runtime.block_on(app.close(None)).expect("it closes");
     let database = dir.path().join(DATABASE_FILE);
     fill(&database, bench.org, files).expect("it is filled");
@@ -116,7 +120,12 @@ pub(crate) fn start(bench: &Bench<'_>) {
         bytes >> 20
     ));
     let millis = |time: std::time::Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
-    bench.report.figure("first start on an empty directory", &millis(empty), "<= 100 ms", empty.as_millis() <= 100);
+    bench.report.figure(
+        "first start on an empty directory, the median of 5",
+        &millis(empty),
+        "<= 100 ms",
+        empty.as_millis() <= 100,
+    );
     for _ in 0..3 {
         let (app, took, cpu) = open_app();
         let graph = app.store.published().view::<Graph>().clone();
@@ -140,6 +149,22 @@ pub(crate) fn start(bench: &Bench<'_>) {
     bench.report.say(&format!("  of it the store alone, without a graph: {}", millis(monotonic() - begun)));
     runtime.block_on(store.close()).expect("it closes");
     query_of_the_store(bench, &database).expect("the query runs");
+}
+
+/// The first start on an empty directory, the median of some.
+fn first_start(runtime: &tokio::runtime::Runtime) -> std::time::Duration {
+    let mut starts: Vec<_> = (0..FIRST_STARTS)
+        .map(|_| {
+            let dir = tempfile::tempdir().expect("a directory");
+            let begun = monotonic();
+            let app = runtime.block_on(App::open(Config::for_directory(dir.path()))).expect("it opens");
+            let took = monotonic() - begun;
+            runtime.block_on(app.close(None)).expect("it closes");
+            took
+        })
+        .collect();
+    starts.sort_unstable();
+    starts[starts.len() / 2]
 }
 
 /// The recursive query on the store's tables, in a connection of its own with everything cached.
