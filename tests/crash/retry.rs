@@ -123,3 +123,24 @@ fn a_retry_after_a_kill_executes_once() {
         assert_eq!((again.json(), again.revision()), (first.json(), first.revision()), "turn {turn}");
     }
 }
+
+/// The real process dies right after COMMIT, before anybody can know of it; the client tries again.
+#[test]
+fn a_retry_after_a_death_behind_commit_is_answered_from_the_transaction() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let mut process = Process::start(&dir.path().join("data"));
+    let bearer = format!("Bearer {}", process.admin_key());
+    for turn in 1..=3 {
+        let bytes = keyed(&bearer, &format!("turn-{turn}"), &format!("text {turn}"));
+        process.kill();
+        process.restart_armed("after_commit_before_publish:1:exit");
+        let lost = Client::new(process.address(), None).exchange(&bytes);
+        assert!(lost.is_err(), "it died before the answer");
+        process.wait();
+        process.restart();
+        let mut client = Client::new(process.address(), None);
+        let again = client.exchange(&bytes).expect("an answer");
+        assert!(replayed(&again), "turn {turn}: COMMIT was said, so it was executed");
+        assert_eq!(again.rpc().expect("written")["version"], turn, "executed once in turn {turn}");
+    }
+}
