@@ -26,8 +26,9 @@ use crate::harness::vfs::{self, Disk, File};
 use crate::harness::world::{Setup, Who, World};
 use crate::property::random::Rng;
 
-/// Runs of one kind of fault in one mode; with `NEXUS_LITE_SOAK` every position has its run.
-const RUNS: usize = 16;
+/// Runs of one kind of fault in one mode, more than there are syncs, opens or operations on other files; with
+/// `NEXUS_LITE_SOAK` every position of writes and reads has its run, too.
+const RUNS: usize = 64;
 /// Size of the log past which the writer checkpoints, bytes: small, so that calls of checkpoints fail too.
 const CHECKPOINT_BYTES: u64 = 192 << 10;
 /// Clients at the same time.
