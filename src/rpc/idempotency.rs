@@ -1,6 +1,6 @@
 //! The Idempotency-Key of a request: what it stands for, and the answer to a repeat.
 //!
-//! [`dispatch`](super::dispatch) asks here before a writing method runs, because what the method checks cheaply has
+//! [`dispatch`](super::dispatch()) asks here before a writing method runs, because what the method checks cheaply has
 //! changed by its first run; and again when the method fails, because the first run may just have ended.
 
 use std::sync::Arc;

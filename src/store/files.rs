@@ -2,7 +2,7 @@
 //!
 //! Owns how a file, a name and a directory become durable. Must never know what the files hold. Nothing here tries a
 //! failed sync again: the kernel may have thrown away what it could not write and say yes the second time.
-//! Invariant: a directory that [`Files::make_dirs`] has returned for is durable in its parent, also if somebody else
+//! Invariant: a directory that `Files::make_dirs` has returned for is durable in its parent, also if somebody else
 //! made it and was stopped before he could sync.
 
 use std::collections::HashSet;

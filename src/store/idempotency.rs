@@ -17,7 +17,7 @@ use super::tx::{Sql, WriteTx};
 pub const RETENTION_US: i64 = 24 * 60 * 60 * 1_000_000;
 /// Longest reply that is kept, bytes. Of a longer one only is remembered that it was given.
 pub const REPLY_BYTES_MAX: usize = 1 << 20;
-/// All rows together, bytes as [`weight`] counts them. When they are more, the oldest go before their time.
+/// All rows together, bytes as `weight` counts them. When they are more, the oldest go before their time.
 pub const TABLE_BYTES_MAX: u64 = 256 << 20;
 /// What a row weighs beside its reply, bytes.
 const ROW_BYTES: u64 = 256;

@@ -1,6 +1,6 @@
 //! Each guarantee taken out on purpose, so that a test can show that the test of it notices.
 //!
-//! Behind the cargo feature `faults`; without it there is no such thing, and [`mutated!`] is `false`.
+//! Behind the cargo feature `faults`; without it there is no such thing, and `mutated!` is `false`.
 
 /// A guarantee that is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
