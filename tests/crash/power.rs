@@ -325,7 +325,9 @@ pub(crate) fn check(run: Run, seed: u64) -> Result<Found, Found> {
          {rate:.0} images/s",
         recording.log.len()
     );
-    assert!(*refused * 20 < *done, "nearly all commands are done: {:?}", recording.ledger.refusals);
+    // Who is answered too early is refused what follows from it.
+    let expected = run.mutation.is_some() || *refused * 20 < *done;
+    assert!(expected, "nearly all commands are done: {:?}", recording.ledger.refusals);
     if found.bad() == 0 { Ok(found) } else { Err(found) }
 }
 
