@@ -3,15 +3,17 @@
 
 #![expect(unsafe_code, reason = "an allocator is an unsafe trait; this one only counts and passes on")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mimalloc::MiMalloc;
 
 /// Bytes allocated and not freed.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 /// The most there ever was since the last [`reset_peak`].
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator with a counter.
+/// The allocator of the program, with a counter.
 pub(crate) struct Counting;
 
 fn grew(bytes: usize) {
@@ -21,22 +23,22 @@ fn grew(bytes: usize) {
     }
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: every call is passed on to the program's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grew(layout.size());
-        unsafe { System.alloc(layout) }
+        unsafe { MiMalloc.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        unsafe { System.dealloc(at, layout) }
+        unsafe { MiMalloc.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         grew(size);
-        unsafe { System.realloc(at, layout, size) }
+        unsafe { MiMalloc.realloc(at, layout, size) }
     }
 }
 
