@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "0002_idempotency_and_denials.sql",
         sql: include_str!("migrations/0002_idempotency_and_denials.sql"),
     },
+    Migration { name: "0003_chunks.sql", sql: include_str!("migrations/0003_chunks.sql") },
 ];
 
 impl Migration {
