@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Asks the system for large pages (`.cargo/config.toml`): a walk of the permission graph otherwise spends a third of
-/// its time on page table entries that the processor has forgotten.
+/// Takes its memory in large pages, where the system gives them to who asks: a walk of the permission graph otherwise spends
+/// a third of its time on page table entries that the processor has forgotten.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
