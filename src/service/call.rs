@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::auth::Caller;
 use crate::model::Rev;
 use crate::rebac::Caches;
-use crate::store::{Origin, ReadTx, Sql, Store, StoreError, WriteOp};
+use crate::store::{Glance, Origin, ReadTx, Sql, Store, StoreError, WriteOp};
 
 use super::ServiceError;
 use super::access::Access;
@@ -47,6 +47,13 @@ impl Call {
     /// What the caller may do in a read transaction of this call; each decision on one path leaves a record.
     pub fn access<'t, 'c>(&'t self, tx: &'t ReadTx<'c>) -> Result<Access<'t, ReadTx<'c>>, ServiceError> {
         Ok(Access::new(tx, &self.caller, Some(&self.caches))?.noting(&self.store))
+    }
+
+    /// `store.glance`, remembering the revision for the reply's header.
+    pub fn glance<R>(&self, f: impl FnOnce(&Glance<'_>) -> R) -> Option<R> {
+        let (answer, rev) = self.store.glance(|tx| (f(tx), tx.rev()))?;
+        self.seen.fetch_max(rev, Ordering::Relaxed);
+        Some(answer)
     }
 
     /// `store.read`, remembering the revision for the reply's header.

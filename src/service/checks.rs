@@ -1,15 +1,15 @@
-//! Checks: one, or many at one revision.
+//! Checks: one, or many at one revision. Answered from the published state alone where nothing has to be looked up.
 
 use std::sync::Arc;
 
 use crate::model::time::monotonic;
 use crate::rebac::{Budget, ENGINE_VERSION, Verdict};
-use crate::store::{DecisionNote, Note, ReadTx, Sql, Store};
+use crate::store::{DecisionNote, Glance, Note, ReadTx, Sql, Store};
 use crate::telemetry::metric;
 
 use super::names::check_word;
 use super::past::{At, PastView};
-use super::questions::{Asker, Question};
+use super::questions::{Asker, Question, Resolved};
 use super::{Call, ServiceError};
 
 /// Most checks of one batch.
@@ -17,12 +17,15 @@ pub const BATCH_CHECKS_MAX: usize = 10_000;
 /// Checks that a batch may have to be answered where the request is.
 const INLINE_CHECKS_MAX: usize = 64;
 
-/// The answer; `None` if the caller may not ask this.
-fn answer<T: Sql>(asker: &Asker<'_, T>, asked: &Question, store: &Store) -> Result<Option<bool>, ServiceError> {
+/// A question and what the engine needs to answer it; `None` if the caller may not ask this.
+fn prepare<'q, T: Sql>(asker: &Asker<'_, T>, asked: &'q Question) -> Result<Option<Resolved<'q>>, ServiceError> {
     let resolved = asker.resolve(asked)?;
-    if !asker.may_ask(&resolved)? {
-        return Ok(None);
-    }
+    Ok(asker.may_ask(&resolved)?.then_some(resolved))
+}
+
+/// The answer. Asks no table, and leaves its record.
+fn decide<T: Sql>(asker: &Asker<'_, T>, resolved: &Resolved<'_>, store: &Store) -> bool {
+    let asked = resolved.question;
     let mut budget = Budget::request();
     let started = monotonic();
     let graph = asker.graph();
@@ -47,11 +50,33 @@ fn answer<T: Sql>(asker: &Asker<'_, T>, asked: &Question, store: &Store) -> Resu
             engine: ENGINE_VERSION,
         }));
     }
-    Ok(Some(verdict.allowed()))
+    verdict.allowed()
 }
 
-/// Answers questions, of one revision: that of the data, or an earlier one.
-async fn ask<R: Send + 'static>(
+/// One answer, or the refusal.
+fn one<T: Sql>(asker: &Asker<'_, T>, question: &Question, store: &Store) -> Result<bool, ServiceError> {
+    let resolved = prepare(asker, question)?.ok_or_else(|| asker.refusal(question))?;
+    Ok(decide(asker, &resolved, store))
+}
+
+/// Answers by position. All questions are prepared before the first is answered, so that one which needs a table leaves
+/// no records of the others.
+fn all<T: Sql>(asker: &Asker<'_, T>, questions: &[Question], store: &Store) -> Result<Vec<Option<bool>>, ServiceError> {
+    let prepared: Vec<_> = questions.iter().map(|question| prepare(asker, question)).collect::<Result<_, _>>()?;
+    Ok(prepared.iter().map(|resolved| resolved.as_ref().map(|resolved| decide(asker, resolved, store))).collect())
+}
+
+/// The answer of `ask` from the published state alone, if no table is needed: that of this very revision, without a
+/// read transaction.
+fn at_a_glance<R>(
+    call: &Call,
+    ask: impl FnOnce(&Asker<'_, Glance<'_>>) -> Result<R, ServiceError>,
+) -> Option<Result<R, ServiceError>> {
+    call.glance(|tx| ask(&Asker::new(tx, &call.caller, &call.caches)?))
+}
+
+/// Answers questions in a read transaction, of one revision: that of the data, or an earlier one.
+async fn in_tables<R: Send + 'static>(
     call: &Call,
     at: Option<At>,
     slow: bool,
@@ -69,10 +94,12 @@ async fn ask<R: Send + 'static>(
 /// decidable is no.
 pub async fn check(call: &Call, question: Question, at: Option<At>) -> Result<bool, ServiceError> {
     check_word("permission", "name", &question.permission)?;
-    let answers = move |asker: &Asker<'_, ReadTx<'_>>, store: &Store| {
-        answer(asker, &question, store)?.ok_or_else(|| asker.refusal(&question))
-    };
-    ask(call, at, false, answers).await
+    if at.is_none()
+        && let Some(answer) = at_a_glance(call, |asker| one(asker, &question, &call.store))
+    {
+        return answer;
+    }
+    in_tables(call, at, false, move |asker, store| one(asker, &question, store)).await
 }
 
 /// Many checks at one revision, answered by position; `None` for one that the caller may not ask.
@@ -89,8 +116,11 @@ pub async fn check_batch(
         check_word("permission", "name", &question.permission)?;
     }
     let many = questions.len() > INLINE_CHECKS_MAX;
-    let answers = move |asker: &Asker<'_, ReadTx<'_>>, store: &Store| {
-        questions.iter().map(|question| answer(asker, question, store)).collect()
-    };
-    ask(call, at, many, answers).await
+    if at.is_none()
+        && !many
+        && let Some(answers) = at_a_glance(call, |asker| all(asker, &questions, &call.store))
+    {
+        return answers;
+    }
+    in_tables(call, at, many, move |asker, store| all(asker, &questions, store)).await
 }

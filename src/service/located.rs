@@ -2,7 +2,7 @@
 //!
 //! Owns the rule which tenant a path belongs to. Decides no rights.
 
-use crate::model::{NodeKind, NodeRow, VirtualPath};
+use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
 use crate::store::{Sql, nodes};
 
 use super::ServiceError;
@@ -23,15 +23,16 @@ pub struct Located {
 
 /// The tenant that decides: of the node; of a missing path the one it names, else that of its nearest existing
 /// ancestor.
-fn deciding<'a>(path: &'a VirtualPath, nearest: &'a NodeRow, exact: bool) -> &'a str {
-    if exact { &nearest.tenant } else { path.named_tenant().unwrap_or(&nearest.tenant) }
+fn deciding<'a>(path: &'a VirtualPath, nearest: &'a str, exact: bool) -> &'a str {
+    if exact { nearest } else { path.named_tenant().unwrap_or(nearest) }
 }
 
-/// The node at `path`, and the tenant that decides: what [`Located`] knows of them, without the nodes on the way.
-pub(super) fn end_of(tx: &impl Sql, path: &VirtualPath) -> Result<(Option<NodeRow>, String), ServiceError> {
-    let (nearest, exact) = nodes::nearest(tx, path)?;
-    let tenant = deciding(path, &nearest, exact).to_owned();
-    Ok((exact.then_some(nearest), tenant))
+/// The owner of the file at `path`, and the tenant that decides: what [`Located`] knows of them, without the nodes on
+/// the way; from what is remembered, if it is exact.
+pub(super) fn end_of(tx: &impl Sql, path: &VirtualPath) -> Result<(Option<EntityId>, String), ServiceError> {
+    let place = nodes::place(tx, path)?;
+    let tenant = deciding(path, &place.tenant, place.exact).to_owned();
+    Ok((place.owner.filter(|_| place.exact && place.kind == NodeKind::File), tenant))
 }
 
 impl Located {
@@ -64,7 +65,7 @@ impl Located {
     /// The tenant that decides about the path.
     #[must_use]
     pub fn tenant(&self) -> &str {
-        deciding(&self.path, self.nearest(), self.exact)
+        deciding(&self.path, &self.nearest().tenant, self.exact)
     }
 
     /// The tenant that a node made here belongs to: the one the path names, else the creator's.

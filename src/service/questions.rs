@@ -138,13 +138,14 @@ impl<'t, T: Sql> Asker<'t, T> {
     pub fn place<'q>(&self, object: &'q EntityName, tenant: Option<&str>) -> Result<Placed<'q>, ServiceError> {
         let (tenant, leaf) = match object.path() {
             Some(path) => {
-                let (node, tenant) = match self.past {
+                let (owner, tenant) = match self.past {
                     Some(past) => {
-                        past.locate(self.access.tx(), &path).map(|l| (l.node().cloned(), l.tenant().to_owned()))
+                        let located = past.locate(self.access.tx(), &path)?;
+                        let file = located.node().filter(|node| node.kind == NodeKind::File);
+                        (file.and_then(|node| node.owner), located.tenant().to_owned())
                     }
-                    None => located::end_of(self.access.tx(), &path),
-                }?;
-                let owner = node.filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
+                    None => located::end_of(self.access.tx(), &path)?,
+                };
                 (tenant, LeafFacts { owner })
             }
             None => (tenant.unwrap_or(&self.access.caller().tenant).to_owned(), LeafFacts::default()),

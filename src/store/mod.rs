@@ -35,8 +35,10 @@ macro_rules! mutated {
 mod batch;
 mod checkpoint;
 mod claim;
+mod glance;
 mod metrics;
 mod notes;
+mod places;
 mod publish;
 mod queue;
 mod readers;
@@ -96,12 +98,14 @@ pub mod workspaces;
 pub use error::{Place, StoreError};
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
+pub use glance::Glance;
 #[cfg(feature = "faults")]
 pub use mutation::Mutation;
 pub use note::{DecisionNote, DenialNote, Note};
 pub use op::{Origin, WriteOp};
 pub use open::{Builder, DATABASE_FILE, WAL_FILE};
 pub use options::{Durability, Limits, Options};
+pub use places::Known;
 pub use projection::{Projection, Published};
 pub use row::{Row, Val};
 pub use status::Status;
@@ -178,6 +182,16 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.inner.readers.read(&self.inner.shared, f)
+    }
+
+    /// The answer of `f` from the newest published state alone, without a transaction; `None` if `f` asked for a
+    /// statement, or the store is closing: then it takes a [`read`](Self::read).
+    pub fn glance<R>(&self, f: impl FnOnce(&Glance<'_>) -> R) -> Option<R> {
+        if self.inner.closing.load(Ordering::SeqCst) {
+            return None;
+        }
+        let published = self.published();
+        Glance::take(&self.inner.shared, &published, f)
     }
 
     /// As [`read`](Self::read), on the slow lane: for scans, exports and deep trees.

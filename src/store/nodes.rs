@@ -5,7 +5,9 @@
 //! change is recorded here.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use super::places::Walked;
 use super::statements::statements;
 use super::{Row, Sql, StoreError, WriteTx, versions};
 use crate::model::{Change, ContentHash, Delta, EntityId, NodeId, NodeKind, NodeRow, ROOT_NODE, VirtualPath};
@@ -72,6 +74,19 @@ statements! {
     DETACHED_CHILDREN = "SELECT name, id, type FROM nodes WHERE parent = ?1 LIMIT ?2";
 }
 
+/// What permissions depend on, of the deepest node on the way to a path that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The tenant it belongs to.
+    pub tenant: Arc<str>,
+    /// Whether it is the node at the path.
+    pub exact: bool,
+    /// What it is.
+    pub kind: NodeKind,
+    /// The owner column.
+    pub owner: Option<EntityId>,
+}
+
 /// The directory that holds all others.
 pub fn root(tx: &impl Sql) -> Result<NodeRow, StoreError> {
     get(tx, ROOT_NODE)?.ok_or_else(|| StoreError::Corrupt { what: "the root node is missing".into() })
@@ -109,9 +124,36 @@ pub fn find(tx: &impl Sql, path: &VirtualPath) -> Result<Option<NodeRow>, StoreE
 /// The deepest node on the way to `path` that exists, and whether it is the one at `path`. Of the others on the way
 /// only the ids are read.
 pub fn nearest(tx: &impl Sql, path: &VirtualPath) -> Result<(NodeRow, bool), StoreError> {
+    walk(tx, path, |_, _| ())
+}
+
+/// Of the deepest node on the way to `path` that exists, what permissions depend on; from what is remembered, if that
+/// is exact.
+pub fn place(tx: &impl Sql, path: &VirtualPath) -> Result<Place, StoreError> {
+    if let Some(place) = tx.known().and_then(|known| known.get(path.as_str())) {
+        return Ok(place);
+    }
+    let mut walked = Walked::default();
+    let (row, exact) = walk(tx, path, |parent, name| walked.name(parent, name))?;
+    let place = Place { tenant: row.tenant.into(), exact, kind: row.kind, owner: row.owner };
+    if let Some(known) = tx.known() {
+        // Its own place tells of changes of the node where no name led to it: of the root.
+        walked.name(row.parent, &row.name);
+        known.put(path.as_str(), walked, place.clone());
+    }
+    Ok(place)
+}
+
+/// As [`nearest`], naming each directory and what is looked up in it.
+fn walk(
+    tx: &impl Sql,
+    path: &VirtualPath,
+    mut looked_up: impl FnMut(NodeId, &str),
+) -> Result<(NodeRow, bool), StoreError> {
     let mut nearest = ROOT_NODE;
     let mut names = path.components().peekable();
     while let Some(name) = names.next() {
+        looked_up(nearest, name);
         let found = if names.peek().is_some() {
             tx.query_one(NODE_ID_BY_NAME, params![nearest, name], |row| row.id(0))?
         } else if let Some(row) = child(tx, nearest, name)? {
@@ -134,7 +176,7 @@ fn passed(tx: &impl Sql, id: NodeId) -> Result<NodeRow, StoreError> {
 pub fn path_of(tx: &impl Sql, id: NodeId) -> Result<Option<VirtualPath>, StoreError> {
     let (mut names, mut at) = (Vec::new(), id);
     while at != ROOT_NODE {
-        let Some((parent, name)) = place(tx, at)? else { return Ok(None) };
+        let Some((parent, name)) = position(tx, at)? else { return Ok(None) };
         if parent == NOWHERE {
             return Ok(None);
         }
@@ -149,10 +191,10 @@ pub fn path_of(tx: &impl Sql, id: NodeId) -> Result<Option<VirtualPath>, StoreEr
 
 /// The directory a node lies in; 0 for the root and for detached directories.
 pub fn parent_of(tx: &impl Sql, id: NodeId) -> Result<Option<NodeId>, StoreError> {
-    Ok(place(tx, id)?.map(|(parent, _)| parent))
+    Ok(position(tx, id)?.map(|(parent, _)| parent))
 }
 
-fn place(tx: &impl Sql, id: NodeId) -> Result<Option<(NodeId, String)>, StoreError> {
+fn position(tx: &impl Sql, id: NodeId) -> Result<Option<(NodeId, String)>, StoreError> {
     tx.query_one(PLACE_BY_ID, params![id], |row| Ok((row.id(0)?, row.string(1)?)))
 }
 

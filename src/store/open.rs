@@ -20,6 +20,7 @@ use super::metrics::Metrics;
 use super::migrate::{self, MIGRATIONS};
 use super::notes::{Lane, Rows};
 use super::options::{Durability, Options};
+use super::places::{NameStamps, Places};
 use super::projection::{Projection, Slot, TypedSlot, Working};
 use super::publish::Head;
 use super::queue::Admission;
@@ -43,7 +44,7 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, slots: Vec::new() }
+        Self { options, slots: Vec::new() }.project::<NameStamps>()
     }
 
     /// Adds a projection; it is loaded at open and follows every commit.
@@ -127,6 +128,7 @@ fn share(mut options: Options) -> Shared {
         head: OnceLock::new(),
         incarnation: OnceLock::new(),
         gauges: Gauges::default(),
+        places: Places::new(),
         read_only: Mutex::new(None),
         damaged: AtomicBool::new(false),
         limits,

@@ -15,6 +15,7 @@ use super::files::Files;
 use super::metrics::Metrics;
 use super::notes::Lane;
 use super::options::{Durability, Limits};
+use super::places::Places;
 use super::publish::Head;
 use super::queue::Admission;
 use super::space::Space;
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     /// This life of the store.
     pub(super) incarnation: OnceLock<String>,
     pub(super) gauges: Gauges,
+    /// Where paths lead, as readers have found it.
+    pub(super) places: Places,
     /// Why the store takes no writes, once an input/output error has made it so.
     pub(super) read_only: Mutex<Option<String>>,
     /// Whether that error was damage of the database itself.

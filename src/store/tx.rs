@@ -12,6 +12,7 @@ use crate::model::{Change, EntityId, NodeId, Rev};
 use super::StoreError;
 use super::backend::sqlite::{self, Trouble};
 use super::op::Origin;
+use super::places::Known;
 use super::projection::{Mark, Projection, Published, Working};
 use super::readers::Deadline;
 use super::row::{Row, Val};
@@ -43,6 +44,11 @@ pub trait Sql {
 
     /// The projection of exactly this revision (of an operation: with the earlier operations of its batch).
     fn view<P: Projection>(&self) -> &P;
+
+    /// What is remembered of where paths lead; `None` where only the tables may tell.
+    fn known(&self) -> Option<Known<'_>> {
+        None
+    }
 
     /// All rows of a query.
     fn query<T>(
@@ -112,6 +118,9 @@ impl Sql for ReadTx<'_> {
     }
     fn view<P: Projection>(&self) -> &P {
         self.published.view()
+    }
+    fn known(&self) -> Option<Known<'_>> {
+        Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev })
     }
 }
 

@@ -3,6 +3,8 @@
 
 // The record of decisions: what it holds, and that no answer depends on it.
 mod decisions;
+// Answers without a transaction.
+mod glance;
 // Data and permissions of one revision, at the worst moments.
 pub(crate) mod new_enemy;
 // Questions about earlier revisions.

@@ -1,0 +1,66 @@
+//! A look at the newest published state alone, without the tables.
+//!
+//! Owns the one way to answer without a read transaction. The state is of one revision, data and permissions alike, and
+//! what is remembered of the tables is taken only where it is exact at that revision. A write is acknowledged after its
+//! publish, so a look that begins later sees it. Whatever needs a statement is not answered here.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+
+use super::places::Known;
+use super::projection::{Projection, Published};
+use super::row::{Row, Val};
+use super::shared::Shared;
+use super::{Sql, StoreError};
+use crate::model::Rev;
+
+/// The newest published state in the shape of a transaction.
+pub struct Glance<'a> {
+    published: &'a Published,
+    now_us: i64,
+    shared: &'a Shared,
+    /// Whether a statement was asked for: then there is no answer, whatever was made of the refusal.
+    asked: Cell<bool>,
+}
+
+impl<'a> Glance<'a> {
+    /// The answer of `f`, or `None` if it asked for a statement.
+    pub(super) fn take<R>(shared: &'a Shared, published: &'a Published, f: impl FnOnce(&Self) -> R) -> Option<R> {
+        let glance = Self { published, now_us: shared.now_us(), shared, asked: Cell::new(false) };
+        let answer = f(&glance);
+        (!glance.asked.get()).then_some(answer)
+    }
+}
+
+impl Sql for Glance<'_> {
+    fn each(
+        &self,
+        _: &'static str,
+        _: &[Val<'_>],
+        _: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.asked.set(true);
+        Err(StoreError::Busy { queue: "the tables, which a look at the published state does not open" })
+    }
+    fn rev(&self) -> Rev {
+        self.published.rev
+    }
+    fn now_us(&self) -> i64 {
+        self.now_us
+    }
+    fn wall_us(&self) -> i64 {
+        self.shared.clock.now_us()
+    }
+    fn view<P: Projection>(&self) -> &P {
+        self.published.view()
+    }
+    fn known(&self) -> Option<Known<'_>> {
+        Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev })
+    }
+}
+
+impl std::fmt::Debug for Glance<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Glance").field("rev", &self.published.rev).finish_non_exhaustive()
+    }
+}
