@@ -29,5 +29,8 @@ mod rpc;
 mod app;
 // The command line, as a process: what it prints, how it ends, what it refuses.
 mod cli;
+// What is the same on PostgreSQL: schema and statements. The areas above run on it as well, by a switch of the harness.
+#[cfg(feature = "postgres")]
+mod postgres;
 // What the architecture page says of the code.
 mod architecture;

@@ -30,14 +30,14 @@ statements! {
         WHERE permissions = 1 AND rev > ?1 ORDER BY rev LIMIT ?2";
     /// How many such rows there are, and how long they are, as far as a limit.
     CHANGELOG_PERMISSIONS_SIZE = "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM (SELECT LENGTH(after) AS size \
-        FROM changelog WHERE permissions = 1 AND rev > ?1 ORDER BY rev LIMIT ?2) AS some";
+        FROM changelog WHERE permissions = 1 AND rev > ?1 ORDER BY rev LIMIT ?2) AS listed";
     /// When a revision was made.
     CHANGELOG_TIME_OF = "SELECT at_us FROM changelog WHERE rev = ?1";
     /// What a revision changed.
     CHANGELOG_CHANGES_OF = "SELECT before, after FROM changelog WHERE rev = ?1";
     /// How many rows after a revision may decide permissions, as far as a limit.
     CHANGELOG_COUNT_PERMISSIONS = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM changelog \
-        WHERE permissions = 1 AND rev > ?1 LIMIT ?2) AS some";
+        WHERE permissions = 1 AND rev > ?1 LIMIT ?2) AS listed";
     /// The rows after a revision that may decide permissions, newest first.
     CHANGELOG_BACK_TO = "SELECT rev, before, after FROM changelog WHERE permissions = 1 AND rev > ?1 ORDER BY rev DESC";
     /// Those of an interval, oldest first.

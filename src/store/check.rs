@@ -74,7 +74,7 @@ statements! {
         WHERE NOT EXISTS (SELECT 1 FROM entities AS e WHERE e.id = t.object) \
         OR NOT EXISTS (SELECT 1 FROM entities AS e WHERE e.id = t.subject)";
     /// R10: tuples of files have the tenant of the node.
-    CHECK_R10 = "WITH RECURSIVE tree (id, path) AS (SELECT CAST(1 AS BIGINT), CAST('' AS TEXT) \
+    CHECK_R10 = "WITH RECURSIVE tree (id, path) AS (SELECT root.id, root.name FROM nodes AS root WHERE root.id = 1 \
         UNION ALL SELECT n.id, tree.path || '/' || n.name FROM tree JOIN nodes AS n ON n.parent = tree.id) \
         SELECT 'tuple ' || t.tuple_id || ' has another tenant than the file' FROM tree \
         JOIN nodes AS n ON n.id = tree.id \
@@ -82,13 +82,13 @@ statements! {
         JOIN entities AS e ON e.type = 'file' AND e.name = tree.path AND e.tenant <> n.tenant \
         JOIN tuples AS t ON (t.object = e.id OR t.subject = e.id) AND t.rev > v.from_rev";
     /// R11: rows of skills follow their files.
-    CHECK_R11 = "WITH RECURSIVE tree (id, path) AS (SELECT CAST(1 AS BIGINT), CAST('' AS TEXT) \
+    CHECK_R11 = "WITH RECURSIVE tree (id, path) AS (SELECT root.id, root.name FROM nodes AS root WHERE root.id = 1 \
         UNION ALL SELECT n.id, tree.path || '/' || n.name FROM tree JOIN nodes AS n ON n.parent = tree.id) \
         SELECT 'the skill of node ' || CAST(s.node AS TEXT) || ' has no live SKILL.md at its path' FROM skills AS s \
         WHERE NOT EXISTS (SELECT 1 FROM tree JOIN nodes AS n ON n.id = tree.id \
         WHERE tree.id = s.node AND tree.path = s.path AND LOWER(n.name) = 'skill.md' AND n.type = 0)";
     /// R12: an implicit directory is there for something.
-    CHECK_R12 = "WITH RECURSIVE tree (id, path) AS (SELECT CAST(1 AS BIGINT), CAST('' AS TEXT) \
+    CHECK_R12 = "WITH RECURSIVE tree (id, path) AS (SELECT root.id, root.name FROM nodes AS root WHERE root.id = 1 \
         UNION ALL SELECT n.id, tree.path || '/' || n.name FROM tree JOIN nodes AS n ON n.parent = tree.id) \
         SELECT 'directory ' || CAST(n.id AS TEXT) || ' is implicit, and empty or granted on' FROM tree \
         JOIN nodes AS n ON n.id = tree.id WHERE n.implicit = 1 AND (n.type <> 1 \

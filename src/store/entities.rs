@@ -33,7 +33,7 @@ statements! {
     OF_TYPE = "SELECT id, tenant, type, name FROM entities WHERE type = ?1 ORDER BY id";
     /// How many of type file a tenant has, as far as a limit.
     COUNT_FILES = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM entities \
-         WHERE type = 'file' AND tenant = ?1 LIMIT ?2) AS some";
+         WHERE type = 'file' AND tenant = ?1 LIMIT ?2) AS listed";
     /// A new one.
     INSERT = "INSERT INTO entities (id, tenant, type, name, key) VALUES (?1, ?2, ?3, ?4, ?5)";
     /// Another name for the same id.

@@ -42,6 +42,16 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("workspaces", super::workspaces::ALL),
 ];
 
+/// Statements in words that only SQLite knows: file, name, and why no portable text can serve.
+const OF_SQLITE: &[(&str, &str, &str)] =
+    &[("schema", "SCHEMA_OBJECTS", "doctor compares a file's own catalogue with what our migrations make")];
+
+/// Whether a statement is one for SQLite alone, which the other engine is never asked.
+#[must_use]
+pub fn is_of_sqlite(file: &str, name: &str) -> bool {
+    OF_SQLITE.iter().any(|(of, called, _)| (*of, *called) == (file, name))
+}
+
 /// Every statement constant of the store: file, name, text.
 pub fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     LISTS.iter().flat_map(|(file, list)| list.iter().map(move |(name, sql)| (*file, *name, *sql)))
@@ -94,6 +104,13 @@ mod tests {
         });
         ran.await.expect("read");
         store.close().await.expect("closes");
+    }
+
+    #[test]
+    fn what_is_marked_as_of_sqlite_is_there() {
+        for (file, name, why) in OF_SQLITE {
+            assert!(all().any(|(of, called, _)| (of, called) == (*file, *name)), "{file}: {name}: {why}");
+        }
     }
 
     #[test]

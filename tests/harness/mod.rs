@@ -18,3 +18,6 @@ pub(crate) mod world;
 pub(crate) mod server;
 // The real program as a process.
 pub(crate) mod process;
+// A PostgreSQL of our own.
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
