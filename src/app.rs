@@ -19,11 +19,15 @@ use crate::rpc::context::Services;
 use crate::sandbox::Sandboxes;
 use crate::service::files_ops::free_detached;
 use crate::service::{ServiceError, keys_ops, sandboxes_ops};
-use crate::store::{Durability, FaultPoint, Faults, Options, Place, ReadTx, Sql as _, Store, StoreError, decisions};
+use crate::store::{
+    Durability, FaultPoint, Faults, Options, Place, ReadTx, Sql as _, Store, StoreError, decisions, meta,
+};
 use crate::telemetry::metric;
 
 /// The file that the first key is written to, in the data directory.
 pub const ADMIN_KEY_FILE: &str = "admin.key";
+/// What is hashed with the server's secret, to know it again.
+const SECRET_CHECK_TEXT: &str = "the secret of this store";
 /// Rows of the permission cache that are looked at for who asked lately.
 const WARM_ROWS: u64 = 10_000;
 /// Connections for inline reads beside one per worker.
@@ -47,6 +51,9 @@ pub enum AppError {
     /// A key from the settings that cannot be one.
     #[error("api_key is no key: it must begin with sk- and have 32 to 512 characters")]
     BadKey,
+    /// The URL of the database.
+    #[error("database_url: {0}")]
+    BadUrl(String),
     /// The file of the first key.
     #[error("writing {} failed: {source}", path.display())]
     KeyFile {
@@ -72,11 +79,12 @@ impl AppError {
         const CONFIG: u8 = 78;
         match self {
             Self::Config(error) => error.exit_status(),
-            Self::Store(StoreError::Locked { .. }) => TRY_LATER,
+            Self::Store(StoreError::Locked { .. } | StoreError::Occupied { .. }) => TRY_LATER,
+            Self::Store(StoreError::Unreachable { .. }) => UNAVAILABLE,
             Self::Store(StoreError::Unsuitable { place: Place::Network, .. }) => CONFIG,
             Self::Store(StoreError::Unusable { .. } | StoreError::Corrupt { .. }) => USAGE_DATA,
             Self::Store(_) | Self::FirstKey(_) | Self::KeyFile { .. } => IO,
-            Self::Secret(_) | Self::BadKey => CONFIG,
+            Self::Secret(_) | Self::BadKey | Self::BadUrl(_) => CONFIG,
             Self::Serve(_) => UNAVAILABLE,
         }
     }
@@ -104,7 +112,7 @@ impl std::fmt::Debug for App {
 impl App {
     /// Opens the store of `config`, and makes what a first start needs: the secret, the first key and its file.
     pub async fn open(config: Config) -> Result<Self, AppError> {
-        let mut options = Options::new(&config.data_dir);
+        let mut options = engine_options(&config)?;
         options.durability = match config.durability {
             config::Durability::Full => Durability::Full,
             config::Durability::Relaxed => Durability::Relaxed,
@@ -130,7 +138,13 @@ impl App {
         let random = Arc::clone(&options.random);
         let store = Store::builder(options).project::<Graph>().project::<AuthIndex>().open()?;
         let secret = config.server_secret.as_ref().map(|secret| secret.expose());
-        let hasher = KeyHasher::open(store.data_dir(), secret, &*random)?;
+        let hasher = match (secret, store.has_disk()) {
+            (None, false) => return Err(AppError::Secret(SecretError::Missing)),
+            (secret, _) => KeyHasher::open(store.data_dir(), secret, &*random)?,
+        };
+        if !store.has_disk() {
+            check_secret(&store, &hasher).await?;
+        }
         let published = store.published();
         let has_keys = !published.view::<AuthIndex>().is_empty();
         if hasher.is_new() && has_keys {
@@ -141,14 +155,14 @@ impl App {
         }
         let first_key = keys_ops::first_key(&store, &hasher, given.clone());
         if let Some(new) = &first_key {
-            if given.is_none() {
+            if given.is_none() && store.has_disk() {
                 write_key(store.data_dir(), new.key.expose())?;
             }
             store.reach(FaultPoint::StartKeyWritten);
             keys_ops::bootstrap(&store, new).await.map_err(AppError::FirstKey)?;
             store.reach(FaultPoint::StartKeyStored);
         }
-        let sandboxes = Sandboxes::new(store.data_dir());
+        let sandboxes = Sandboxes::new(if store.has_disk() { store.data_dir() } else { &config.data_dir });
         if let Err(error) = sandboxes_ops::sweep(&store, &sandboxes).await {
             tracing::warn!(%error, "directories of sandboxes without a record were not removed");
         }
@@ -212,6 +226,33 @@ impl App {
         self.store.reach(FaultPoint::ShutdownDrained);
         self.store.close().await?;
         Ok(self.store.published().rev)
+    }
+}
+
+/// Where the data is: in the data directory, or on the database server that the settings name.
+fn engine_options(config: &Config) -> Result<Options, AppError> {
+    let Some(url) = &config.database_url else { return Ok(Options::new(&config.data_dir)) };
+    #[cfg(feature = "postgres")]
+    {
+        let url = crate::store::PostgresUrl::parse(url.expose()).map_err(|e| AppError::BadUrl(e.to_string()))?;
+        Ok(Options::postgres(url))
+    }
+    #[cfg(not(feature = "postgres"))]
+    {
+        let _ = url;
+        Err(ConfigError::NotBuilt.into())
+    }
+}
+
+/// Compares the secret of the settings with what the store was made with: with another one no key would be known, and
+/// the first request after a move would find that out.
+async fn check_secret(store: &Store, hasher: &KeyHasher) -> Result<(), AppError> {
+    let stored = store.read(|tx| meta::get(tx, meta::SECRET_CHECK)).await?;
+    let given = hasher.hash(SECRET_CHECK_TEXT);
+    match stored {
+        Some(stored) if stored == given => Ok(()),
+        Some(_) => Err(AppError::Secret(SecretError::Other)),
+        None => Ok(keys_ops::keep_secret_check(store, given).await.map_err(AppError::FirstKey)?),
     }
 }
 

@@ -37,6 +37,17 @@ pub enum SecretError {
     /// The setting is too short to be a secret.
     #[error("the server secret is shorter than {SETTING_BYTES_MIN} bytes; give at least that many random characters")]
     TooShort,
+    /// The store has no directory to keep one in, and none was given.
+    #[error(
+        "a store on a database server needs its secret as a setting: server_secret (NEXUS_LITE_SERVER_SECRET), at \
+         least {SETTING_BYTES_MIN} random characters, the same at every start (openssl rand -hex 32)"
+    )]
+    Missing,
+    /// The store was made with another one.
+    #[error(
+        "server_secret is not the one that this store's keys were made with; give that one, or no key will be known"
+    )]
+    Other,
     /// Others may read the file.
     #[error("{} can be read by others than its owner; run chmod 600 on it", .0.display())]
     Exposed(PathBuf),

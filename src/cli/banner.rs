@@ -28,13 +28,13 @@ pub enum Entry<'a> {
 #[must_use]
 pub fn text(app: &App, url: &str, entry: Entry<'_>, new: bool) -> String {
     let status = app.store.status();
-    let dir = app.store.data_dir().display();
+    let place = app.store.place();
     let mut out = format!(
-        "nexus-lite {}  data {dir}{}  {} {}  durability {}\n",
+        "nexus-lite {}  data {place}{}  {} {}  durability {}\n",
         env!("CARGO_PKG_VERSION"),
         if new { " (new)" } else { "" },
         status.engine,
-        status.sqlite_version,
+        status.engine_version,
         status.durability,
     );
     let mut line = |name: &str, value: &str, remark: &str| {
@@ -44,6 +44,7 @@ pub fn text(app: &App, url: &str, entry: Entry<'_>, new: bool) -> String {
     let file = app.store.data_dir().join(ADMIN_KEY_FILE);
     let shown = std::io::stdout().is_terminal();
     match entry {
+        Entry::NewKey(key) if !app.store.has_disk() => line("Key", key, "(shown once)"),
         Entry::NewKey(key) if shown => line("Key", key, &format!("(shown once; also in {})", file.display())),
         Entry::NewKey(_) => line("Key", &file.display().to_string(), "(of the instance admin)"),
         Entry::DemoKey(key) => line("Key", key, "(the demo's: everybody knows it; this machine only)"),
@@ -54,6 +55,7 @@ pub fn text(app: &App, url: &str, entry: Entry<'_>, new: bool) -> String {
     let header = match entry {
         Entry::DemoKey(key) => format!(" -H 'Authorization: Bearer {key}'"),
         Entry::Open => String::new(),
+        Entry::NewKey(_) | Entry::Known if !app.store.has_disk() => " -H 'Authorization: Bearer YOUR_KEY'".into(),
         Entry::NewKey(_) | Entry::Known => format!(" -H \"Authorization: Bearer $(cat {})\"", quoted(&file)),
     };
     let _ = writeln!(out, "Try:  curl -s {url}/api/nfs/list{header} -d '{{\"params\": {{\"path\": \"/\"}}}}'");
@@ -72,7 +74,7 @@ fn quoted(path: &Path) -> String {
 #[must_use]
 pub fn one_node(app: &App) -> Option<String> {
     let config = app.config();
-    if config.acknowledge_single_node {
+    if config.acknowledge_single_node || !app.store.has_disk() {
         return None;
     }
     if config.environment == Environment::Production || !config.host.is_loopback() {

@@ -89,7 +89,8 @@ impl fmt::Display for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Locked { .. } => exit::LOCKED,
+            StoreError::Locked { .. } | StoreError::Occupied { .. } => exit::LOCKED,
+            StoreError::Unreachable { .. } | StoreError::NotHere { .. } => exit::UNAVAILABLE,
             StoreError::Unsuitable { place, .. } => match place {
                 Place::Network => exit::CONFIG,
                 Place::NoSpace => exit::IO,

@@ -88,8 +88,8 @@ pub enum ConfigError {
     Fault(String),
     /// A PostgreSQL URL, and no PostgreSQL in this program.
     #[error(
-        "database_url asks for PostgreSQL, and this program was built without postgres; \
-         unset it to use the SQLite database of the data directory"
+        "database_url asks for PostgreSQL, and this program was built without it: build with \
+         `cargo build --release --features postgres`, or unset it to use the SQLite database of the data directory"
     )]
     NotBuilt,
 }

@@ -140,7 +140,7 @@ impl Config {
 
     /// Refuses what must not be served: an engine that is not built, an open server beyond loopback.
     pub fn check_serving(&self) -> Result<(), ConfigError> {
-        if self.database_url.is_some() {
+        if self.database_url.is_some() && !cfg!(feature = "postgres") {
             return Err(ConfigError::NotBuilt);
         }
         if self.open_access && !self.host.is_loopback() {

@@ -264,6 +264,12 @@ fn from_store(error: &StoreError) -> RpcError {
         }
         StoreError::Full => RpcError::new(ErrorCode::StorageFull, text)
             .hint("reads and deletes are taken; everything else again when there is space on the server's disk"),
+        StoreError::Unreachable { .. } => {
+            tracing::error!(error = %text, "the database server cannot be reached");
+            RpcError::new(ErrorCode::Busy, "the database server cannot be reached; nothing was done")
+                .hint("try again in a moment; an operator finds the reason in the server's log")
+        }
+        StoreError::NotHere { remedy, .. } => RpcError::new(ErrorCode::NotSupported, text.clone()).hint(*remedy),
         StoreError::RevisionUnavailable { .. } => RpcError::new(ErrorCode::RevisionTooOld, text),
         damage if damage.is_damage() => {
             tracing::error!(error = %text, "stored data is damaged");

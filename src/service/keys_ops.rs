@@ -4,7 +4,7 @@
 
 use crate::auth::{ApiKey, AuthIndex, Caller, KeyHasher, SERVER_SCHEME, check_name};
 use crate::model::{DEFAULT_TENANT, KeyRow};
-use crate::store::{Origin, Sql, Store, WriteOp, WriteTx, keys};
+use crate::store::{Origin, Sql, Store, WriteOp, WriteTx, keys, meta};
 
 use super::keys::{KeyInfo, not_admin, not_instance_admin, require_admin, visible};
 use super::{Call, ServiceError};
@@ -321,6 +321,36 @@ pub fn first_key(store: &Store, hasher: &KeyHasher, given: Option<ApiKey>) -> Op
 pub async fn bootstrap(store: &Store, first: &NewKey) -> Result<bool, ServiceError> {
     let (made, _) = store.submit(Origin::system("bootstrap"), CreateFirstKey { row: first.row.clone() }).await?;
     Ok(made)
+}
+
+/// Stores the hash by which the server's secret is known again. Moves no revision: it is no data.
+pub async fn keep_secret_check(store: &Store, hash: String) -> Result<(), ServiceError> {
+    store.submit(Origin::system("secret check"), PutSecretCheck { hash }).await.map(|((), _)| ())
+}
+
+/// Stores the hash by which the server's secret is known again, unless there is one.
+#[derive(Debug)]
+pub struct PutSecretCheck {
+    /// The hash.
+    pub hash: String,
+}
+
+impl WriteOp for PutSecretCheck {
+    const NAME: &'static str = "secret_check_put";
+    const UNRECORDED: bool = true;
+    type Output = ();
+    type Error = ServiceError;
+
+    fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), ServiceError> {
+        if meta::get(tx, meta::SECRET_CHECK)?.is_none() {
+            meta::put(tx, meta::SECRET_CHECK, &self.hash)?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.hash.len()
+    }
 }
 
 /// Adds the first key of all. Returns whether it was the first.

@@ -19,6 +19,7 @@ pub const OPS: &[&str] = ops![
     super::files_ops::RenameNode,
     super::keys_ops::CreateFirstKey,
     super::keys_ops::CreateKey,
+    super::keys_ops::PutSecretCheck,
     super::keys_ops::RevokeKey,
     super::keys_ops::UpdateKey,
     super::namespaces_ops::DeleteNamespace,
@@ -29,4 +30,5 @@ pub const OPS: &[&str] = ops![
     super::tuples_ops::DeleteTuple,
     super::workspaces_ops::RegisterWorkspace,
     super::workspaces_ops::UnregisterWorkspace,
+    crate::store::chunks::PutChunks,
 ];

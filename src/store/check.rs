@@ -1,4 +1,4 @@
-//! The consistency check: SQLite's own, and the numbered rules of `schema.sql`, one query each.
+//! The consistency check: the engine's own, where it has one, and the numbered rules of `schema.sql`, one query each.
 //!
 //! Reads only. Each query gives one row of text per violation and none when the rule holds. What SQL cannot say
 //! (hashes, files) is checked in Rust under the number of its rule.
@@ -6,15 +6,13 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use rusqlite::Connection;
-
 use crate::model::ContentHash;
 
-use super::backend::sqlite;
+use super::backend::Conn;
 use super::readers::Slot;
 use super::shared::Shared;
 use super::statements::statements;
-use super::{StoreError, blobs, entities};
+use super::{StoreError, blobs, chunks, entities};
 
 statements! {
     /// R1: one head row, and it agrees with the log.
@@ -185,41 +183,47 @@ impl Found<'_> {
 }
 
 /// Runs every check on one snapshot. Takes as long as the store is large.
-pub(super) fn run(shared: &Shared, slot: &Slot) -> Result<Report, StoreError> {
-    slot.read(shared, None, |_| {
+pub(super) fn run(shared: &Shared, slot: &mut Slot) -> Result<Report, StoreError> {
+    slot.read(shared, None, |tx| {
         let mut report = Report::default();
-        all(slot.connection(), &shared.data_dir, &mut report)?;
+        all(tx.conn, &shared.data_dir, &mut report)?;
         Ok(report)
     })
 }
 
 /// Runs every check on `conn`: on one snapshot if a transaction is open, else each rule on one of its own.
-pub(super) fn all(conn: &Connection, data_dir: &Path, report: &mut Report) -> Result<(), StoreError> {
-    engine(conn, report)?;
+pub(super) fn all(conn: Conn<'_>, data_dir: &Path, report: &mut Report) -> Result<(), StoreError> {
+    if let Conn::Lite(_) = conn {
+        engine(conn, report)?;
+    }
     for (rule, sql) in RULES {
         let mut found = report.rule(rule);
-        sqlite::each(conn, sql, &[], |row| Ok(found.tell(row.string(0)?)))?;
+        conn.each(sql, &[], |row| Ok(found.tell(row.string(0)?)))?;
     }
     entity_keys(conn, &mut report.rule("R9"))?;
-    blob_files(conn, data_dir, &mut report.rule("R8"))
+    match conn {
+        Conn::Lite(_) => blob_files(conn, data_dir, &mut report.rule("R8")),
+        #[cfg(feature = "postgres")]
+        Conn::Pg(_) => chunks::check(conn, |what| report.add("R8", what)),
+    }
 }
 
 /// SQLite's own checks: the file's structure, its indexes and constraints, the foreign keys.
-fn engine(conn: &Connection, report: &mut Report) -> Result<(), StoreError> {
+fn engine(conn: Conn<'_>, report: &mut Report) -> Result<(), StoreError> {
     let mut found = report.rule("integrity_check");
-    sqlite::each(conn, "PRAGMA integrity_check", &[], |row| {
+    conn.each("PRAGMA integrity_check", &[], |row| {
         let said = row.string(0)?;
         Ok(if said == "ok" { ControlFlow::Continue(()) } else { found.tell(said) })
     })?;
     let mut found = report.rule("foreign_key_check");
-    sqlite::each(conn, "PRAGMA foreign_key_check", &[], |row| {
+    conn.each("PRAGMA foreign_key_check", &[], |row| {
         Ok(found.tell(format!("a row of {} names a row of {} that is not there", row.text(0)?, row.text(2)?)))
     })
 }
 
 /// R9: the key of an entity is the hash of its name.
-fn entity_keys(conn: &Connection, found: &mut Found<'_>) -> Result<(), StoreError> {
-    sqlite::each(conn, CHECK_ENTITIES, &[], |row| {
+fn entity_keys(conn: Conn<'_>, found: &mut Found<'_>) -> Result<(), StoreError> {
+    conn.each(CHECK_ENTITIES, &[], |row| {
         let right = entities::key(row.text(1)?, row.text(2)?, row.text(3)?) == row.blob(4)?;
         Ok(if right {
             ControlFlow::Continue(())
@@ -230,8 +234,8 @@ fn entity_keys(conn: &Connection, found: &mut Found<'_>) -> Result<(), StoreErro
 }
 
 /// R8: a body that is not in the database is a file of its size.
-fn blob_files(conn: &Connection, data_dir: &Path, found: &mut Found<'_>) -> Result<(), StoreError> {
-    sqlite::each(conn, CHECK_BLOBS, &[], |row| {
+fn blob_files(conn: Conn<'_>, data_dir: &Path, found: &mut Found<'_>) -> Result<(), StoreError> {
+    conn.each(CHECK_BLOBS, &[], |row| {
         let hash: Option<[u8; 32]> = row.blob(0)?.try_into().ok();
         let Some(hash) = hash else { return Ok(found.tell("a content address is not 32 bytes".into())) };
         let hash = ContentHash::from_bytes(hash);

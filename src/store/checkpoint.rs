@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::StoreError;
-use super::backend::sqlite::{self, RwConnection, Trouble};
+use super::backend::Trouble;
+use super::backend::sqlite::{self, RwConnection};
 use super::fault::FaultPoint;
 use super::shared::Shared;
 

@@ -4,7 +4,7 @@
 
 use super::DecisionNote;
 use super::StoreError;
-use super::backend::sqlite;
+use super::backend::Conn;
 use super::digest::key16;
 use super::meta;
 use super::statements::statements;
@@ -50,12 +50,7 @@ pub(super) fn key(note: &DecisionNote) -> [u8; 16] {
 }
 
 /// Writes a decision.
-pub(super) fn put(
-    conn: &rusqlite::Connection,
-    note: &DecisionNote,
-    incarnation: &str,
-    at_us: i64,
-) -> Result<(), StoreError> {
+pub(super) fn put(conn: Conn<'_>, note: &DecisionNote, incarnation: &str, at_us: i64) -> Result<(), StoreError> {
     let key = key(note);
     let values = crate::params![
         &note.tenant,
@@ -71,30 +66,25 @@ pub(super) fn put(
         incarnation,
         at_us,
     ];
-    sqlite::exec(conn, DECISION_PUT, values).map(|_| ())
+    conn.exec(DECISION_PUT, values)
 }
 
 /// Writes when a key was last used.
-pub(super) fn key_used(conn: &rusqlite::Connection, key_id: &str, at_us: i64) -> Result<(), StoreError> {
-    sqlite::exec(conn, KEY_USED, crate::params![key_id, at_us]).map(|_| ())
+pub(super) fn key_used(conn: Conn<'_>, key_id: &str, at_us: i64) -> Result<(), StoreError> {
+    conn.exec(KEY_USED, crate::params![key_id, at_us])
 }
 
 /// How many rows there are.
-pub(super) fn count(conn: &rusqlite::Connection) -> Result<u64, StoreError> {
-    let mut count = 0;
-    sqlite::each(conn, DECISION_COUNT, &[], |row| {
-        count = row.id(0)?;
-        Ok(std::ops::ControlFlow::Break(()))
-    })?;
-    Ok(count)
+pub(super) fn count(conn: Conn<'_>) -> Result<u64, StoreError> {
+    Ok(conn.number(DECISION_COUNT, &[])?.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
 /// Drops the `rows` oldest.
-pub(super) fn trim(conn: &rusqlite::Connection, rows: u64) -> Result<u64, StoreError> {
-    sqlite::exec(conn, DECISION_TRIM, crate::params![rows])
+pub(super) fn trim(conn: Conn<'_>, rows: u64) -> Result<u64, StoreError> {
+    conn.exec_count(DECISION_TRIM, crate::params![rows])
 }
 
 /// Drops the rows of other lives of the store.
-pub(super) fn forget_others(conn: &rusqlite::Connection, incarnation: &str) -> Result<u64, StoreError> {
-    sqlite::exec(conn, DECISION_FORGET, crate::params![incarnation])
+pub(super) fn forget_others(conn: Conn<'_>, incarnation: &str) -> Result<(), StoreError> {
+    conn.exec(DECISION_FORGET, crate::params![incarnation])
 }

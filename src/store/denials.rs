@@ -3,10 +3,8 @@
 //! Owns the table `denials`. Written by the second lane (`notes.rs`), outside revisions and changelog; bounded in rows
 //! and in days. With the changelog it is the audit.
 
-use std::ops::ControlFlow;
-
 use super::StoreError;
-use super::backend::sqlite;
+use super::backend::Conn;
 use super::digest::key16;
 use super::note::DenialNote;
 use super::row::Row;
@@ -56,47 +54,38 @@ pub(super) fn key(note: &DenialNote) -> [u8; 16] {
 }
 
 /// Writes a denial under a number.
-pub(super) fn put(conn: &rusqlite::Connection, seq: u64, note: &DenialNote) -> Result<(), StoreError> {
+pub(super) fn put(conn: Conn<'_>, seq: u64, note: &DenialNote) -> Result<(), StoreError> {
     let DenialNote { at_us, tenant, actor, method, permission, object, rev, request_id } = note;
     let values = crate::params![seq, *at_us, tenant, actor, method, permission, object, *rev, request_id];
-    sqlite::exec(conn, DENIAL_PUT, values).map(|_| ())
+    conn.exec(DENIAL_PUT, values)
 }
 
 /// The number of the newest; 0 if there is none.
-pub(super) fn last(conn: &rusqlite::Connection) -> Result<u64, StoreError> {
-    Ok(one(conn, DENIAL_LAST)?.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0))
+pub(super) fn last(conn: Conn<'_>) -> Result<u64, StoreError> {
+    Ok(conn.number(DENIAL_LAST, &[])?.and_then(|seq| u64::try_from(seq).ok()).unwrap_or(0))
 }
 
 /// Whether anything is too old or too much. For a look before a transaction.
-pub(super) fn is_due(conn: &rusqlite::Connection, now_us: i64, rows_max: u64) -> Result<bool, StoreError> {
-    let old = one(conn, DENIAL_EARLIEST)?.is_some_and(|at_us| at_us < now_us.saturating_sub(RETENTION_US));
+pub(super) fn is_due(conn: Conn<'_>, now_us: i64, rows_max: u64) -> Result<bool, StoreError> {
+    let old = conn.number(DENIAL_EARLIEST, &[])?.is_some_and(|at_us| at_us < now_us.saturating_sub(RETENTION_US));
     Ok(old || surplus(conn, rows_max)?.is_some())
 }
 
 /// Up to which number, not included, rows are too many.
-fn surplus(conn: &rusqlite::Connection, rows_max: u64) -> Result<Option<u64>, StoreError> {
-    let (Some(first), last) = (one(conn, DENIAL_FIRST)?, last(conn)?) else { return Ok(None) };
+fn surplus(conn: Conn<'_>, rows_max: u64) -> Result<Option<u64>, StoreError> {
+    let (Some(first), last) = (conn.number(DENIAL_FIRST, &[])?, last(conn)?) else { return Ok(None) };
     let first = u64::try_from(first).unwrap_or(0);
     let keep_from = (last + 1).saturating_sub(rows_max);
     Ok((first < keep_from).then(|| keep_from.min(first + TRIM_ROWS)))
 }
 
 /// Removes a bounded part of what is too old or too much.
-pub(super) fn trim(conn: &rusqlite::Connection, now_us: i64, rows_max: u64) -> Result<(), StoreError> {
+pub(super) fn trim(conn: Conn<'_>, now_us: i64, rows_max: u64) -> Result<(), StoreError> {
     if let Some(below) = surplus(conn, rows_max)? {
-        sqlite::exec(conn, DENIAL_TRIM_ROWS, crate::params![below])?;
+        conn.exec(DENIAL_TRIM_ROWS, crate::params![below])?;
     }
     let earliest = now_us.saturating_sub(RETENTION_US);
-    sqlite::exec(conn, DENIAL_TRIM_AGE, crate::params![earliest, TRIM_ROWS]).map(|_| ())
-}
-
-fn one(conn: &rusqlite::Connection, sql: &'static str) -> Result<Option<i64>, StoreError> {
-    let mut found = None;
-    sqlite::each(conn, sql, &[], |row| {
-        found = Some(row.int(0)?);
-        Ok(ControlFlow::Break(()))
-    })?;
-    Ok(found)
+    conn.exec(DENIAL_TRIM_AGE, crate::params![earliest, TRIM_ROWS])
 }
 
 /// The rows after number `seq`, oldest first, at most `limit`.

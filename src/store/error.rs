@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::model::Rev;
 
+use super::backend::EngineError;
+
 /// An error of the store. The text says what happened and what to do; it never holds a secret or a parameter.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -52,7 +54,7 @@ pub enum StoreError {
         step: &'static str,
         /// What the engine said.
         #[source]
-        source: Arc<rusqlite::Error>,
+        source: Arc<EngineError>,
     },
     /// An operation on a file of the data directory failed.
     #[error("{step} {path} failed: {source}")]
@@ -70,6 +72,32 @@ pub enum StoreError {
     Corrupt {
         /// What does not agree, and where.
         what: String,
+    },
+    /// The database server cannot be reached, or has gone away. Nothing was done.
+    #[error("{place} cannot be reached: {reason}. Nothing was written; look after the database server, then try again")]
+    Unreachable {
+        /// Host, port and database.
+        place: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// This engine has no such thing.
+    #[error("{what} is not there with {engine}: {remedy}")]
+    NotHere {
+        /// What was asked for.
+        what: &'static str,
+        /// The engine.
+        engine: &'static str,
+        /// What to use.
+        remedy: &'static str,
+    },
+    /// The database is in use by another server.
+    #[error("{place} is in use by another server ({who}). Stop it, or give another database")]
+    Occupied {
+        /// Host, port and database.
+        place: String,
+        /// What the database knows of it.
+        who: String,
     },
     /// The directory is in use by another process.
     #[error("{dir} is in use by pid {pid}{}. Use --data-dir or stop it", since.as_ref().map_or_else(String::new, |at| format!(" (since {at})")))]
@@ -135,11 +163,12 @@ pub enum Place {
 impl StoreError {
     /// Wraps an engine error with the step that failed, and tells a full disk from the rest.
     #[must_use]
-    pub fn sql(step: &'static str, source: rusqlite::Error) -> Self {
-        match source.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::DiskFull) => Self::Full,
-            Some(rusqlite::ErrorCode::OperationInterrupted) => Self::DeadlineExceeded { step },
+    pub fn sql(step: &'static str, source: impl Into<EngineError>) -> Self {
+        let source = source.into();
+        match source.lite_code() {
             Some(rusqlite::ErrorCode::CannotOpen) if no_descriptors_left() => OPEN_FILES,
+            _ if source.is_full() => Self::Full,
+            _ if source.is_late() => Self::DeadlineExceeded { step },
             _ => Self::Sql { step, source: Arc::new(source) },
         }
     }
@@ -150,7 +179,7 @@ impl StoreError {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match self {
             Self::Corrupt { .. } => true,
-            Self::Sql { source, .. } => matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            Self::Sql { source, .. } => matches!(source.lite_code(), Some(DatabaseCorrupt | NotADatabase)),
             _ => false,
         }
     }

@@ -6,7 +6,7 @@
 use crate::model::Rev;
 
 use super::StoreError;
-use super::backend::sqlite;
+use super::backend::Conn;
 use super::digest::key16;
 use super::meta;
 use super::row::Row;
@@ -105,17 +105,13 @@ pub(super) fn load(tx: &impl Sql) -> Result<u64, StoreError> {
 }
 
 /// Writes down what all rows weigh.
-pub(super) fn save(conn: &rusqlite::Connection, weight: u64) -> Result<(), StoreError> {
+pub(super) fn save(conn: Conn<'_>, weight: u64) -> Result<(), StoreError> {
     meta::put_raw(conn, WEIGHT, &weight.to_string())
 }
 
 /// Whether anything is too old or too much. For a look before a transaction.
-pub(super) fn is_due(conn: &rusqlite::Connection, weight: u64, now_us: i64) -> Result<bool, StoreError> {
-    let mut oldest = None;
-    sqlite::each(conn, IDEMPOTENCY_OLDEST, &[], |row| {
-        oldest = Some(row.int(0)?);
-        Ok(std::ops::ControlFlow::Break(()))
-    })?;
+pub(super) fn is_due(conn: Conn<'_>, weight: u64, now_us: i64) -> Result<bool, StoreError> {
+    let oldest = conn.number(IDEMPOTENCY_OLDEST, &[])?;
     Ok(oldest.is_some_and(|at_us| is_old(at_us, now_us)) || weight > TABLE_BYTES_MAX)
 }
 
@@ -124,9 +120,9 @@ fn is_old(at_us: i64, now_us: i64) -> bool {
 }
 
 /// Removes the oldest rows, up to [`TRIM_ROWS`], as far as they are too old or too much. Returns what the rest weighs.
-pub(super) fn trim(conn: &rusqlite::Connection, total: u64, now_us: i64) -> Result<u64, StoreError> {
+pub(super) fn trim(conn: Conn<'_>, total: u64, now_us: i64) -> Result<u64, StoreError> {
     let (mut rest, mut rows, mut seen) = (total, 0_u64, 0_u64);
-    sqlite::each(conn, IDEMPOTENCY_OLD, crate::params![TRIM_ROWS], |row| {
+    conn.each(IDEMPOTENCY_OLD, crate::params![TRIM_ROWS], |row| {
         seen += 1;
         if !is_old(row.int(1)?, now_us) && rest <= TABLE_BYTES_MAX {
             return Ok(std::ops::ControlFlow::Break(()));
@@ -136,7 +132,7 @@ pub(super) fn trim(conn: &rusqlite::Connection, total: u64, now_us: i64) -> Resu
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
     if rows > 0 {
-        sqlite::exec(conn, IDEMPOTENCY_TRIM, crate::params![rows])?;
+        conn.exec(IDEMPOTENCY_TRIM, crate::params![rows])?;
     }
     // An empty table weighs nothing, whatever was written down.
     Ok(if seen == rows && rows < TRIM_ROWS { 0 } else { rest })

@@ -215,7 +215,7 @@ impl Inspector {
         if matches!(self.lock, Lock::Held { .. }) {
             // The server keeps log and shared memory open, so neither is made by us. As any other reader.
             return sqlite::open_look(&database, Look::WithLog)
-                .and_then(|conn| meta::head_rev(&conn).map(|_| conn))
+                .and_then(|conn| meta::head_rev((&conn).into()).map(|_| conn))
                 .or_else(|_| sqlite::open_reader(&database, None));
         }
         match (log, shm) {
@@ -236,7 +236,7 @@ impl Inspector {
         let conn = self.open()?;
         let version = migrate::version(&conn)?;
         if version > MIGRATIONS.len() as u64 {
-            return Err(migrate::newer(database, version, MIGRATIONS.len() as u64));
+            return Err(migrate::newer(&database.display().to_string(), version, MIGRATIONS.len() as u64));
         }
         let small = self.length(DATABASE_FILE) <= QUICK_BYTES_MAX;
         let quick_check = if small { Some(quick(&conn)?) } else { None };
@@ -255,7 +255,7 @@ impl Inspector {
         Ok(Facts {
             schema: version,
             schema_differs: schema::differences(&conn, version)?,
-            rev: meta::head_rev(&conn)?,
+            rev: meta::head_rev((&conn).into())?,
             clean_shutdown: fact(&conn, meta::CLEAN_SHUTDOWN)?.as_deref() == Some("1"),
             relaxed: fact(&conn, meta::DURABILITY)?.as_deref() == Some(Durability::Relaxed.as_str()),
             rows,

@@ -5,7 +5,7 @@
 use crate::model::{DEFAULT_TENANT, EntityId, ROOT_NODE, Rev};
 
 use super::StoreError;
-use super::backend::sqlite;
+use super::backend::Conn;
 use super::statements::statements;
 use super::tx::{Counters, Sql, WriteTx};
 
@@ -44,6 +44,8 @@ pub const TIME_FLOOR: &str = "time_floor_us";
 pub const CLEAN_SHUTDOWN: &str = "clean_shutdown";
 /// `meta` key: `full` or `relaxed`, of the last run.
 pub const DURABILITY: &str = "durability";
+/// `meta` key: a hash by which the server's secret is known again, where no directory holds it.
+pub const SECRET_CHECK: &str = "secret_check";
 /// `meta` key: the lowest revision whose changelog row is kept, minus one. See [`floor_rev`].
 pub const FLOOR_REV: &str = "floor_rev";
 
@@ -61,13 +63,13 @@ pub fn put(tx: &mut WriteTx<'_>, key: &str, value: &str) -> Result<(), StoreErro
 }
 
 /// Sets a fact outside an operation: at start and at close, in a transaction of the caller.
-pub(super) fn put_raw(conn: &rusqlite::Connection, key: &str, value: &str) -> Result<(), StoreError> {
-    sqlite::exec(conn, META_PUT, crate::params![key, value]).map(|_| ())
+pub(super) fn put_raw(conn: Conn<'_>, key: &str, value: &str) -> Result<(), StoreError> {
+    conn.exec(META_PUT, crate::params![key, value])
 }
 
 /// Forgets the name of this life: the next start gives another, and no revision of before is comparable.
-pub(super) fn forget_incarnation(conn: &rusqlite::Connection) -> Result<(), StoreError> {
-    sqlite::exec(conn, META_DELETE, crate::params![INCARNATION]).map(|_| ())
+pub(super) fn forget_incarnation(conn: Conn<'_>) -> Result<(), StoreError> {
+    conn.exec(META_DELETE, crate::params![INCARNATION])
 }
 
 /// The numbers of the head row; `None` before the first start is complete.
@@ -78,16 +80,15 @@ pub(super) fn head(tx: &impl Sql) -> Result<Option<Counters>, StoreError> {
 }
 
 /// Writes the head row.
-pub(super) fn put_head(conn: &rusqlite::Connection, head: &Counters) -> Result<(), StoreError> {
-    sqlite::exec(conn, HEAD_PUT, crate::params![head.rev, head.next_id, head.next_entity]).map(|_| ())
+pub(super) fn put_head(conn: Conn<'_>, head: &Counters) -> Result<(), StoreError> {
+    conn.exec(HEAD_PUT, crate::params![head.rev, head.next_id, head.next_entity])
 }
 
 /// What the first start writes: the head and the root directory. In a transaction of the caller.
-pub(super) fn seed(conn: &rusqlite::Connection, now_us: i64) -> Result<(), StoreError> {
-    sqlite::exec(conn, HEAD_SEED, crate::params![ROOT_NODE + 1, ENTITY_FIRST])?;
-    sqlite::exec(conn, ROOT_SEED, crate::params![ROOT_NODE, DEFAULT_TENANT, now_us])?;
-    sqlite::exec(conn, ROOT_VERSION_SEED, crate::params![ROOT_NODE, now_us])?;
-    Ok(())
+pub(super) fn seed(conn: Conn<'_>, now_us: i64) -> Result<(), StoreError> {
+    conn.exec(HEAD_SEED, crate::params![ROOT_NODE + 1, ENTITY_FIRST])?;
+    conn.exec(ROOT_SEED, crate::params![ROOT_NODE, DEFAULT_TENANT, now_us])?;
+    conn.exec(ROOT_VERSION_SEED, crate::params![ROOT_NODE, now_us])
 }
 
 /// The time before which no change may be dated: the log's newest, or what an earlier run wrote down.
@@ -104,11 +105,7 @@ pub fn floor_rev(tx: &impl Sql) -> Result<Rev, StoreError> {
 }
 
 /// The revision of the snapshot; fixes it.
-pub(super) fn head_rev(conn: &rusqlite::Connection) -> Result<Rev, StoreError> {
-    let mut rev = None;
-    sqlite::each(conn, HEAD_REV, &[], |row| {
-        rev = Some(row.id(0)?);
-        Ok(std::ops::ControlFlow::Break(()))
-    })?;
+pub(super) fn head_rev(conn: Conn<'_>) -> Result<Rev, StoreError> {
+    let rev = conn.number(HEAD_REV, &[])?.and_then(|rev| u64::try_from(rev).ok());
     rev.ok_or_else(|| StoreError::Corrupt { what: "the table head has no row".into() })
 }

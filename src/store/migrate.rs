@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::StoreError;
-use super::backend::sqlite;
+use super::backend::{Conn, sqlite};
 use super::fault::{FaultPoint, Faults};
 use super::files::Files;
 use super::statements::statements;
@@ -63,9 +63,9 @@ pub(super) fn run(
 ) -> Result<(), StoreError> {
     let have = version(conn)?;
     if have > list.len() as u64 {
-        return Err(newer(path, have, list.len() as u64));
+        return Err(newer(&path.display().to_string(), have, list.len() as u64));
     }
-    verify(conn, path, list, have)?;
+    verify(conn.into(), &path.display().to_string(), list, have)?;
     if have > 0 && have < list.len() as u64 {
         back_up(conn, files, faults, path, have)?;
     }
@@ -76,21 +76,23 @@ pub(super) fn run(
 }
 
 /// The refusal of a database that a newer program has made.
-pub(super) fn newer(path: &Path, have: u64, know: u64) -> StoreError {
+/// `place` names it in messages.
+pub(super) fn newer(place: &str, have: u64, know: u64) -> StoreError {
     StoreError::Unusable {
-        path: path.display().to_string(),
+        path: place.to_owned(),
         what: format!("its schema is version {have}, this program knows up to {know}"),
         remedy: "Start the newer nexus-lite that made it, or give another --data-dir. Nothing was changed".into(),
     }
 }
 
 /// Compares what was applied with what this program would have applied.
-fn verify(conn: &rusqlite::Connection, path: &Path, list: &[Migration], have: u64) -> Result<(), StoreError> {
+/// `place` names the database in messages.
+pub(super) fn verify(conn: Conn<'_>, place: &str, list: &[Migration], have: u64) -> Result<(), StoreError> {
     if have == 0 {
         return Ok(());
     }
     let mut applied = Vec::new();
-    sqlite::each(conn, MIGRATION_LIST, &[], |row| {
+    conn.each(MIGRATION_LIST, &[], |row| {
         applied.push((row.id(0)?, row.string(1)?, row.string(2)?));
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
@@ -102,7 +104,7 @@ fn verify(conn: &rusqlite::Connection, path: &Path, list: &[Migration], have: u6
     let odd = applied.iter().zip(&expected).find(|(a, e)| a != e);
     let odd = odd.map_or_else(|| "the list of migrations is incomplete".into(), |(a, _)| format!("{} differs", a.1));
     Err(StoreError::Unusable {
-        path: path.display().to_string(),
+        path: place.to_owned(),
         what: format!("its schema was not made by this program's migrations: {odd}"),
         remedy: "Start the nexus-lite that made it, or restore a backup. Nothing was changed".into(),
     })

@@ -39,12 +39,13 @@ mod glance;
 mod metrics;
 mod notes;
 mod places;
+mod pool;
 mod publish;
 mod queue;
 mod readers;
+mod recover;
 mod refusal;
 mod shared;
-mod slow_lane;
 mod upkeep;
 mod writer;
 
@@ -56,6 +57,7 @@ pub mod ballast;
 pub mod blobs;
 pub mod changelog;
 pub mod check;
+pub mod chunks;
 pub mod contents;
 pub mod control;
 pub mod decisions;
@@ -95,6 +97,8 @@ pub mod tx;
 pub mod versions;
 pub mod workspaces;
 
+#[cfg(feature = "postgres")]
+pub use backend::postgres::{PostgresUrl, UrlError};
 pub use error::{Place, StoreError};
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
@@ -104,12 +108,15 @@ pub use mutation::Mutation;
 pub use note::{DecisionNote, DenialNote, Note};
 pub use op::{Origin, WriteOp};
 pub use open::{Builder, DATABASE_FILE, WAL_FILE};
-pub use options::{Durability, Limits, Options};
+pub use options::{Durability, Engine, Limits, Options};
 pub use places::Known;
 pub use projection::{Projection, Published};
 pub use row::{Row, Val};
 pub use status::Status;
 pub use tx::{ReadTx, Sql, WriteTx};
+
+/// What is said of backups on a database server.
+const USE_PG_DUMP: &str = "use pg_dump, or your provider's backups; `nexus-lite export` makes a file that moves";
 
 /// Bodies up to this size lie in the database; larger ones are blob files, written by the request.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -123,13 +130,45 @@ pub struct Store {
 
 struct Inner {
     shared: Arc<shared::Shared>,
-    readers: readers::Readers,
-    slow: slow_lane::SlowLane,
+    reading: Reading,
+    slow: pool::Pool,
     writer: writer::Handle,
     thread: Mutex<Option<JoinHandle<()>>>,
     closing: AtomicBool,
     /// Held by whoever closes; the others wait for it and find the outcome.
     closed: tokio::sync::Mutex<Option<Result<(), StoreError>>>,
+}
+
+/// Where ordinary reads run.
+enum Reading {
+    /// On the caller's thread: a hop would cost as much as the read.
+    Inline(readers::Readers),
+    /// On threads of their own, which wait for a network in the caller's place.
+    #[cfg(feature = "postgres")]
+    Pooled(pool::Pool),
+}
+
+impl Reading {
+    /// Refuses new reads and waits for those that run.
+    fn close(&self) {
+        match self {
+            Self::Inline(readers) => readers.close(),
+            #[cfg(feature = "postgres")]
+            Self::Pooled(pool) => {
+                pool.close();
+                pool.join();
+            }
+        }
+    }
+
+    /// Refuses new reads.
+    fn stop(&self) {
+        match self {
+            Self::Inline(readers) => readers.close(),
+            #[cfg(feature = "postgres")]
+            Self::Pooled(pool) => pool.close(),
+        }
+    }
 }
 
 impl Store {
@@ -141,14 +180,14 @@ impl Store {
 
     fn assemble(
         shared: Arc<shared::Shared>,
-        readers: readers::Readers,
-        slow: slow_lane::SlowLane,
+        reading: Reading,
+        slow: pool::Pool,
         writer: writer::Handle,
         thread: JoinHandle<()>,
     ) -> Self {
         let (thread, closing) = (Mutex::new(Some(thread)), AtomicBool::new(false));
         let closed = tokio::sync::Mutex::new(None);
-        Self { inner: Arc::new(Inner { shared, readers, slow, writer, thread, closing, closed }) }
+        Self { inner: Arc::new(Inner { shared, reading, slow, writer, thread, closing, closed }) }
     }
 
     /// Hands a mutation to the writer. Admission and order are decided **when this is called**, not when the future
@@ -175,13 +214,23 @@ impl Store {
         }
     }
 
-    /// Reads, inline on the calling thread at the first poll, in one transaction at one revision. Reads never nest.
+    /// Reads in one transaction at one revision: on SQLite inline on the calling thread at the first poll, on
+    /// PostgreSQL on a thread with a connection of its own. Reads never nest.
     pub async fn read<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>
     where
         R: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.inner.readers.read(&self.inner.shared, f)
+        match &self.inner.reading {
+            Reading::Inline(readers) => readers.read(&self.inner.shared, f),
+            #[cfg(feature = "postgres")]
+            Reading::Pooled(pool) => {
+                let shared = Arc::clone(&self.inner.shared);
+                let time = shared.limits.read_deadline;
+                let read = pool.run(move |slot: &mut readers::Slot| slot.read(&shared, Some(time), f)).await;
+                read.unwrap_or_else(|error| Err(error.into()))
+            }
+        }
     }
 
     /// The answer of `f` from the newest published state alone, without a transaction; `None` if `f` asked for a
@@ -202,11 +251,17 @@ impl Store {
     {
         let shared = Arc::clone(&self.inner.shared);
         let time = shared.limits.read_deadline;
-        self.slow(move |slot| slot.read(&shared, Some(time), f)).await.unwrap_or_else(|error| Err(error.into()))
+        self.slow(move |slot: &mut readers::Slot| slot.read(&shared, Some(time), f))
+            .await
+            .unwrap_or_else(|error| Err(error.into()))
     }
 
-    /// Stores a body over [`INLINE_BYTES_MAX`] as a blob file; durable when it returns.
+    /// Stores a body over [`INLINE_BYTES_MAX`] as a blob file, or in parts in the database where there is no disk; durable
+    /// when it returns.
     pub async fn put_blob(&self, body: Bytes) -> Result<ContentHash, StoreError> {
+        if !self.inner.shared.has_disk() {
+            return self.put_chunks(body).await;
+        }
         let shared = Arc::clone(&self.inner.shared);
         let stored = self.slow(move |_| {
             shared.space.room_for(body.len() as u64, &shared.metrics)?;
@@ -219,10 +274,35 @@ impl Store {
         stored.await?.inspect_err(|error| self.inner.count_full(error))
     }
 
-    /// Reads a blob file and verifies its hash.
+    /// Reads such a body and verifies its hash.
     pub async fn get_blob(&self, hash: ContentHash) -> Result<Bytes, StoreError> {
+        if !self.inner.shared.has_disk() {
+            return self.read_slow(move |tx| chunks::get(tx, hash).map(Bytes::from)).await;
+        }
         let shared = Arc::clone(&self.inner.shared);
         self.slow(move |_| blobs::get(&shared.data_dir, hash).map(Bytes::from)).await?
+    }
+
+    /// Stores a body in parts, a few in each message to the writer.
+    async fn put_chunks(&self, body: Bytes) -> Result<ContentHash, StoreError> {
+        let hash = ContentHash::of(&body);
+        let size = body.len() as u64;
+        if self.read_slow(move |tx| chunks::stored(tx, hash)).await? == size {
+            return Ok(hash);
+        }
+        let step = chunks::PART_BYTES * chunks::PARTS_PER_MESSAGE;
+        for from in (0..body.len()).step_by(step) {
+            let bytes = body.slice(from..body.len().min(from + step));
+            let put = chunks::PutChunks { hash, first: from / chunks::PART_BYTES, bytes };
+            self.submit(Origin::system("a body in parts"), put).await?;
+        }
+        Ok(hash)
+    }
+
+    /// Refuses what only a store with a disk of its own has.
+    fn on_disk(&self, what: &'static str, remedy: &'static str) -> Result<(), StoreError> {
+        let here = self.inner.shared.has_disk();
+        if here { Ok(()) } else { Err(StoreError::NotHere { what, engine: "PostgreSQL", remedy }) }
     }
 
     /// Checks the whole store: SQLite's own checks and the numbered rules of `schema.sql`. On the slow lane.
@@ -233,6 +313,7 @@ impl Store {
 
     /// Makes a backup in a new directory below `root`, or below `backups` in the data directory. Writers go on.
     pub async fn backup(&self, root: Option<PathBuf>) -> Result<backup::Backup, StoreError> {
+        self.on_disk("a backup", USE_PG_DUMP)?;
         let shared = Arc::clone(&self.inner.shared);
         let root = root.unwrap_or_else(|| self.backups_dir());
         self.slow(move |_| backup::make(&shared, &root)).await?
@@ -240,6 +321,7 @@ impl Store {
 
     /// Removes the oldest complete backups below `root`, or below `backups` in the data directory, but `keep`.
     pub async fn prune_backups(&self, root: Option<PathBuf>, keep: usize) -> Result<Vec<backup::Backup>, StoreError> {
+        self.on_disk("a backup", USE_PG_DUMP)?;
         let shared = Arc::clone(&self.inner.shared);
         let root = root.unwrap_or_else(|| self.backups_dir());
         self.slow(move |_| backup::prune(&shared.files, &root, keep)).await?
@@ -253,7 +335,7 @@ impl Store {
 
     async fn slow<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&readers::Slot) -> R + Send + 'static,
+        work: impl FnOnce(&mut readers::Slot) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
         let done = self.inner.slow.run(work).await;
         if matches!(done, Err(StoreError::Busy { .. })) {
@@ -302,6 +384,19 @@ impl Store {
     /// For those around the store: a fault point of theirs is reached.
     pub fn reach(&self, point: FaultPoint) {
         self.inner.shared.faults.hit(point);
+    }
+
+    /// Whether the data lies in a directory of this machine; on a database server [`data_dir`](Self::data_dir) is empty.
+    #[must_use]
+    pub fn has_disk(&self) -> bool {
+        self.inner.shared.has_disk()
+    }
+
+    /// Where the data lies, for people: the data directory, or host, port and name of a database.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let shared = &self.inner.shared;
+        if shared.has_disk() { shared.data_dir.display().to_string() } else { shared.database.display().to_string() }
     }
 
     /// The data directory.
@@ -379,7 +474,7 @@ impl Inner {
     fn close(&self) -> Result<(), StoreError> {
         self.slow.close();
         self.slow.join();
-        self.readers.close();
+        self.reading.close();
         let answer = self.writer.close();
         let outcome = answer.blocking_recv().unwrap_or(Err(StoreError::WriterGone));
         let thread = self.thread.lock().take();
@@ -393,7 +488,7 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.slow.close();
-        self.readers.close();
+        self.reading.stop();
         // Nobody waits for it: after a close it is not even read.
         drop(self.writer.close());
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::backend::Conn;
 use super::{DecisionNote, Note};
 use super::{decisions, denials};
 
@@ -147,7 +148,7 @@ impl Rows {
     /// Writes `notes` in the caller's transaction and trims.
     pub(super) fn write(
         &mut self,
-        conn: &rusqlite::Connection,
+        conn: Conn<'_>,
         notes: &[Note],
         incarnation: &str,
         now_us: i64,

@@ -4,12 +4,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::backend::Link;
 use super::backend::sqlite::{self, RwConnection};
 use super::batch::Core;
 use super::blobs;
@@ -19,17 +20,17 @@ use super::lock::LockFile;
 use super::metrics::Metrics;
 use super::migrate::{self, MIGRATIONS};
 use super::notes::{Lane, Rows};
-use super::options::{Durability, Options};
+use super::options::{Durability, Engine, Options};
 use super::places::{NameStamps, Places};
+use super::pool::Pool;
 use super::projection::{Projection, Slot, TypedSlot, Working};
 use super::publish::Head;
 use super::queue::Admission;
 use super::readers::Readers;
 use super::shared::{Gauges, Shared};
-use super::slow_lane::SlowLane;
 use super::space::Space;
 use super::tx::Loader;
-use super::{Store, StoreError, backup, decisions, denials, idempotency, meta, refusal, status, writer};
+use super::{Reading, Store, StoreError, backup, decisions, denials, idempotency, meta, refusal, status, writer};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "nexus.sqlite";
@@ -56,6 +57,11 @@ impl Builder {
 
     /// Opens the store: takes the lock, migrates, loads the projections, starts the writer. Blocks; needs no runtime.
     pub fn open(self) -> Result<Store, StoreError> {
+        #[cfg(feature = "postgres")]
+        if let Engine::Postgres(url) = &self.options.engine {
+            let url = url.clone();
+            return self.open_far(url);
+        }
         let (dir, probe) = (self.options.data_dir.clone(), Arc::clone(&self.options.probe));
         self.open_here().map_err(|error| refusal::place(&dir, &*probe, error))
     }
@@ -66,7 +72,7 @@ impl Builder {
         self.options.files.make_path(dir).map_err(|e| StoreError::io("making", dir, e))?;
         let lock = Arc::new(LockFile::take(dir)?);
         assert_version();
-        let shared = Arc::new(share(self.options));
+        let shared = Arc::new(share(self.options, None));
         shared.faults.hit(FaultPoint::StartLocked);
         shared.space.start(network)?;
         look(&shared.database)?;
@@ -75,16 +81,18 @@ impl Builder {
         let conn = open_database(&shared).map_err(damaged)?;
         blobs::clear_partial(&shared.files, &shared.data_dir)?;
         backup::clear_leftovers(&shared.files, &shared.data_dir);
-        let core = start_core(&shared, conn, Working::new(self.slots), log_missing).map_err(damaged)?;
+        let core = start_core(&shared, Link::Lite(conn), Working::new(self.slots), log_missing).map_err(damaged)?;
         let readers = Readers::open(&shared, slots).map_err(damaged)?;
-        let slow = SlowLane::start(&shared, &lock)?;
+        let slow = Pool::slow(&shared, Some(&lock))?;
         // From here on the last connection to close puts the log away.
-        move_log_on_close(&core.conn, true)?;
+        if let Link::Lite(conn) = &core.link {
+            move_log_on_close(conn, true)?;
+        }
         shared.space.look_again(&shared.metrics);
-        let (writer, thread) = writer::start(core, lock)?;
+        let (writer, thread) = writer::start(core, Some(lock))?;
         let rev = shared.head().newest().rev;
         tracing::info!(dir = %shared.data_dir.display(), rev, sqlite = rusqlite::version(), "store opened");
-        Ok(Store::assemble(shared, readers, slow, writer, thread))
+        Ok(Store::assemble(shared, Reading::Inline(readers), slow, writer, thread))
     }
 }
 
@@ -100,16 +108,19 @@ fn assert_version() {
     assert!(version >= sqlite::VERSION_MIN, "SQLite {} is older than 3.51.3 and unsafe here", rusqlite::version());
 }
 
-fn share(mut options: Options) -> Shared {
+/// What the connections of a store share. `far`: the way to the database server that holds it.
+fn share(mut options: Options, far: Option<Far>) -> Shared {
     mutate(&mut options);
     #[cfg(feature = "faults")]
     let mutation = options.mutation;
     let Options { data_dir, durability, clock, random, faults, limits, vfs, files, probe, .. } = options;
-    let database = data_dir.join(DATABASE_FILE);
+    let database = far.as_ref().map_or_else(|| data_dir.join(DATABASE_FILE), far_place);
     let large = [database.clone(), data_dir.join(WAL_FILE)];
     Shared {
         space: Space::new(probe, &files, &data_dir, large, &limits),
         database,
+        #[cfg(feature = "postgres")]
+        connector: far,
         data_dir,
         vfs,
         files,
@@ -126,6 +137,7 @@ fn share(mut options: Options) -> Shared {
         compile_options_ok: AtomicBool::new(false),
         rw_count: Arc::default(),
         head: OnceLock::new(),
+        engine_version: OnceLock::new(),
         incarnation: OnceLock::new(),
         gauges: Gauges::default(),
         places: Places::new(),
@@ -180,7 +192,51 @@ pub(super) fn look(database: &Path) -> Result<(), StoreError> {
         return Err(refusal::damaged(database, damage));
     }
     let (have, know) = (u64::try_from(version).unwrap_or(0), MIGRATIONS.len() as u64);
-    if have > know { Err(migrate::newer(database, have, know)) } else { Ok(()) }
+    if have > know { Err(migrate::newer(&database.display().to_string(), have, know)) } else { Ok(()) }
+}
+
+#[cfg(feature = "postgres")]
+type Far = super::backend::postgres::Connector;
+/// No engine but SQLite is built in.
+#[cfg(not(feature = "postgres"))]
+type Far = std::convert::Infallible;
+
+/// The name of a database server in messages.
+#[cfg(feature = "postgres")]
+fn far_place(far: &Far) -> PathBuf {
+    PathBuf::from(far.place())
+}
+#[cfg(not(feature = "postgres"))]
+fn far_place(far: &Far) -> PathBuf {
+    match *far {}
+}
+
+#[cfg(feature = "postgres")]
+impl Builder {
+    /// Opens a store on a database server: connect, take the database, migrate, load, start. Nothing is written here.
+    fn open_far(self, url: super::PostgresUrl) -> Result<Store, StoreError> {
+        use super::backend::Conn;
+        use super::backend::postgres::{self, Connector, Writer};
+        let (durability, time) = (self.options.durability, self.options.limits.read_deadline);
+        let connector = Connector::start(url, durability, time)?;
+        let shared = Arc::new(share(self.options, Some(connector.clone())));
+        shared.faults.hit(FaultPoint::StartLocked);
+        let place = connector.place();
+        let writer = Writer::open(connector)?;
+        let _first = shared.engine_version.set(writer.version()?);
+        let now_us = shared.clock.now_us();
+        postgres::migrate::run(writer.session(), &shared.faults, &place, MIGRATIONS, now_us)?;
+        shared.compile_options_ok.store(true, Ordering::Relaxed);
+        super::chunks::sweep(Conn::Pg(writer.session()))?;
+        let core = start_core(&shared, Link::Pg(writer), Working::new(self.slots), false)?;
+        let limits = &shared.limits;
+        let reads = Pool::start(&shared, None, "read", limits.read_threads, limits.read_queue)?;
+        let slow = Pool::slow(&shared, None)?;
+        let (writer, thread) = writer::start(core, None)?;
+        let rev = shared.head().newest().rev;
+        tracing::info!(place, rev, "store opened on PostgreSQL");
+        Ok(Store::assemble(shared, Reading::Pooled(reads), slow, writer, thread))
+    }
 }
 
 /// Opens the read-write connection and brings the schema up to date.
@@ -213,16 +269,21 @@ fn move_log_on_close(conn: &RwConnection, on: bool) -> Result<(), StoreError> {
 /// The first start's rows, this life's name, the projections, the first published state.
 fn start_core(
     shared: &Arc<Shared>,
-    mut conn: RwConnection,
+    mut link: Link,
     mut working: Working,
     log_missing: bool,
 ) -> Result<Core, StoreError> {
-    sqlite::control(&conn, "beginning the start", "BEGIN IMMEDIATE")?;
-    let now_us = shared.clock.now_us();
-    if meta::head(&Loader { conn: &conn, rev: 0, now_us })?.is_none() {
-        meta::seed(&conn, now_us)?;
+    let conn = link.conn();
+    match &link {
+        Link::Lite(_) => conn.control("beginning the start", "BEGIN IMMEDIATE")?,
+        #[cfg(feature = "postgres")]
+        Link::Pg(_) => conn.control("beginning the start", "BEGIN")?,
     }
-    let loader = Loader { conn: &conn, rev: 0, now_us };
+    let now_us = shared.clock.now_us();
+    let loader = Loader { conn, rev: 0, now_us };
+    if meta::head(&loader)?.is_none() {
+        meta::seed(conn, now_us)?;
+    }
     if log_missing && meta::get(&loader, meta::CLEAN_SHUTDOWN)?.as_deref() == Some("0") {
         tracing::warn!(
             "the last run did not end cleanly and its write-ahead log ({WAL_FILE}) is not there: if somebody has \
@@ -231,16 +292,16 @@ fn start_core(
     }
     let incarnation = incarnation(shared, &loader)?;
     let floor = meta::time_floor(&loader)?;
-    meta::put_raw(&conn, meta::INCARNATION, &incarnation)?;
-    meta::put_raw(&conn, meta::DURABILITY, shared.durability.as_str())?;
-    meta::put_raw(&conn, meta::CLEAN_SHUTDOWN, "0")?;
-    decisions::forget_others(&conn, &incarnation)?;
-    let rows = Rows::new(decisions::count(&conn)?, shared.limits.decisions, denials::last(&conn)?);
+    meta::put_raw(conn, meta::INCARNATION, &incarnation)?;
+    meta::put_raw(conn, meta::DURABILITY, shared.durability.as_str())?;
+    meta::put_raw(conn, meta::CLEAN_SHUTDOWN, "0")?;
+    decisions::forget_others(conn, &incarnation)?;
+    let rows = Rows::new(decisions::count(conn)?, shared.limits.decisions, denials::last(conn)?);
     let replies = idempotency::load(&loader)?;
     let counters = meta::head(&loader)?.ok_or_else(|| StoreError::Corrupt { what: "head has no row".into() })?;
-    working.load(&Loader { conn: &conn, rev: counters.rev, now_us: now_us.max(floor) })?;
+    working.load(&Loader { conn, rev: counters.rev, now_us: now_us.max(floor) })?;
     shared.faults.hit(FaultPoint::StartBeforeCommit);
-    sqlite::control(&conn, "committing the start", "COMMIT")?;
+    conn.control("committing the start", "COMMIT")?;
     shared.faults.hit(FaultPoint::StartCommitted);
 
     shared.gauges.time_floor_us.store(floor, Ordering::Release);
@@ -248,8 +309,11 @@ fn start_core(
     let _first = shared.incarnation.set(incarnation);
     let _first = shared.head.set(Head::new(working.publish(counters.rev), shared.limits.published));
     let checkpoints = Checkpoints::new(shared);
-    checkpoints.watch(&mut conn)?;
-    Ok(Core { conn, working, counters, shared: Arc::clone(shared), rows, replies, checkpoints, unseen_bytes: 0 })
+    if let Link::Lite(conn) = &mut link {
+        checkpoints.watch(conn)?;
+    }
+    let shared = Arc::clone(shared);
+    Ok(Core { link, working, counters, shared, rows, replies, checkpoints, unseen_bytes: 0, unsure: false })
 }
 
 /// The name of this life: a new one at the first start, and after a power cut could have taken revisions that are

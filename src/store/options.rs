@@ -68,6 +68,10 @@ pub struct Limits {
     pub slow_threads: usize,
     /// Jobs waiting for the slow lane.
     pub slow_queue: usize,
+    /// Threads, and connections, for ordinary reads of a database server.
+    pub read_threads: usize,
+    /// Reads waiting for one of them.
+    pub read_queue: usize,
     /// Records waiting in the second lane; 0 drops every record.
     pub notes: usize,
     /// Records taken along with a batch.
@@ -100,6 +104,8 @@ impl Default for Limits {
             read_deadline: Duration::from_secs(30),
             slow_threads: cores(),
             slow_queue: 64,
+            read_threads: 16,
+            read_queue: 4_096,
             notes: 4_096,
             notes_per_batch: 64,
             notes_per_tick: 512,
@@ -110,10 +116,23 @@ impl Default for Limits {
     }
 }
 
+/// Which engine holds the data.
+#[derive(Debug, Clone, Default)]
+pub enum Engine {
+    /// One file in the data directory.
+    #[default]
+    Sqlite,
+    /// A database server; nothing is written to this machine's disk.
+    #[cfg(feature = "postgres")]
+    Postgres(super::PostgresUrl),
+}
+
 /// How to open a store.
 #[derive(Clone)]
 pub struct Options {
-    /// The data directory; made with mode 0700 if absent.
+    /// Which engine holds the data.
+    pub engine: Engine,
+    /// The data directory; made with mode 0700 if absent. Empty where the engine has none.
     pub data_dir: PathBuf,
     /// What an acknowledged write survives.
     pub durability: Durability,
@@ -145,6 +164,7 @@ impl Options {
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
+            engine: Engine::default(),
             data_dir: data_dir.into(),
             durability: Durability::default(),
             clock: Arc::new(SystemClock),
@@ -160,11 +180,19 @@ impl Options {
             mutation: None,
         }
     }
+
+    /// The defaults for a database server.
+    #[cfg(feature = "postgres")]
+    #[must_use]
+    pub fn postgres(url: super::PostgresUrl) -> Self {
+        Self { engine: Engine::Postgres(url), ..Self::new("") }
+    }
 }
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Options")
+            .field("engine", &self.engine)
             .field("data_dir", &self.data_dir)
             .field("durability", &self.durability)
             .field("reader_slots", &self.reader_slots)

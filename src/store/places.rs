@@ -59,9 +59,9 @@ impl NameStamps {
 impl Projection for NameStamps {
     const NAME: &'static str = "names";
 
-    /// Nothing was remembered before the start, so nothing has to be known of what was before it.
-    fn load(_: &impl Sql) -> Result<Self, StoreError> {
-        let page = Arc::new([0; PAGE]);
+    /// What was remembered of an earlier revision than that of the tables is not known to be exact.
+    fn load(tx: &impl Sql) -> Result<Self, StoreError> {
+        let page = Arc::new([tx.rev(); PAGE]);
         Ok(Self(Arc::new(std::array::from_fn(|_| Arc::clone(&page)))))
     }
 

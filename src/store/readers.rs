@@ -10,12 +10,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::Connection;
 
 use crate::model::time::{SharedClock, monotonic};
 
 use super::StoreError;
-use super::backend::sqlite;
+use super::backend::{Reader, sqlite};
 use super::fault::FaultPoint;
 use super::meta;
 use super::projection::Published;
@@ -28,7 +27,7 @@ const DEADLINE_EVERY: i32 = 10_000;
 
 /// One read-only connection with the deadline of what runs on it.
 pub(super) struct Slot {
-    conn: Connection,
+    reader: Reader,
     deadline: Arc<Deadline>,
 }
 
@@ -44,22 +43,26 @@ pub(super) struct Deadline {
 impl Slot {
     /// Opens a connection for reading.
     pub(super) fn open(shared: &Shared) -> Result<Self, StoreError> {
-        let mut conn = sqlite::open_reader(&shared.database, shared.vfs.as_deref())?;
         let deadline = Arc::new(Deadline {
             start: shared.clock.instant(),
             after_us: AtomicU64::new(0),
             cuts: Arc::clone(&shared.cuts),
             cuts_seen: AtomicU64::new(0),
         });
+        #[cfg(feature = "postgres")]
+        if let Some(connector) = &shared.connector {
+            return Ok(Self { reader: Reader::far(connector)?, deadline });
+        }
+        let mut conn = sqlite::open_reader(&shared.database, shared.vfs.as_deref())?;
         let (watched, clock) = (Arc::clone(&deadline), Arc::clone(&shared.clock));
         let passed = move || watched.passed(&clock);
         conn.progress_handler(DEADLINE_EVERY, Some(passed)).map_err(|e| StoreError::sql("setting a deadline", e))?;
-        Ok(Self { conn, deadline })
+        Ok(Self { reader: Reader::Lite(conn), deadline })
     }
 
     /// Runs `f` in one read transaction at one revision.
     pub(super) fn read<R, E: From<StoreError>>(
-        &self,
+        &mut self,
         shared: &Shared,
         time: Option<Duration>,
         f: impl FnOnce(&ReadTx<'_>) -> Result<R, E>,
@@ -73,22 +76,21 @@ impl Slot {
             }
         })?;
         let now_us = shared.now_us();
-        let tx = ReadTx { conn: &self.conn, published: &published, now_us, shared, deadline: &self.deadline };
+        let tx = ReadTx { conn: self.reader.conn(), published: &published, now_us, shared, deadline: &self.deadline };
         let result = catch_unwind(AssertUnwindSafe(|| f(&tx)));
         self.end();
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Begins a transaction and finds the published state of its revision.
-    fn begin(&self, shared: &Shared) -> Result<Arc<Published>, StoreError> {
+    fn begin(&mut self, shared: &Shared) -> Result<Arc<Published>, StoreError> {
         // A state that left the ring means that this thread slept between two lines: once more, then give up.
         for _ in 0..2 {
-            sqlite::control(&self.conn, "beginning a read", "BEGIN")?;
-            let rev = meta::head_rev(&self.conn)?;
+            let rev = self.reader.begin(meta::head_rev)?;
             shared.faults.hit(FaultPoint::AfterSnapshotBeforeState);
             match shared.head().at(rev, shared.limits.publish_wait, || shared.publish_lag()) {
                 Asked::Here(published) => return Ok(published),
-                Asked::Gone => sqlite::control(&self.conn, "beginning a read again", "ROLLBACK")?,
+                Asked::Gone => self.reader.end()?,
                 Asked::Late => return Err(StoreError::Busy { queue: "the publication of the last commit" }),
             }
         }
@@ -98,16 +100,9 @@ impl Slot {
     /// Ends the transaction, if there is one.
     fn end(&self) {
         self.deadline.clear();
-        if !self.conn.is_autocommit()
-            && let Err(error) = sqlite::control(&self.conn, "ending a read", "ROLLBACK")
-        {
+        if let Err(error) = self.reader.end() {
             tracing::warn!(%error, "a read transaction could not be ended");
         }
-    }
-
-    /// The bare connection: for checks of the whole file.
-    pub(super) fn connection(&self) -> &Connection {
-        &self.conn
     }
 }
 
@@ -175,8 +170,8 @@ impl Readers {
         f: impl FnOnce(&ReadTx<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         debug_assert!(!READING.get(), "store.read inside store.read: take what you need in one closure");
-        let guard = self.slot(shared);
-        let slot = guard.as_ref().ok_or(StoreError::Closed)?;
+        let mut guard = self.slot(shared);
+        let slot = guard.as_mut().ok_or(StoreError::Closed)?;
         slot.read(shared, Some(shared.limits.read_deadline), f)
     }
 

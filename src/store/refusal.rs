@@ -9,6 +9,7 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 
+use super::backend::EngineError;
 use super::backup::{self, BACKUPS_DIR};
 use super::blobs::BLOBS_DIR;
 use super::error::{Place, StoreError};
@@ -60,14 +61,14 @@ pub(super) fn damaged(database: &Path, error: StoreError) -> StoreError {
 }
 
 /// Whether an error says something of memory, disks, locks and rights, and nothing of what is in the file.
-fn is_of_the_machine(error: &rusqlite::Error) -> bool {
+fn is_of_the_machine(error: &EngineError) -> bool {
     use ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, NoLargeFileSupport, OutOfMemory,
         PermissionDenied, ReadOnly, SystemIoFailure,
     };
     let machine = [CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, NoLargeFileSupport];
     let rights = [OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure];
-    error.sqlite_error_code().is_some_and(|code| machine.contains(&code) || rights.contains(&code))
+    error.lite_code().is_some_and(|code| machine.contains(&code) || rights.contains(&code))
 }
 
 /// Whether the header of a database says that it can be read and written: otherwise SQLite would call it read-only, as
@@ -134,7 +135,7 @@ fn reason(dir: &Path, probe: &dyn Probe, error: &StoreError) -> Option<Place> {
             ErrorKind::NotADirectory | ErrorKind::AlreadyExists | ErrorKind::IsADirectory => Some(Place::NotDirectory),
             _ => None,
         },
-        StoreError::Sql { source, .. } => match source.sqlite_error_code()? {
+        StoreError::Sql { source, .. } => match source.lite_code()? {
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Some(Place::NotWritable),
             // The index of the log is made when the database is opened.
             ErrorCode::SystemIoFailure | ErrorCode::CannotOpen if no_space() => Some(Place::NoSpace),

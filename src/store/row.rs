@@ -90,21 +90,41 @@ macro_rules! params {
 pub enum Row<'a> {
     /// A row of SQLite.
     Lite(&'a rusqlite::Row<'a>),
+    /// A row of PostgreSQL.
+    #[cfg(feature = "postgres")]
+    Pg(&'a tokio_postgres::Row),
+}
+
+/// The step of an error of a column.
+const COLUMN: &str = "reading a column";
+
+/// Reads a column in the way of either engine.
+macro_rules! column {
+    ($row:expr, $at:expr, $lite:ident => $from_lite:expr, $pg:ty) => {
+        match $row {
+            Self::Lite(row) => {
+                let $lite = row.get_ref($at).map_err(|e| StoreError::sql(COLUMN, e))?;
+                $from_lite.map_err(|e| StoreError::sql(COLUMN, rusqlite::Error::from(e)))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Pg(row) => row.try_get::<_, $pg>($at).map_err(|e| StoreError::sql(COLUMN, e)),
+        }
+    };
 }
 
 impl Row<'_> {
-    fn lite(&self) -> &rusqlite::Row<'_> {
-        match self {
-            Self::Lite(row) => row,
-        }
-    }
     /// An integer column.
     pub fn int(&self, at: usize) -> Result<i64, StoreError> {
-        self.lite().get(at).map_err(|e| StoreError::sql("reading a column", e))
+        let null = || StoreError::Corrupt { what: format!("column {at} is NULL") };
+        self.opt_int(at)?.ok_or_else(null)
     }
     /// An integer column that may be NULL.
     pub fn opt_int(&self, at: usize) -> Result<Option<i64>, StoreError> {
-        self.lite().get(at).map_err(|e| StoreError::sql("reading a column", e))
+        match self {
+            Self::Lite(row) => row.get(at).map_err(|e| StoreError::sql(COLUMN, e)),
+            #[cfg(feature = "postgres")]
+            Self::Pg(row) => super::backend::postgres::int(row, at).map_err(|e| StoreError::sql(COLUMN, e)),
+        }
     }
     /// An integer column that holds an id, a revision, a size or a count.
     pub fn id(&self, at: usize) -> Result<u64, StoreError> {
@@ -126,13 +146,11 @@ impl Row<'_> {
     }
     /// A text column.
     pub fn text(&self, at: usize) -> Result<&str, StoreError> {
-        let value = self.lite().get_ref(at).map_err(|e| StoreError::sql("reading a column", e))?;
-        value.as_str().map_err(|e| StoreError::sql("reading a column", e.into()))
+        column!(self, at, value => value.as_str(), &str)
     }
     /// A text column that may be NULL.
     pub fn opt_text(&self, at: usize) -> Result<Option<&str>, StoreError> {
-        let value = self.lite().get_ref(at).map_err(|e| StoreError::sql("reading a column", e))?;
-        value.as_str_or_null().map_err(|e| StoreError::sql("reading a column", e.into()))
+        column!(self, at, value => value.as_str_or_null(), Option<&str>)
     }
     /// A text column, owned.
     pub fn string(&self, at: usize) -> Result<String, StoreError> {
@@ -144,12 +162,10 @@ impl Row<'_> {
     }
     /// A column of bytes.
     pub fn blob(&self, at: usize) -> Result<&[u8], StoreError> {
-        let value = self.lite().get_ref(at).map_err(|e| StoreError::sql("reading a column", e))?;
-        value.as_blob().map_err(|e| StoreError::sql("reading a column", e.into()))
+        column!(self, at, value => value.as_blob(), &[u8])
     }
     /// A column of bytes that may be NULL.
     pub fn opt_blob(&self, at: usize) -> Result<Option<&[u8]>, StoreError> {
-        let value = self.lite().get_ref(at).map_err(|e| StoreError::sql("reading a column", e))?;
-        value.as_blob_or_null().map_err(|e| StoreError::sql("reading a column", e.into()))
+        column!(self, at, value => value.as_blob_or_null(), Option<&[u8]>)
     }
 }

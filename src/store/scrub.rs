@@ -122,7 +122,7 @@ pub(super) fn run(
         ended => drop(ended?),
     }
     // Where even this cannot be read, the report says so already.
-    out.rev = meta::head_rev(conn).unwrap_or(0);
+    out.rev = meta::head_rev(conn.into()).unwrap_or(0);
     Ok(out)
 }
 
@@ -157,7 +157,7 @@ impl Scrub<'_> {
         if self.tell("rules").is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        check::all(self.conn, self.data_dir, &mut self.out.report)?;
+        check::all(self.conn.into(), self.data_dir, &mut self.out.report)?;
         let mut after = Vec::new();
         loop {
             if self.tell("bodies").is_break() {

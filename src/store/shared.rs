@@ -22,8 +22,13 @@ use super::space::Space;
 
 /// The shared part of one open store.
 pub(super) struct Shared {
+    /// Empty where the engine has none.
     pub(super) data_dir: PathBuf,
+    /// The file; of a database server host, port and name, for messages.
     pub(super) database: PathBuf,
+    /// The way to the database server, if there is one.
+    #[cfg(feature = "postgres")]
+    pub(super) connector: Option<super::backend::postgres::Connector>,
     pub(super) vfs: Option<String>,
     pub(super) files: Files,
     #[cfg(feature = "faults")]
@@ -43,6 +48,8 @@ pub(super) struct Shared {
     pub(super) rw_count: Arc<RwCount>,
     /// Set once, before anything can read.
     pub(super) head: OnceLock<Head>,
+    /// The version of a database server.
+    pub(super) engine_version: OnceLock<String>,
     /// This life of the store.
     pub(super) incarnation: OnceLock<String>,
     pub(super) gauges: Gauges,
@@ -78,6 +85,11 @@ pub(super) struct Gauges {
 }
 
 impl Shared {
+    /// Whether the data lies on a disk of this machine.
+    pub(super) fn has_disk(&self) -> bool {
+        !self.data_dir.as_os_str().is_empty()
+    }
+
     /// The published states.
     pub(super) fn head(&self) -> &Head {
         self.head.get().expect("the head is set before the store is handed out")

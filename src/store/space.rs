@@ -231,6 +231,11 @@ impl Space {
         Ok(())
     }
 
+    /// Whether there is a disk to watch: a database server has its own, which only its errors tell of.
+    fn is_here(&self) -> bool {
+        !self.dir.as_os_str().is_empty()
+    }
+
     /// Whether a message that makes the store larger is refused now.
     pub(super) fn is_low(&self) -> bool {
         self.low.load(Ordering::Relaxed)
@@ -246,6 +251,9 @@ impl Space {
 
     /// Looks, and takes or refuses what grows from now on.
     pub(super) fn look_again(&self, metrics: &Metrics) {
+        if !self.is_here() {
+            return;
+        }
         let look = match self.fresh() {
             Ok(look) => look,
             Err(error) => {
@@ -276,6 +284,9 @@ impl Space {
 
     /// Once a second: looks, and makes the ballast anew when there is space for it.
     pub(super) fn tick(&self, metrics: &Metrics) {
+        if !self.is_here() {
+            return;
+        }
         {
             let mut state = self.state.lock();
             state.hold = state.hold.saturating_sub(1);
@@ -307,6 +318,9 @@ impl Space {
     /// A write has met a full disk: takes nothing that grows, and gives the ballast up. Returns whether that has
     /// given space back.
     pub(super) fn met_full(&self, metrics: &Metrics) -> bool {
+        if !self.is_here() {
+            return false;
+        }
         let mut state = self.state.lock();
         state.hold = HOLD_TICKS;
         if state.degraded.is_none() {

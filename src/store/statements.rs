@@ -21,6 +21,7 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("backup", super::backup::ALL),
     ("changelog", super::changelog::ALL),
     ("check", super::check::ALL),
+    ("chunks", super::chunks::ALL),
     ("contents", super::contents::ALL),
     ("decisions", super::decisions::ALL),
     ("denials", super::denials::ALL),
@@ -60,6 +61,7 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static str)>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::backend::Conn;
     use crate::store::{Options, Sql, Store, StoreError};
 
     #[tokio::test]
@@ -68,7 +70,8 @@ mod tests {
         let store = Store::builder(Options::new(dir.path())).open().expect("opens");
         let prepared = store.read_slow(|tx| {
             for (file, name, sql) in all() {
-                let prepared = tx.conn.prepare(sql);
+                let Conn::Lite(conn) = tx.conn else { panic!("opened on SQLite") };
+                let prepared = conn.prepare(sql);
                 assert!(
                     prepared.is_ok(),
                     "{file}: {name}: {}",
@@ -88,7 +91,8 @@ mod tests {
         let store = Store::builder(Options::new(dir.path())).open().expect("opens");
         let ran = store.read_slow(|tx| {
             for (file, name, sql) in all() {
-                let mut statement = tx.conn.prepare(sql).expect(name);
+                let Conn::Lite(conn) = tx.conn else { panic!("opened on SQLite") };
+                let mut statement = conn.prepare(sql).expect(name);
                 for value in 1..4_i64 {
                     for at in 1..=statement.parameter_count() {
                         statement.raw_bind_parameter(at, value).expect(name);

@@ -17,7 +17,7 @@ use super::space::SpaceStatus;
 /// The state of an open store.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
-    /// `sqlite`.
+    /// `sqlite` or `postgresql`.
     pub engine: &'static str,
     /// `full` or `relaxed`.
     pub durability: &'static str,
@@ -45,8 +45,8 @@ pub struct Status {
     pub space: SpaceStatus,
     /// Transactions committed since the store was opened.
     pub commits: u64,
-    /// The version of SQLite.
-    pub sqlite_version: &'static str,
+    /// The version of the engine.
+    pub engine_version: String,
     /// Whether SQLite was compiled as the design wants it.
     pub compile_options_ok: bool,
     /// Read-write connections opened since the store was opened: 1 in a run without faults.
@@ -74,7 +74,7 @@ impl Shared {
         let read_only = self.read_only.lock().clone();
         let gauges = &self.gauges;
         Status {
-            engine: "sqlite",
+            engine: if self.has_disk() { "sqlite" } else { "postgresql" },
             durability: self.durability.as_str(),
             rev: self.head().newest().rev,
             incarnation: self.incarnation.get().cloned().unwrap_or_default(),
@@ -88,7 +88,7 @@ impl Shared {
             damaged: self.damaged.load(Ordering::Relaxed),
             space: self.space.status(),
             commits: gauges.commits.load(Ordering::Relaxed),
-            sqlite_version: rusqlite::version(),
+            engine_version: self.engine_version.get().cloned().unwrap_or_else(|| rusqlite::version().to_owned()),
             compile_options_ok: self.compile_options_ok.load(Ordering::Relaxed),
             rw_connections_opened: self.rw_count.opened(),
             rw_connections_max: self.rw_count.open_max(),

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use crate::model::{Change, EntityId, NodeId, Rev};
 
 use super::StoreError;
-use super::backend::sqlite::{self, Trouble};
+use super::backend::{Conn, Trouble, sqlite};
 use super::op::Origin;
 use super::places::Known;
 use super::projection::{Mark, Projection, Published, Working};
@@ -83,7 +83,7 @@ pub trait Sql {
 
 /// A read transaction: one snapshot of the data and the projections of exactly its revision.
 pub struct ReadTx<'a> {
-    pub(super) conn: &'a rusqlite::Connection,
+    pub(super) conn: Conn<'a>,
     pub(super) published: &'a Published,
     pub(super) now_us: i64,
     pub(super) shared: &'a Shared,
@@ -101,7 +101,7 @@ impl Sql for ReadTx<'_> {
         if self.deadline.passed(&self.shared.clock) {
             return Err(StoreError::DeadlineExceeded { step: "the next statement of a read" });
         }
-        sqlite::each(self.conn, sql, params, each).inspect_err(|error| {
+        self.conn.each(sql, params, each).inspect_err(|error| {
             if sqlite::is_busy(error) {
                 self.shared.busy();
             }
@@ -142,7 +142,7 @@ impl std::fmt::Debug for ReadTx<'_> {
 
 /// What a projection loads from: the tables at start, before any view exists.
 pub(super) struct Loader<'a> {
-    pub(super) conn: &'a rusqlite::Connection,
+    pub(super) conn: Conn<'a>,
     pub(super) rev: Rev,
     pub(super) now_us: i64,
 }
@@ -154,7 +154,8 @@ impl Sql for Loader<'_> {
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        sqlite::each(self.conn, sql, params, each)
+        // A start reads whole tables.
+        self.conn.stream(sql, params, each)
     }
     fn rev(&self) -> Rev {
         self.rev
@@ -189,7 +190,7 @@ pub(super) struct Counters {
 
 /// The write transaction of one operation.
 pub struct WriteTx<'a> {
-    conn: &'a rusqlite::Connection,
+    conn: Conn<'a>,
     working: &'a mut Working,
     counters: &'a mut Counters,
     origin: &'a Origin,
@@ -223,7 +224,7 @@ impl<'a> WriteTx<'a> {
     /// The transaction of one operation inside that of its batch. `savepoints`: it shares the batch's transaction
     /// with others, so its first write takes a savepoint.
     pub(super) fn new(
-        conn: &'a rusqlite::Connection,
+        conn: Conn<'a>,
         working: &'a mut Working,
         counters: &'a mut Counters,
         origin: &'a Origin,
@@ -281,18 +282,22 @@ impl<'a> WriteTx<'a> {
 
     /// Runs a statement that changes rows. On an engine over a network its error may surface only at COMMIT.
     pub fn exec(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<(), StoreError> {
-        self.exec_count(sql, params).map(|_| ())
+        self.undo.changed = true;
+        self.begin_writing()?;
+        self.watch(self.conn.exec(sql, params))
     }
 
     /// As [`exec`](Self::exec), and waits for the number of rows it changed.
     pub fn exec_count(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<u64, StoreError> {
         self.undo.changed = true;
-        self.run(sql, params)
+        self.begin_writing()?;
+        self.watch(self.conn.exec_count(sql, params))
     }
 
     /// Writes a row that is no change: what is remembered of a request that is executed.
     pub(super) fn exec_beside(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<(), StoreError> {
-        self.run(sql, params).map(|_| ())
+        self.begin_writing()?;
+        self.watch(self.conn.exec(sql, params))
     }
 
     /// A remembered reply was written in the place of another, bytes.
@@ -307,15 +312,16 @@ impl<'a> WriteTx<'a> {
         if self.changes.is_empty() { self.counters.rev } else { self.rev() }
     }
 
-    fn run(&mut self, sql: &'static str, params: &[Val<'_>]) -> Result<u64, StoreError> {
+    /// Before the first write: the savepoint, where the operation has one.
+    fn begin_writing(&mut self) -> Result<(), StoreError> {
         if !self.undo.wrote {
             if self.savepoints {
-                let taken = sqlite::control(self.conn, "taking a savepoint", SAVEPOINT);
+                let taken = self.conn.control("taking a savepoint", SAVEPOINT);
                 self.watch(taken)?;
             }
             self.undo.wrote = true;
         }
-        self.watch(sqlite::exec(self.conn, sql, params))
+        Ok(())
     }
 
     /// Remembers what an error means for the whole batch: the operation may swallow it, the writer must not.
@@ -367,8 +373,8 @@ impl Sql for WriteTx<'_> {
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
     ) -> Result<(), StoreError> {
-        debug_assert!(sqlite::reads_only(self.conn, sql), "a statement that writes goes through exec: {sql}");
-        self.watch(sqlite::each(self.conn, sql, params, each))
+        debug_assert!(self.conn.reads_only(sql), "a statement that writes goes through exec: {sql}");
+        self.watch(self.conn.each(sql, params, each))
     }
     fn rev(&self) -> Rev {
         self.counters.rev + 1

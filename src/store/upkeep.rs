@@ -3,7 +3,6 @@
 //! Bounded work per transaction. Moves no revision.
 
 use super::StoreError;
-use super::backend::sqlite;
 use super::batch::{Core, Lost};
 use super::{denials, idempotency};
 
@@ -14,25 +13,25 @@ impl Core {
             return Ok(false);
         }
         if self.replies > idempotency::TABLE_BYTES_MAX {
-            self.replies = idempotency::trim(&self.conn, self.replies, now_us)?;
+            self.replies = idempotency::trim(self.link.conn(), self.replies, now_us)?;
         }
-        idempotency::save(&self.conn, self.replies)?;
+        idempotency::save(self.link.conn(), self.replies)?;
         Ok(true)
     }
 
     /// Once a second: a bounded part of what is due, in a transaction of its own.
     pub(super) fn throw_away(&mut self) -> Result<(), StoreError> {
         let now_us = self.shared.now_us();
-        let replies = idempotency::is_due(&self.conn, self.replies, now_us)?;
-        let denials = denials::is_due(&self.conn, now_us, self.shared.limits.denials)?;
+        let replies = idempotency::is_due(self.link.conn(), self.replies, now_us)?;
+        let denials = denials::is_due(self.link.conn(), now_us, self.shared.limits.denials)?;
         if !replies && !denials {
             return Ok(());
         }
-        let before = self.replies;
-        sqlite::control(&self.conn, "beginning a write", "BEGIN IMMEDIATE")
+        let (before, head) = (self.replies, self.counters);
+        self.begin()
             .and_then(|()| self.trim(replies, denials, now_us))
             .map_err(Lost::before_commit)
-            .and_then(|()| self.commit(now_us))
+            .and_then(|()| self.commit(&head, now_us))
             .map_err(|lost| {
                 self.replies = before;
                 self.recover(lost)
@@ -41,11 +40,11 @@ impl Core {
 
     fn trim(&mut self, replies: bool, denials: bool, now_us: i64) -> Result<(), StoreError> {
         if replies {
-            self.replies = idempotency::trim(&self.conn, self.replies, now_us)?;
-            idempotency::save(&self.conn, self.replies)?;
+            self.replies = idempotency::trim(self.link.conn(), self.replies, now_us)?;
+            idempotency::save(self.link.conn(), self.replies)?;
         }
         if denials {
-            denials::trim(&self.conn, now_us, self.shared.limits.denials)?;
+            denials::trim(self.link.conn(), now_us, self.shared.limits.denials)?;
         }
         Ok(())
     }

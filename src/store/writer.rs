@@ -12,7 +12,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use super::StoreError;
-use super::backend::sqlite;
+use super::backend::{Link, sqlite};
 use super::batch::Core;
 use super::fault::FaultPoint;
 use super::lock::LockFile;
@@ -65,8 +65,9 @@ impl Handle {
     }
 }
 
-/// Starts the writer's thread. It holds the directory's lock until the connection is closed.
-pub(super) fn start(core: Core, lock: Arc<LockFile>) -> Result<(Handle, JoinHandle<()>), StoreError> {
+/// Starts the writer's thread. It holds the directory's lock, if there is one, until the
+/// connection is closed.
+pub(super) fn start(core: Core, lock: Option<Arc<LockFile>>) -> Result<(Handle, JoinHandle<()>), StoreError> {
     let (tell, told) = std::sync::mpsc::sync_channel(1);
     let database = core.shared.database.clone();
     let tick = core.shared.limits.tick;
@@ -199,7 +200,11 @@ impl Core {
         if self.shared.read_only.lock().is_some() {
             return;
         }
-        let done = self.checkpoints.after_batch(&self.conn);
+        let done = match &self.link {
+            Link::Lite(conn) => self.checkpoints.after_batch(conn),
+            #[cfg(feature = "postgres")]
+            Link::Pg(_) => Ok(()),
+        };
         self.between(done);
         self.unseen_bytes += bytes;
         if self.unseen_bytes >= LOOK_BYTES {
@@ -212,30 +217,42 @@ impl Core {
     fn tick(&mut self) -> Result<(), StoreError> {
         let most = self.shared.limits.notes_per_tick;
         let drained = self.drain_notes(most);
-        let thrown = if self.shared.read_only.lock().is_none() { self.throw_away() } else { Ok(()) };
+        let thrown = if self.ready().is_ok() { self.throw_away() } else { Ok(()) };
         self.unseen_bytes = 0;
         self.shared.space.tick(&self.shared.metrics);
         if self.shared.read_only.lock().is_none() {
-            let idle = self.checkpoints.tick(&self.conn);
-            let done = idle.and_then(|idle| if idle { self.shrink() } else { Ok(()) });
+            let done = self.care();
             self.between(done);
         }
         self.shared.report_gauges();
         drained.and(thrown)
     }
 
+    /// The idle checkpoint, and the free pages: PostgreSQL looks after both itself.
+    fn care(&mut self) -> Result<(), StoreError> {
+        match &self.link {
+            Link::Lite(conn) => {
+                let idle = self.checkpoints.tick(conn)?;
+                if idle { self.shrink() } else { Ok(()) }
+            }
+            #[cfg(feature = "postgres")]
+            Link::Pg(_) => Ok(()),
+        }
+    }
+
     /// Gives free pages of the database back to the disk, a step at a time, when nobody writes: many of them, or any
     /// while the disk is full.
     fn shrink(&mut self) -> Result<(), StoreError> {
-        let free = sqlite::free_pages(&self.conn)?;
+        let Link::Lite(conn) = &self.link else { return Ok(()) };
+        let free = sqlite::free_pages(conn)?;
         let low = self.shared.space.is_low();
         if free.unused == 0 || (!low && (free.unused < SHRINK_PAGES_MIN || free.unused < free.all / SHRINK_SHARE)) {
             return Ok(());
         }
-        sqlite::shrink(&self.conn)?;
+        sqlite::shrink(conn)?;
         self.checkpoints.committed();
         // On a full disk the log that this has made goes at once, and with it the end of the file.
-        if low { self.checkpoints.give_back(&self.conn) } else { Ok(()) }
+        if low { self.checkpoints.give_back(conn) } else { Ok(()) }
     }
 
     /// Leaves the store as a clean shutdown does: nothing in the log, the time and the word "clean" written down.
@@ -243,11 +260,14 @@ impl Core {
         if self.shared.read_only.lock().is_some() {
             // What is on disk is for the next start to find out; closing must not write.
             let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-            return self
-                .conn
-                .set_db_config(no_checkpoint, true)
-                .map(|_| ())
-                .map_err(|e| StoreError::sql("closing without a checkpoint", e));
+            let Link::Lite(conn) = &self.link else { return Ok(()) };
+            let kept = conn.set_db_config(no_checkpoint, true).map(|_| ());
+            return kept.map_err(|e| StoreError::sql("closing without a checkpoint", e));
+        }
+        if let Err(error) = self.ready() {
+            // Everything acknowledged is with the database server.
+            tracing::warn!(%error, "closed without the last words");
+            return Ok(());
         }
         while self.shared.lane.waiting() > 0 && !self.shared.space.is_low() && self.drain_notes(usize::MAX).is_ok() {}
         let mut done = self.last_words();
@@ -266,16 +286,18 @@ impl Core {
 
     /// The time and the word "clean", then the log is moved and cut off.
     fn last_words(&mut self) -> Result<(), StoreError> {
-        if !self.conn.is_autocommit() {
-            sqlite::control(&self.conn, "rolling back", "ROLLBACK")?;
+        if !self.link.conn().is_autocommit() {
+            self.link.conn().control("rolling back", "ROLLBACK")?;
         }
-        sqlite::control(&self.conn, "beginning the last write", "BEGIN IMMEDIATE")?;
-        let floor = self.shared.now_us().to_string();
-        meta::put_raw(&self.conn, meta::TIME_FLOOR, &floor)?;
-        meta::put_raw(&self.conn, meta::CLEAN_SHUTDOWN, "1")?;
-        sqlite::control(&self.conn, "committing the last write", "COMMIT")?;
+        self.begin()?;
+        let (floor, conn) = (self.shared.now_us().to_string(), self.link.conn());
+        meta::put_raw(conn, meta::TIME_FLOOR, &floor)?;
+        meta::put_raw(conn, meta::CLEAN_SHUTDOWN, "1")?;
+        conn.control("committing the last write", "COMMIT")?;
         self.shared.faults.hit(FaultPoint::ShutdownMarked);
-        self.checkpoints.close(&self.conn)?;
+        if let Link::Lite(conn) = &self.link {
+            self.checkpoints.close(conn)?;
+        }
         self.shared.faults.hit(FaultPoint::ShutdownCheckpointed);
         Ok(())
     }

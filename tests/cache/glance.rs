@@ -71,7 +71,8 @@ async fn step(world: &World, dice: &Dice) {
 type Facts = (String, bool, bool, Option<u32>);
 
 fn remembered(tx: &impl Sql, path: &VirtualPath) -> Result<Facts, StoreError> {
-    nodes::place(tx, path).map(|place| (place.tenant.to_string(), place.exact, place.kind == NodeKind::File, place.owner))
+    nodes::place(tx, path)
+        .map(|place| (place.tenant.to_string(), place.exact, place.kind == NodeKind::File, place.owner))
 }
 
 fn in_tables(tx: &impl Sql, path: &VirtualPath) -> Result<Facts, StoreError> {

@@ -273,36 +273,10 @@ fn open_raw(path: &Path, flags: OpenFlags, vfs: Option<&str>) -> Result<Connecti
     opened.map_err(|e| StoreError::sql("opening the database", e))
 }
 
-/// What makes a write connection unusable, or the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Trouble {
-    /// No space: the transaction is gone, the connection is made anew.
-    Full,
-    /// No memory: likewise.
-    NoMemory,
-    /// Input/output error or corruption: what is on disk is known only after a restart.
-    Io,
-}
-
-impl Trouble {
-    /// What `error` means for the connection that gave it; `None` = nothing.
-    pub(in crate::store) fn of(error: &StoreError) -> Option<Self> {
-        match error {
-            StoreError::Full => Some(Self::Full),
-            StoreError::Sql { source, .. } => match source.sqlite_error_code()? {
-                ErrorCode::OutOfMemory => Some(Self::NoMemory),
-                ErrorCode::SystemIoFailure | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Some(Self::Io),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-}
-
 /// Whether `error` is SQLITE_BUSY or SQLITE_LOCKED.
 pub(in crate::store) fn is_busy(error: &StoreError) -> bool {
     matches!(error, StoreError::Sql { source, .. } if matches!(
-        source.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)))
+        source.lite_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)))
 }
 
 impl ToSql for Val<'_> {

@@ -128,7 +128,7 @@ impl Staged {
         let database = self.path.join(DATABASE_FILE);
         let wal_bytes = crate::store::Limits::default().wal_bytes;
         let conn = RwConnection::open(&database, None, Durability::Full, wal_bytes, &std::sync::Arc::default())?;
-        meta::forget_incarnation(&conn)
+        meta::forget_incarnation((&conn).into())
     }
 
     /// Puts it in the place of the target. Returns where the old directory is kept, if there was one.

@@ -1,5 +1,6 @@
-//! The slow lane: threads and connections of its own for what may take long, so that no request thread is held by a
-//! scan, an export or a big file.
+//! A pool: threads with a connection each, and a bounded queue in front of them. The slow lane is one, for what may take
+//! long, so that no request thread is held by a scan, an export or a big file; on an engine over a network the ordinary
+//! reads have one, too.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -14,11 +15,11 @@ use super::lock::LockFile;
 use super::readers::Slot;
 use super::shared::Shared;
 
-/// Work for a thread of the lane.
-type Job = Box<dyn FnOnce(&Slot) + Send>;
+/// Work for a thread of the pool.
+type Job = Box<dyn FnOnce(&mut Slot) + Send>;
 
-/// The lane.
-pub(super) struct SlowLane {
+/// The pool.
+pub(super) struct Pool {
     queue: Arc<Queue>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -27,6 +28,7 @@ struct Queue {
     state: Mutex<State>,
     changed: Condvar,
     capacity: usize,
+    name: &'static str,
 }
 
 #[derive(Default)]
@@ -35,41 +37,52 @@ struct State {
     closed: bool,
 }
 
-impl SlowLane {
-    /// Starts the threads, each with its own connection; each holds the directory's lock while it lives.
-    pub(super) fn start(shared: &Arc<Shared>, lock: &Arc<LockFile>) -> Result<Self, StoreError> {
-        let capacity = shared.limits.slow_queue;
-        let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), capacity });
+impl Pool {
+    /// The slow lane. Each thread holds the directory's lock, if there is one, while it lives.
+    pub(super) fn slow(shared: &Arc<Shared>, lock: Option<&Arc<LockFile>>) -> Result<Self, StoreError> {
+        let limits = &shared.limits;
+        Self::start(shared, lock, "slow", limits.slow_threads, limits.slow_queue)
+    }
+
+    /// Starts the threads, each with its own connection.
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        lock: Option<&Arc<LockFile>>,
+        name: &'static str,
+        threads: usize,
+        capacity: usize,
+    ) -> Result<Self, StoreError> {
+        let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), capacity, name });
         let this = Self { queue, threads: Mutex::default() };
-        for number in 0..shared.limits.slow_threads.max(1) {
-            let slot = Slot::open(shared)?;
-            let (queue, lock) = (Arc::clone(&this.queue), Arc::clone(lock));
+        for number in 0..threads.max(1) {
+            let mut slot = Slot::open(shared)?;
+            let (queue, lock) = (Arc::clone(&this.queue), lock.cloned());
             let work = move || {
                 let _held = lock;
                 while let Some(job) = queue.next() {
-                    job(&slot);
+                    job(&mut slot);
                 }
             };
-            let thread = std::thread::Builder::new().name(format!("nexus-slow-{number}")).spawn(work);
+            let thread = std::thread::Builder::new().name(format!("nexus-{name}-{number}")).spawn(work);
             let thread = thread.map_err(|e| StoreError::io("starting a thread for", &shared.database, e))?;
             this.threads.lock().push(thread);
         }
         Ok(this)
     }
 
-    /// Runs `work` on a thread of the lane. Refused at once when the queue is full.
+    /// Runs `work` on a thread of the pool. Refused at once when the queue is full.
     pub(super) async fn run<R: Send + 'static>(
         &self,
-        work: impl FnOnce(&Slot) -> R + Send + 'static,
+        work: impl FnOnce(&mut Slot) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(move |slot: &Slot| {
+        let job = Box::new(move |slot: &mut Slot| {
             let result = catch_unwind(AssertUnwindSafe(|| work(slot)));
             // Nobody waits any more: the work was done all the same.
             let _ = reply.send(result);
         });
         self.queue.push(job)?;
-        // A job that was never run has dropped its reply: the lane was closed.
+        // A job that was never run has dropped its reply: the pool was closed.
         let result = answer.await.map_err(|_| StoreError::Closed)?;
         Ok(result.unwrap_or_else(|panic| resume_unwind(panic)))
     }
@@ -94,33 +107,37 @@ impl SlowLane {
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             if thread.join().is_err() {
-                tracing::error!("a thread of the slow lane had panicked");
+                tracing::error!(pool = self.queue.name, "a thread of a pool had panicked");
             }
         }
     }
 }
 
-impl Drop for SlowLane {
+impl Drop for Pool {
     fn drop(&mut self) {
         self.close();
     }
 }
 
 impl Queue {
+    fn words(&self) -> &'static str {
+        if self.name == "slow" { "the slow lane" } else { "the queue of reads" }
+    }
+
     fn push(&self, job: Job) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(StoreError::Closed);
         }
         if state.jobs.len() >= self.capacity {
-            return Err(StoreError::Busy { queue: "the slow lane" });
+            return Err(StoreError::Busy { queue: self.words() });
         }
         state.jobs.push_back(job);
         self.changed.notify_one();
         Ok(())
     }
 
-    /// The next job; `None` when the lane is closed.
+    /// The next job; `None` when the pool is closed.
     fn next(&self) -> Option<Job> {
         let mut state = self.state.lock();
         loop {
