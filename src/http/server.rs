@@ -193,6 +193,8 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
         .keep_alive(limits.keep_alive)
         .client_request_timeout(limits.head_deadline)
         .client_disconnect_timeout(DISCONNECT_DEADLINE)
+        // Whoever hangs up is not waited for: the request's future is dropped, and with it a search under way.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(grace.as_secs())
         .disable_signals()
         .bind(bind)

@@ -33,6 +33,8 @@ pub static METHODS: &[Entry] = &[
     entry::<namespaces::GetNamespace>(),
     entry::<namespaces::GetRebacOption>(),
     entry::<workspaces::GetWorkspaceInfo>(),
+    entry::<files::Glob>(),
+    entry::<files::Grep>(),
     entry::<mounts::HasMount>(),
     entry::<files::IsDirectory>(),
     entry::<files::List>(),

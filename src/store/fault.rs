@@ -103,6 +103,10 @@ points! {
     RestoreInPlace = "restore_in_place";
     /// The old directory has its name, too.
     RestoreKept = "restore_kept";
+    /// A search is about to look at a file, or to name a directory.
+    SearchNextFile = "search_next_file";
+    /// Nobody waits for a search any more.
+    SearchAbandoned = "search_abandoned";
 }
 
 impl FaultPoint {

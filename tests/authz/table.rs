@@ -129,6 +129,8 @@ pub(super) static ROWS: &[Row] = &[
     row("get_namespace", ANYBODY, |_| json!({"object_type": "file"})),
     row("get_rebac_option", ANYBODY, |_| json!({"key": "edges_per_request"})),
     row("get_workspace_info", MINE, |s| json!({"path": s.directory})).after(new_workspace),
+    row("glob", SEEN, |s| json!({"pattern": "**", "path": s.directory})),
+    row("grep", SEEN, |s| json!({"pattern": "body of", "path": s.directory})),
     row("has_mount", ANYBODY, |_| json!({"mount_point": "/"})),
     row("is_directory", SEEN, |s| json!({"path": s.directory})),
     row("list", SEEN, |s| json!({"path": s.directory})),

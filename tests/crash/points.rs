@@ -4,6 +4,7 @@
 //! next start or the next run needs no help, and what was cut short is cleared. Every point of `FaultPoint::ALL`
 //! belongs to a story here (or, for migrations of an older directory, in `upgrade`).
 
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{consistent, copy_dir, directory, read_text};
-use crate::harness::client::Client;
+use crate::harness::client::{Client, call_bytes};
 use crate::harness::process::{Process, program, soak};
 
 /// How often the program dies at each point; the n-th time it reaches it, where it reaches it more than once.
@@ -46,12 +47,14 @@ const BACKING_UP: &[FaultPoint] = &[BackupBegun, BackupCopied, BackupFilled, Bac
 /// Points of a restore; whether what was restored is in place then.
 const RESTORING: &[(FaultPoint, bool)] =
     &[(RestoreBegun, false), (RestoreStaged, false), (RestoreInPlace, true), (RestoreKept, true)];
+/// Points of a search.
+const SEARCHING: &[FaultPoint] = &[SearchNextFile, SearchAbandoned];
 /// Points of the migration of an older directory, in `upgrade`.
 const MIGRATING: &[FaultPoint] = &[MigrationCopied, MigrationBackedUp];
 
 #[test]
 fn every_point_has_its_story() {
-    let told = [WRITING, ENDING, STARTING, STARTING_FIRST, BACKING_UP, MIGRATING].concat();
+    let told = [WRITING, ENDING, STARTING, STARTING_FIRST, BACKING_UP, SEARCHING, MIGRATING].concat();
     let restoring: Vec<_> = RESTORING.iter().map(|(point, _)| *point).collect();
     for point in FaultPoint::ALL {
         assert!(told.contains(point) || restoring.contains(point), "nothing dies at {}", point.name());
@@ -270,6 +273,26 @@ fn a_backup_that_dies_elsewhere_is_cleared_by_the_next_one_and_one_under_way_is_
     let both = [&fast, &slow].map(|made| Path::new(made["path"].as_str().expect("a path")).exists());
     assert_eq!(both, [true, true], "what is under way is nobody's leftover");
     assert!(names(&backups).contains(&".partial-of-somebody".to_owned()));
+}
+
+#[test]
+fn a_search_that_dies_has_touched_nothing() {
+    let base = Base::new();
+    let data = base.copy("search");
+    let grep = json!({"pattern": "small", "path": "/kept"});
+    base.dies(&data, SearchNextFile, 2, |_, client| {
+        client.call("grep", &grep).expect_err("it dies");
+    });
+    drop(base.rises(&data));
+    // Whoever asked hangs up while the search stands still; that is noticed, and it dies of that.
+    let mut server = Process::start_with(&data, "search_next_file:pause,search_abandoned:exit", &[]);
+    let mut asking = std::net::TcpStream::connect(server.address()).expect("connected");
+    asking.write_all(&call_bytes(1, Some(&base.key), None, "grep", &grep)).expect("sent");
+    assert_eq!(server.paused(), "search_next_file");
+    drop(asking);
+    assert_eq!(server.wait().signal(), Some(Signal::KILL.as_raw()), "nobody noticed");
+    drop(base.rises(&data));
+    consistent(&data);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod auth;
 mod bad_input;
 mod bodies;
 mod gate;
+mod hangup;
 mod lifecycle;
 mod overload;
 mod pages;

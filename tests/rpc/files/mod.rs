@@ -2,12 +2,15 @@
 
 mod delete;
 mod exists;
+mod glob;
+mod grep;
 mod list;
 mod mkdir;
 mod read;
 mod rename;
 mod revoke;
 mod rmdir;
+mod search;
 mod tenants;
 mod walk;
 mod write;

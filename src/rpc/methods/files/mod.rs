@@ -2,6 +2,8 @@
 
 pub mod delete;
 pub mod exists;
+pub mod glob;
+pub mod grep;
 pub mod is_directory;
 pub mod list;
 pub mod mkdir;
@@ -13,6 +15,8 @@ pub mod write;
 
 pub use delete::Delete;
 pub use exists::Exists;
+pub use glob::Glob;
+pub use grep::Grep;
 pub use is_directory::IsDirectory;
 pub use list::List;
 pub use mkdir::Mkdir;
