@@ -6,6 +6,8 @@ mod cluster;
 mod migrations;
 // Every statement means the same to both.
 mod statements;
+// Who is believed to be the server.
+mod tls;
 
 use tokio_postgres::{Client, NoTls};
 

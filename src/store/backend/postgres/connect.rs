@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::store::{Durability, StoreError};
 
 use super::Session;
+use super::tls;
 
 /// The oldest PostgreSQL that is used, as `server_version_num` says it.
 const VERSION_MIN: i64 = 150_000;
@@ -33,31 +35,47 @@ const SERVER_VERSION: &str = "SELECT CAST(current_setting('server_version_num') 
 const SYNCHRONOUS_IF_OFF: &str = "SELECT set_config('synchronous_commit', 'on', false) \
     WHERE current_setting('synchronous_commit') = 'off'";
 
-/// The URL of a database, parsed: `postgres://user:password@host:port/database?sslmode=require`.
+/// What a URL looks like.
+const FORM: &str = "it is postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+
+/// The URL of a database, parsed: `postgres://user:password@host:port/database?sslmode=require`. Of TLS, `sslmode` and
+/// `sslrootcert`, see the table in `tls.rs`: other machines are spoken to in secret unless it says otherwise.
 #[derive(Clone)]
 pub struct PostgresUrl {
     config: Config,
+    /// `None`: nothing is encrypted.
+    tls: Option<MakeRustlsConnect>,
 }
 
-/// A URL that names no PostgreSQL database. Never holds the text, which may have a password in it.
+/// A URL that names no PostgreSQL database, or certificates that cannot be used. Never holds the text, which may have a password in it.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0}: it is postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+#[error("{0}")]
 pub struct UrlError(String);
 
+impl UrlError {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    fn form(what: &str) -> Self {
+        Self(format!("the database URL {what}: {FORM}"))
+    }
+}
+
 impl PostgresUrl {
-    /// Parses a URL.
+    /// Parses a URL, and reads the certificates that it names or the system's, if it asks for them.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-            return Err(UrlError("the database URL begins with another word than postgres://".into()));
+            return Err(UrlError::form("begins with another word than postgres://"));
         }
-        let parsed = Config::from_str(text);
-        let mut config =
-            parsed.map_err(|e| UrlError(format!("the database URL cannot be read ({})", super::words(&e))))?;
+        let (wish, text) = tls::Wish::take(text)?;
+        let parsed = Config::from_str(&text);
+        let mut config = parsed.map_err(|e| UrlError::form(&format!("cannot be read ({})", super::words(&e))))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(UrlError("the database URL names no host".into()));
+            return Err(UrlError::form("names no host"));
         }
         if config.get_dbname().is_none() {
-            return Err(UrlError("the database URL names no database".into()));
+            return Err(UrlError::form("names no database"));
         }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
@@ -69,7 +87,8 @@ impl PostgresUrl {
         if config.get_application_name().is_none() {
             config.application_name(format!("{APPLICATION} pid {}", std::process::id()));
         }
-        Ok(Self { config })
+        let tls = wish.apply(&mut config)?;
+        Ok(Self { config, tls })
     }
 
     /// Host, port and database, for messages.
@@ -156,10 +175,20 @@ impl Connector {
 
     /// Opens a connection and waits for it.
     fn connect(&self) -> Result<Client, StoreError> {
-        let config = self.url.config.clone();
+        let PostgresUrl { config, tls } = self.url.clone();
         let opened = self.run(async move {
-            let (client, connection) = config.connect(NoTls).await?;
-            tokio::spawn(connection);
+            let client = match tls {
+                None => {
+                    let (client, connection) = config.connect(NoTls).await?;
+                    tokio::spawn(connection);
+                    client
+                }
+                Some(tls) => {
+                    let (client, connection) = config.connect(tls).await?;
+                    tokio::spawn(connection);
+                    client
+                }
+            };
             Ok::<_, tokio_postgres::Error>(client)
         });
         opened.map_err(|error| self.unreachable(&error))
@@ -167,7 +196,12 @@ impl Connector {
 
     /// The error of a database that cannot be reached.
     fn unreachable(&self, error: &tokio_postgres::Error) -> StoreError {
-        StoreError::Unreachable { place: self.place(), reason: super::words(error) }
+        let words = super::words(error);
+        let reason = match tls::remedy(error) {
+            Some(remedy) => format!("{words}. {remedy}"),
+            None => words,
+        };
+        StoreError::Unreachable { place: self.place(), reason }
     }
 
     /// Runs a future on the driver and waits for it.

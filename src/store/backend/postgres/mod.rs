@@ -10,6 +10,7 @@ mod link;
 pub(in crate::store) mod migrate;
 mod reader;
 mod session;
+mod tls;
 mod values;
 
 use tokio_postgres::error::SqlState;
