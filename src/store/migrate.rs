@@ -37,6 +37,13 @@ pub const MIGRATIONS: &[Migration] = &[
 ];
 
 impl Migration {
+    /// The text for PostgreSQL: the same tables in its types.
+    #[cfg(feature = "postgres")]
+    #[must_use]
+    pub fn for_postgres(&self) -> String {
+        super::backend::postgres::rewritten(self.sql)
+    }
+
     /// BLAKE3 of the text, hex.
     #[must_use]
     pub fn checksum(&self) -> String {

@@ -6,6 +6,8 @@
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/client.rs"]
 mod client;
+#[path = "engine.rs"]
+mod engine;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/measure.rs"]
 mod measure;

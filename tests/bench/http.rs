@@ -9,6 +9,8 @@
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/client.rs"]
 mod client;
+#[path = "engine.rs"]
+mod engine;
 #[path = "http/generator.rs"]
 mod generator;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]

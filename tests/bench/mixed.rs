@@ -9,6 +9,8 @@ mod checker;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/client.rs"]
 mod client;
+#[path = "engine.rs"]
+mod engine;
 #[path = "../harness/load.rs"]
 mod load;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]

@@ -12,6 +12,8 @@ pub(crate) mod client;
 pub(crate) mod measure;
 // The offline checker of recorded answers.
 pub(crate) mod checker;
+// SQLite or PostgreSQL.
+pub(crate) mod engine;
 // A store with people in it.
 pub(crate) mod world;
 // The real HTTP server over a world.

@@ -5,13 +5,12 @@
 //! by the code under test and never by the harness.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_lite::app::{App, AppError};
 use nexus_lite::auth::{ApiKey, AuthError, AuthIndex, SERVER_SCHEME};
-use nexus_lite::config::Config;
 use nexus_lite::model::random::{SeededRandom, SharedRandom};
 use nexus_lite::model::time::SharedClock;
 use nexus_lite::model::{AgentRow, KeyRow, ManualClock, OsRandom, Rev, SystemClock};
@@ -27,6 +26,7 @@ use parking_lot::{Condvar, Mutex};
 use serde_json::{Value, json};
 
 use super::client::{Failure, LIVENESS};
+use super::engine;
 
 /// When the injected clock starts: 2026-01-02T03:04:05Z, µs.
 pub(crate) const START_US: i64 = 1_767_323_045_000_000;
@@ -133,6 +133,7 @@ pub(crate) struct World {
     pub(crate) clock: Option<Arc<ManualClock>>,
     gates: Arc<Gates>,
     keys: HashMap<Who, String>,
+    path: PathBuf,
     /// Removed last.
     dir: Option<tempfile::TempDir>,
 }
@@ -178,7 +179,7 @@ impl World {
     async fn try_open(path: &Path, setup: Setup) -> Result<Self, AppError> {
         let gates = Arc::new(Gates::default());
         let manual = setup.injected.then(|| Arc::new(ManualClock::new(START_US)));
-        let mut options = Options::new(path);
+        let mut options = engine::options(path);
         options.faults = Faults::armed({
             let gates = Arc::clone(&gates);
             move |point| gates.arrive(point)
@@ -191,7 +192,7 @@ impl World {
             options.random = Arc::new(OsRandom);
         }
         (setup.tune)(&mut options);
-        let app = App::open_with(Config::for_directory(path), options).await?;
+        let app = App::open_with(engine::config(path), options).await?;
         Ok(Self {
             store: app.store.clone(),
             caches: Arc::clone(&app.caches),
@@ -200,6 +201,7 @@ impl World {
             clock: manual,
             gates,
             keys: HashMap::new(),
+            path: path.to_owned(),
             dir: None,
         })
     }
@@ -257,9 +259,9 @@ impl World {
         self.keys.clone()
     }
 
-    /// The data directory.
+    /// The data directory; on PostgreSQL what stands for the database.
     pub(crate) fn path(&self) -> &Path {
-        self.store.data_dir()
+        &self.path
     }
 
     /// A call as `who`, identified as the door does it.

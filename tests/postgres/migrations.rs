@@ -7,31 +7,6 @@ use tokio_postgres::Client;
 
 use super::{connected, lite};
 
-/// A temporary copy.
-pub(super) fn rewritten(sql: &str) -> String {
-    let mut out = String::new();
-    for line in sql.lines() {
-        let line = line.split("--").next().unwrap_or_default();
-        let mut word = String::new();
-        for c in line.chars().chain(['\n']) {
-            if c.is_alphanumeric() || c == '_' {
-                word.push(c);
-                continue;
-            }
-            out.push_str(match word.as_str() {
-                "INTEGER" => "BIGINT",
-                "TEXT" => "TEXT COLLATE \"C\"",
-                "BLOB" => "BYTEA",
-                "REAL" => "DOUBLE PRECISION",
-                other => other,
-            });
-            word.clear();
-            out.push(c);
-        }
-    }
-    out.replace(") STRICT, WITHOUT ROWID;", ");").replace(") STRICT;", ");")
-}
-
 /// A table, in words that both engines can be asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Table {
@@ -51,7 +26,7 @@ async fn every_migration_makes_the_same_schema_on_both_engines() {
     let lite = lite();
     for migration in MIGRATIONS {
         lite.execute_batch(migration.sql).expect(migration.name);
-        client.batch_execute(&rewritten(migration.sql)).await.expect(migration.name);
+        client.batch_execute(&migration.for_postgres()).await.expect(migration.name);
         let (ours, theirs) = (of_sqlite(&lite), of_postgres(&client).await);
         assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{}", migration.name);
         for (name, table) in &ours {
@@ -75,7 +50,7 @@ async fn every_migration_makes_the_same_schema_on_both_engines() {
 async fn every_text_column_and_every_index_compares_bytes() {
     let Some((client, _database)) = connected().await else { return };
     for migration in MIGRATIONS {
-        client.batch_execute(&rewritten(migration.sql)).await.expect(migration.name);
+        client.batch_execute(&migration.for_postgres()).await.expect(migration.name);
     }
     let odd = "SELECT a.attrelid::regclass::text || '.' || a.attname FROM pg_attribute AS a \
         JOIN pg_class AS c ON c.oid = a.attrelid WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0 \

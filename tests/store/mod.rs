@@ -22,7 +22,7 @@ pub(crate) struct Temp {
 
 /// Options for a directory; no timer, so that only `store.tick()` ticks.
 pub(crate) fn options(dir: &tempfile::TempDir) -> Options {
-    let mut options = Options::new(dir.path().join("data"));
+    let mut options = crate::harness::engine::options(&dir.path().join("data"));
     options.limits.tick = std::time::Duration::from_secs(3_600);
     options
 }
