@@ -42,7 +42,7 @@ const FORM: &str = "it is postgres://USER:PASSWORD@HOST:PORT/DATABASE";
 /// `sslrootcert`, see the table in `tls.rs`: other machines are spoken to in secret unless it says otherwise.
 #[derive(Clone)]
 pub struct PostgresUrl {
-    config: Config,
+    config: Arc<Config>,
     /// `None`: nothing is encrypted.
     tls: Option<MakeRustlsConnect>,
 }
@@ -88,7 +88,7 @@ impl PostgresUrl {
             config.application_name(format!("{APPLICATION} pid {}", std::process::id()));
         }
         let tls = wish.apply(&mut config)?;
-        Ok(Self { config, tls })
+        Ok(Self { config: Arc::new(config), tls })
     }
 
     /// Host, port and database, for messages.
