@@ -55,6 +55,9 @@ async fn unready(shared: &Shared) -> Option<String> {
     if let Some(reason) = status.read_only {
         return Some(format!("read-only since an input/output error: {reason}"));
     }
+    if let Some(reason) = status.away {
+        return Some(reason);
+    }
     if !status.writer_alive {
         return Some("the writer is gone; restart the server".into());
     }

@@ -45,7 +45,7 @@ pub(super) struct Core {
 enum Way {
     /// Each statement is waited for, and an operation that fails is taken back alone.
     Waiting,
-    /// Statements are sent and waited for with COMMIT. Whatever fails sinks the transaction, and the batch is run again
+    /// Statements are sent and waited for with COMMIT, by an engine that can. Whatever fails sinks the transaction, and the batch is run again
     /// the other way: for a network, where a wait costs more than a statement.
     Piped,
 }
@@ -121,9 +121,9 @@ impl Core {
         }
     }
 
-    /// Begins a transaction of the writer.
+    /// Begins a transaction beside the batches, which is kept or lost as one.
     pub(super) fn begin(&self) -> Result<(), StoreError> {
-        self.begin_as(Way::Waiting)
+        self.begin_as(Way::Piped)
     }
 
     fn begin_as(&self, way: Way) -> Result<(), StoreError> {

@@ -143,6 +143,7 @@ fn share(mut options: Options, far: Option<Far>) -> Shared {
         places: Places::new(),
         read_only: Mutex::new(None),
         damaged: AtomicBool::new(false),
+        away: Mutex::new(None),
         limits,
     }
 }
@@ -227,8 +228,12 @@ impl Builder {
         let now_us = shared.clock.now_us();
         postgres::migrate::run(writer.session(), &shared.faults, &place, MIGRATIONS, now_us)?;
         shared.compile_options_ok.store(true, Ordering::Relaxed);
+        writer.session().limit(None)?;
         super::chunks::sweep(Conn::Pg(writer.session()))?;
         let core = start_core(&shared, Link::Pg(writer), Working::new(self.slots), false)?;
+        if let Link::Pg(writer) = &core.link {
+            writer.session().limit(Some(time))?;
+        }
         let limits = &shared.limits;
         let reads = Pool::start(&shared, None, "read", limits.read_threads, limits.read_queue)?;
         let slow = Pool::slow(&shared, None)?;

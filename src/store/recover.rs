@@ -21,7 +21,11 @@ impl Core {
             #[cfg(feature = "postgres")]
             Link::Pg(writer) if !writer.is_gone() && !self.unsure => Ok(()),
             #[cfg(feature = "postgres")]
-            Link::Pg(_) => self.connect_again(),
+            Link::Pg(_) => {
+                let again = self.connect_again();
+                *self.shared.away.lock() = again.as_ref().err().map(ToString::to_string);
+                again
+            }
         }
     }
 

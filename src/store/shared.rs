@@ -59,6 +59,8 @@ pub(super) struct Shared {
     pub(super) read_only: Mutex<Option<String>>,
     /// Whether that error was damage of the database itself.
     pub(super) damaged: AtomicBool,
+    /// Why the database server could not be reached when the writer last tried.
+    pub(super) away: Mutex<Option<String>>,
 }
 
 /// Numbers for `status` and the metrics.

@@ -41,6 +41,8 @@ pub struct Status {
     pub read_only: Option<String>,
     /// Whether that error was damage of the database itself: a restart does not mend it.
     pub damaged: bool,
+    /// Why the database server cannot be reached; the writer tries again every second.
+    pub away: Option<String>,
     /// The disk: what is free, what is held back, why nothing that grows is taken.
     pub space: SpaceStatus,
     /// Transactions committed since the store was opened.
@@ -86,6 +88,7 @@ impl Shared {
             writer_alive: true,
             read_only,
             damaged: self.damaged.load(Ordering::Relaxed),
+            away: self.away.lock().clone(),
             space: self.space.status(),
             commits: gauges.commits.load(Ordering::Relaxed),
             engine_version: self.engine_version.get().cloned().unwrap_or_else(|| rusqlite::version().to_owned()),

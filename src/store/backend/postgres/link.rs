@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::model::time::monotonic;
 use crate::store::StoreError;
+use crate::store::backend::Conn;
 use crate::store::row::Row;
 use crate::store::tx::Counters;
 
@@ -16,6 +17,12 @@ use super::{Committed, Connector, Session};
 const RECONNECT_TIME: Duration = Duration::from_secs(10);
 /// How long it waits between two tries.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the database may be another session's before it is another server's: that of a server that was killed ends
+/// when the database server notices.
+const LOCK_TIME: Duration = Duration::from_secs(3);
+/// How long the lock is left alone between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Locks the head row: it is read and written by one transaction at a time.
 const HEAD_LOCK: &str = "SELECT rev, next_id, next_entity FROM head WHERE one = 1 FOR UPDATE";
@@ -60,7 +67,7 @@ impl Writer {
     /// Connects and takes the database; refused if another server has it.
     pub(in crate::store) fn open(connector: Connector) -> Result<Self, StoreError> {
         let session = connector.session()?;
-        take_lock(&session, &connector)?;
+        take_lock(&session, &connector, None)?;
         let backend = own_backend(&session)?;
         Ok(Self { connector, session, backend })
     }
@@ -108,7 +115,7 @@ impl Writer {
         session.each(END_BACKEND, crate::params![self.backend.0, self.backend.1], |_| {
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
-        take_lock(&session, &self.connector)?;
+        take_lock(&session, &self.connector, Some(self.backend.0))?;
         self.backend = own_backend(&session)?;
         self.session = session;
         tracing::info!(place = self.connector.place(), "connected to PostgreSQL again");
@@ -167,19 +174,27 @@ fn own_backend(session: &Session) -> Result<(i64, i64), StoreError> {
     Ok(own)
 }
 
-/// Takes the database for this server. Held until the session ends, however it ends.
-fn take_lock(session: &Session, connector: &Connector) -> Result<(), StoreError> {
-    let (mut taken, mut who) = (false, String::from("not known"));
-    session.each(SERVER_LOCK, &[], |row| {
-        taken = row.bool(0)?;
-        Ok(std::ops::ControlFlow::Break(()))
-    })?;
-    if taken {
-        return Ok(());
+/// Takes the database for this server; held until the session ends, however it ends. `own`: the session of before, which
+/// may still be ending. So may that of a server that was killed just now.
+fn take_lock(session: &Session, connector: &Connector, own: Option<i64>) -> Result<(), StoreError> {
+    let began = monotonic();
+    loop {
+        if Conn::Pg(session).number(SERVER_LOCK, &[])? == Some(1) {
+            return Ok(());
+        }
+        let (mut pid, mut who) = (None, String::from("a session that has ended since"));
+        session.each(SERVER_LOCK_HOLDER, &[], |row| {
+            pid = Some(row.int(1)?);
+            who = format!("{}, session {} since {}", row.text(0)?, row.int(1)?, row.text(2)?);
+            Ok(std::ops::ControlFlow::Break(()))
+        })?;
+        if began.elapsed() >= LOCK_TIME {
+            let reason = "the session of before has not ended yet".into();
+            return Err(match pid {
+                Some(pid) if own == Some(pid) => StoreError::Unreachable { place: connector.place(), reason },
+                _ => StoreError::Occupied { place: connector.place(), who },
+            });
+        }
+        std::thread::park_timeout(LOCK_PAUSE);
     }
-    session.each(SERVER_LOCK_HOLDER, &[], |row| {
-        who = format!("{}, session {} since {}", row.text(0)?, row.int(1)?, row.text(2)?);
-        Ok(std::ops::ControlFlow::Break(()))
-    })?;
-    Err(StoreError::Occupied { place: connector.place(), who })
 }

@@ -103,6 +103,8 @@ impl Session {
         if self.open.replace(false) {
             self.send_control("ROLLBACK");
         }
+        // They are on their way, and what they say is of no use to anybody.
+        self.sent.borrow_mut().clear();
         self.failed.set(false);
     }
 
@@ -112,12 +114,22 @@ impl Session {
         if text == "ROLLBACK" || text == "COMMIT" {
             self.open.set(false);
         }
+        if text.starts_with("ROLLBACK") {
+            // Back before whatever has failed.
+            self.failed.set(false);
+        }
         if self.piped.get() && self.open.get() { Ok(()) } else { self.settle(step) }
     }
 
     fn send_control(&self, text: &'static str) {
         let client = Arc::clone(&self.client);
         self.send(Box::pin(async move { client.batch_execute(text).await.map(|()| 0) }));
+    }
+
+    /// Lifts the time limit of statements, for a start that reads whole tables, or sets it again.
+    pub(in crate::store) fn limit(&self, time: Option<std::time::Duration>) -> Result<(), StoreError> {
+        let ms = time.map_or(0, |time| time.as_millis());
+        self.script("setting the time limit", format!("SET statement_timeout = {ms}"))
     }
 
     /// Several statements in one text: a migration.
