@@ -173,10 +173,6 @@ mod far {
             }
             match lost.trouble {
                 Some(Trouble::Gone) if lost.committing => StoreError::Indeterminate { reason: lost.error.to_string() },
-                Some(Trouble::Gone) => StoreError::Unreachable {
-                    place: self.shared.database.display().to_string(),
-                    reason: lost.error.to_string(),
-                },
                 _ => lost.error,
             }
         }

@@ -20,6 +20,8 @@ mod bundle;
 mod mutations;
 // The n-th call of the disk fails, for each n.
 mod sweep;
+// What the clients of a killed server know of it; no tests.
+pub(crate) mod ledger;
 // The program is killed under load, again and again, on one directory.
 mod kill;
 // The reply is lost: a retry with the same Idempotency-Key executes nothing twice.

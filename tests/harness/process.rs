@@ -22,11 +22,18 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_nexus-lite");
 /// What a thread says that waits at a fault point.
 const PAUSED: &str = "paused at ";
 
+/// The secret of a server without a directory.
+const FAR_SECRET: &str = "a secret of no value that is long enough for a server";
+/// The first key of such a server.
+pub(crate) const FAR_KEY: &str =
+    "sk-default_admin_0123abcd_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
 /// A running server and what is needed to start it again.
 #[derive(Debug)]
 pub(crate) struct Process {
     data_dir: PathBuf,
     args: Vec<String>,
+    variables: Vec<(String, String)>,
     child: Child,
     address: SocketAddr,
     stdin: Option<ChildStdin>,
@@ -53,8 +60,19 @@ impl Process {
 
     /// As [`start`](Self::start), with armed fault points and more arguments.
     pub(crate) fn start_with(data_dir: &Path, faults: &str, args: &[&str]) -> Self {
+        Self::start_among(data_dir, faults, args, &[])
+    }
+
+    /// Starts the server on the PostgreSQL database at `url`, with [`FAR_KEY`] as its first key.
+    pub(crate) fn start_far(url: &str, args: &[&str]) -> Self {
+        let all: Vec<&str> = [&["--database-url", url], args].concat();
+        let variables = [("NEXUS_LITE_SERVER_SECRET", FAR_SECRET), ("NEXUS_LITE_API_KEY", FAR_KEY)];
+        Self::start_among(Path::new("nowhere"), "", &all, &variables)
+    }
+
+    fn start_among(data_dir: &Path, faults: &str, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let began = monotonic();
-        let mut process = match Self::try_start(data_dir, faults, args) {
+        let mut process = match Self::try_start_among(data_dir, faults, args, variables) {
             Ok(process) => process,
             Err(ended) => panic!("the server did not say where it listens: {:?}\n{}", ended.status, ended.log),
         };
@@ -65,7 +83,17 @@ impl Process {
 
     /// Starts it and waits until it says where it listens, or ends.
     pub(crate) fn try_start(data_dir: &Path, faults: &str, args: &[&str]) -> Result<Self, Ended> {
+        Self::try_start_among(data_dir, faults, args, &[])
+    }
+
+    fn try_start_among(
+        data_dir: &Path,
+        faults: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self, Ended> {
         let mut child = program(faults)
+            .envs(variables.iter().copied())
             .args(["serve", "--port", "0", "--data-dir"])
             .arg(data_dir)
             .args(args)
@@ -88,6 +116,7 @@ impl Process {
             Ok(address) => Ok(Self {
                 data_dir: data_dir.to_owned(),
                 args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+                variables: variables.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect(),
                 stdin: child.stdin.take(),
                 child,
                 address,
@@ -165,7 +194,8 @@ impl Process {
     pub(crate) fn restart(&mut self) {
         let mut starts = std::mem::take(&mut self.starts);
         let args: Vec<_> = self.args.iter().map(String::as_str).collect();
-        let again = Self::start_with(&self.data_dir, "", &args);
+        let variables: Vec<_> = self.variables.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let again = Self::start_among(&self.data_dir, "", &args, &variables);
         starts.extend(&again.starts);
         *self = again;
         self.starts = starts;

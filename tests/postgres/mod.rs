@@ -2,6 +2,8 @@
 
 // The tool: a cluster that ends with its process, and comes back after a kill.
 mod cluster;
+// The server is killed, the database is, and the connection between them is cut.
+mod kill;
 // Every migration makes the same schema on both.
 mod migrations;
 // Every statement means the same to both.

@@ -151,7 +151,7 @@ impl Connector {
 
     /// Opens a session, set up as the store counts on.
     pub(in crate::store) fn session(&self) -> Result<Session, StoreError> {
-        let session = Session::new(self.connect()?);
+        let session = Session::new(self.connect()?, self.place().into());
         let version = super::super::Conn::Pg(&session).number(SERVER_VERSION, &[])?.unwrap_or(0);
         if version < VERSION_MIN {
             return Err(StoreError::Unusable {

@@ -27,6 +27,8 @@ type Sent = Pin<Box<dyn Future<Output = Result<u64, tokio_postgres::Error>> + Se
 
 /// A connection. Not shared between threads: one thread talks at a time.
 pub(in crate::store) struct Session {
+    /// Host, port and database, for messages.
+    place: Arc<str>,
     client: Arc<Client>,
     /// By their text: a constant has several addresses.
     statements: RefCell<HashMap<&'static str, Statement>>,
@@ -48,8 +50,9 @@ pub(in crate::store) enum Committed {
 }
 
 impl Session {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, place: Arc<str>) -> Self {
         Self {
+            place,
             client: Arc::new(client),
             statements: RefCell::default(),
             sent: RefCell::default(),
@@ -251,6 +254,7 @@ impl Session {
         if is_gone(&error) || self.client.is_closed() {
             self.gone.set(true);
             tracing::warn!(step, error = words(&error), "the connection to PostgreSQL is lost");
+            return StoreError::Unreachable { place: self.place.as_ref().into(), reason: words(&error) };
         }
         StoreError::sql(step, error)
     }
