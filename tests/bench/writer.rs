@@ -1,12 +1,23 @@
 //! Durable writes: the writer actor with group commit beside the other ways to write, in one run.
 //!
-//! `cargo bench --bench writer`. Prints the claims P1, P3, P4, P5, P5b and P6 with target and verdict. Absolute times
-//! are the machine's; the ratios are the result. Figures are printed and never asserted.
+//! `cargo bench --bench writer`. Prints the claims P1, P3, P4, P5, P5b and P6 with target and verdict; with
+//! `--features postgres`, where PostgreSQL is installed, P16 and our own engine on it. Absolute times are the machine's;
+//! the ratios are the result. Figures are printed and never asserted.
 
+#[cfg(feature = "postgres")]
+#[expect(dead_code, reason = "shared with others, of which each uses a part")]
+#[path = "../harness/client.rs"]
+mod client;
+#[cfg(feature = "postgres")]
+mod far;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/measure.rs"]
 mod measure;
 mod peers;
+#[cfg(feature = "postgres")]
+#[expect(dead_code, reason = "shared with others, of which each uses a part")]
+#[path = "../harness/postgres.rs"]
+mod postgres;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/vfs.rs"]
 mod vfs;
@@ -75,6 +86,11 @@ fn main() {
         verdicts(&mut say, &plain, &slow);
     } else {
         say("once through everything, as a test: the figures say nothing".to_owned());
+    }
+    #[cfg(feature = "postgres")]
+    {
+        let ours = plain.iter().find(|series| series.way == Way::Group && series.clients == size.clients);
+        far::compare(&mut say, &size, ours.map_or(0.0, |series| series.rate), full);
     }
     say(format!("load average after: {}", load_average()));
 }
