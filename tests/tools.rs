@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nexus_lite::model::{Change, Delta, EntityRow, NodeKind, NodeRow, ROOT_NODE, TupleRow};
+use nexus_lite::cli::load::checker::{self, Record, Report};
+use nexus_lite::cli::load::generator;
+use nexus_lite::cli::load::state::{CallerFacts, Entry};
+use nexus_lite::model::{Change, ContentHash, Delta, EntityRow, NodeKind, NodeRow, ROOT_NODE, TupleRow};
 use serde_json::{Value, json};
 
-use crate::harness::checker::{self, CallerFacts, Entry, Record, Report};
 use crate::harness::vfs::{self, Disk, File};
 
 #[derive(Default)]
@@ -61,6 +63,12 @@ fn the_file_system_forwards_counts_and_fails() {
     assert_eq!(sum, 3, "what was acknowledged is there");
 }
 
+const SKILL: &str = "---\nname: s\ndescription: d\n---\n";
+/// What the server calls its body.
+fn etag() -> String {
+    ContentHash::of(SKILL.as_bytes()).to_hex()
+}
+
 const ALICE: u32 = 1;
 const SECRET: u32 = 2;
 
@@ -69,7 +77,7 @@ fn entity(id: u32, kind: &str, name: &str) -> Change {
 }
 
 fn node(id: u64, parent: u64, name: &str, kind: NodeKind) -> NodeRow {
-    let content = (kind == NodeKind::File).then(|| "aa".to_owned());
+    let content = (kind == NodeKind::File).then(etag);
     NodeRow {
         id,
         parent,
@@ -127,7 +135,8 @@ fn run() -> Vec<Entry> {
 }
 
 fn check(method: &str, params: Value, rev: u64, result: &Value) -> Report {
-    let body = serde_json::to_vec(&json!({"jsonrpc": "2.0", "id": 1, "result": result})).expect("JSON");
+    let field = if method == "read" && result.get("code").is_some() { "error" } else { "result" };
+    let body = json!({"jsonrpc": "2.0", "id": 1, field: result}).to_string();
     let record = Record {
         client: 0,
         who: "alice".into(),
@@ -139,10 +148,9 @@ fn check(method: &str, params: Value, rev: u64, result: &Value) -> Report {
         took_us: 1,
     };
     let facts = CallerFacts { tenant: "default".into(), user: "alice".into(), is_admin: false };
-    let skill = b"---\nname: s\ndescription: d\n---\n".to_vec();
     let bodies = HashMap::from([("b".to_owned(), body)]);
     let callers = HashMap::from([("alice".to_owned(), facts)]);
-    checker::verify(&[record], &bodies, &run(), &callers, |_| skill.clone())
+    checker::verify(&[record], &bodies, &run(), &callers, |_| Some(SKILL.into()))
 }
 
 #[test]
@@ -153,7 +161,10 @@ fn the_checker_sees_every_kind_of_wrong_answer() {
     let list = json!({"path": "/skill", "recursive": false});
     let asks = json!({"subject": ["user", "alice"], "permission": "read", "object": ["file", "/skill/x"]});
     let written = |etag: &str| json!({"path": "/skill/s/SKILL.md", "etag": etag});
-    let said = json!({"bytes_written": {"etag": "aa", "version": 1, "size": 3}});
+    let file = json!({"path": "/skill/s/SKILL.md"});
+    let bytes = generator::wire_bytes;
+    let denied = json!({"code": -32004, "message": "no"});
+    let said = json!({"bytes_written": {"etag": etag(), "version": 1, "size": 3}});
     let right = [
         ("skills_list", json!({}), 2, full.clone()),
         ("skills_list", json!({}), 1, none.clone()),
@@ -162,7 +173,10 @@ fn the_checker_sees_every_kind_of_wrong_answer() {
         ("list", list.clone(), 3, json!({"files": []})),
         ("rebac_check", asks.clone(), 2, json!(true)),
         ("rebac_check", asks.clone(), 3, json!(false)),
-        ("write", written("aa"), 1, said.clone()),
+        ("write", written(&etag()), 1, said.clone()),
+        ("read", file.clone(), 2, bytes(SKILL)),
+        ("read", file.clone(), 3, denied.clone()),
+        ("read", json!({"path": "/skill/s/other"}), 2, json!({"code": -32000})),
     ];
     for (method, params, rev, result) in right {
         let report = check(method, params.clone(), rev, &result);
@@ -175,8 +189,12 @@ fn the_checker_sees_every_kind_of_wrong_answer() {
         ("list", list, 2, json!({"files": ["/skill/s", "/skill/t"]}), "what is not there"),
         ("rebac_check", asks, 3, json!(true), "a stale decision"),
         ("write", written("bb"), 1, said.clone(), "another body"),
-        ("write", written("aa"), 2, said.clone(), "another revision"),
-        ("write", written("aa"), 9, said, "a revision that never was"),
+        ("write", written(&etag()), 2, said.clone(), "another revision"),
+        ("write", written(&etag()), 9, said, "a revision that never was"),
+        ("read", file.clone(), 2, bytes("another"), "another body"),
+        ("read", file.clone(), 2, denied, "a refusal of what was granted"),
+        ("read", file.clone(), 2, json!({"code": -32603}), "a failure"),
+        ("read", file, 3, bytes(SKILL), "what was revoked"),
     ];
     for (method, params, rev, result, what) in wrong {
         let report = check(method, params, rev, &result);

@@ -4,18 +4,14 @@
 //! again). Figures are printed and never asserted; a wrong answer is.
 
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
-#[path = "../harness/checker.rs"]
-mod checker;
-#[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/client.rs"]
 mod client;
 #[path = "engine.rs"]
 mod engine;
-#[path = "../harness/load.rs"]
-mod load;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/measure.rs"]
 mod measure;
+#[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/server.rs"]
 mod server;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
@@ -29,57 +25,57 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
-
-use checker::CallerFacts;
-use client::Client;
-use load::{Plan, PlannedCaller, Recorded};
 use measure::{load_average, percentile, short};
-use nexus_lite::store::{DATABASE_FILE, Limits, WAL_FILE};
+use nexus_lite::cli::load::generator::{self, Plan, Recorded};
+use nexus_lite::cli::load::history::History;
+use nexus_lite::cli::load::setup::{self, Size};
+use nexus_lite::cli::load::state::CallerFacts;
+use nexus_lite::cli::load::{checker, machine};
+use nexus_lite::store::{Limits, WAL_FILE};
 use server::Server;
 use world::{Setup, Who, World};
 
 /// The first argument of the generator's process.
 const GENERATOR: &str = "--generate-load";
 
-/// How much is done.
-struct Size {
-    clients: u32,
-    seconds: f64,
-    hello_seconds: f64,
-    skills_per_caller: u64,
-    system_skills: u64,
-}
+/// How long `/health` alone is asked, seconds, beside how much is done.
+type Run = (Size, f64);
 
-const FULL: Size = Size { clients: 200, seconds: 30.0, hello_seconds: 5.0, skills_per_caller: 8, system_skills: 12 };
-const TINY: Size = Size { clients: 4, seconds: 0.3, hello_seconds: 0.1, skills_per_caller: 2, system_skills: 2 };
+const FULL: Run = (Size { clients: 200, seconds: 30.0, skills_per_caller: 8, system_skills: 12 }, 5.0);
+const TINY: Run = (Size { clients: 4, seconds: 0.3, skills_per_caller: 2, system_skills: 2 }, 0.1);
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    if let [_, first, plan, ..] = args.as_slice()
+    if let [_, first, plan, out, ..] = args.as_slice()
         && first == GENERATOR
     {
-        load::run(Path::new(plan));
-        return;
+        let plan = serde_json::from_slice(&std::fs::read(plan).expect("the plan")).expect("the plan as JSON");
+        let recorded = generator::run(plan, &Arc::default()).expect("a thread");
+        return recorded.save(Path::new(out)).expect("the disk takes the answers");
     }
     let full = args.iter().any(|arg| arg == "--bench");
-    let size = if full { &FULL } else { &TINY };
-    let wrong = actix_web::rt::System::new().block_on(run(size));
+    let (size, hello_seconds) = if full { FULL } else { TINY };
+    let wrong = actix_web::rt::System::new().block_on(run(size, hello_seconds));
     std::process::exit(i32::from(wrong > 0));
 }
 
 /// Runs the whole comparison and returns the number of wrong answers.
-async fn run(size: &Size) -> u64 {
+async fn run(size: Size, hello_seconds: f64) -> u64 {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
     let world = World::with(Setup { injected: false, ..Setup::default() }).await;
     let server = Server::start(&world);
-    let plan = provision(&world, &server, size, scratch.path());
+    let people = [Who::Admin, Who::Alice, Who::Bob, Who::Stranger].map(|who| {
+        let (tenant, user) = who.user();
+        setup::caller(tenant, user, world.key(who).expect("a key"))
+    });
+    let admin_key = world.key(Who::Admin).expect("a key");
+    let plan = setup::provision(server.address(), admin_key, people.to_vec(), size).expect("what the load finds");
     let mut out = std::io::stdout().lock();
     let mut say = |line: String| writeln!(out, "{line}").expect("the terminal takes a line");
-    say(format!("load average before: {}", load_average()));
+    say(format!("{}; load average before: {}", machine::facts(), load_average()));
 
     let cpu_before = measure::cpu_seconds();
-    let hello = generate(&Plan { hello_only: true, seconds: size.hello_seconds, ..plan.clone() }, scratch.path());
+    let hello = generate(&Plan { hello_only: true, seconds: hello_seconds, ..plan.clone() }, scratch.path());
     let hello_cpu = (measure::cpu_seconds() - cpu_before) * 1e6 / hello.health_us.len().max(1) as f64;
     let before = world.store.status();
     let wal = WalWatch::start(&world.path().join(WAL_FILE));
@@ -89,15 +85,14 @@ async fn run(size: &Size) -> u64 {
     let wal_max = wal.stop();
     let after = world.store.status();
     server.stop().await;
-    let database = world.path().join(DATABASE_FILE);
+    let history = History::of(&world.store).await.expect("the whole log");
     let dir = world.close().await;
 
     let callers: HashMap<String, CallerFacts> =
         plan.callers.iter().map(|(name, caller)| (name.clone(), caller.facts.clone())).collect();
-    let finished = checker::Finished::open(&database);
-    let entries = finished.entries();
-    let report =
-        checker::verify(&recorded.records, &recorded.bodies, &entries, &callers, |hash| finished.content(hash));
+    let entries = &history.entries;
+    let skill = |hash: &str| history.skill(hash);
+    let report = checker::verify(&recorded.records, &recorded.bodies, entries, &callers, skill);
 
     let answers = recorded.records.len();
     say(format!(
@@ -157,73 +152,14 @@ async fn run(size: &Size) -> u64 {
     report.wrong_total()
 }
 
-/// Folders, skills and grants for the callers: an admin and three users of whom one shares with another.
-fn provision(world: &World, server: &Server, size: &Size, scratch: &Path) -> Plan {
-    let mut admin = server.client(world, Who::Admin);
-    let mut callers = BTreeMap::new();
-    for who in [Who::Admin, Who::Alice, Who::Bob, Who::Stranger] {
-        let (tenant, user) = who.user();
-        let facts = CallerFacts { tenant: tenant.to_owned(), user: user.to_owned(), is_admin: who == Who::Admin };
-        let key = world.key(who).expect("a key").to_owned();
-        callers.insert(user.to_owned(), PlannedCaller { key, facts });
-    }
-    for (name, caller) in &callers {
-        let home = caller.home();
-        admin.rpc("mkdir", &json!({"path": home, "parents": true, "exist_ok": true})).expect("a home");
-        let owner = json!({"subject": ["user", name], "relation": "direct_owner", "object": ["file", home]});
-        admin.rpc("rebac_create", &owner).expect("a grant");
-        for n in 0..size.skills_per_caller {
-            let skill_name = format!("{name}-skill-{n}");
-            write(&mut admin, &format!("{home}/skill/{skill_name}/SKILL.md"), &load::skill(&skill_name, 0));
-        }
-    }
-    for n in 0..size.system_skills {
-        let skill_name = format!("system-skill-{n}");
-        write(&mut admin, &format!("/skill/{skill_name}/SKILL.md"), &load::skill(&skill_name, 0));
-    }
-    // Even numbers are for everybody in the group; whoever is not in it sees fewer.
-    for n in (0..size.system_skills).step_by(2) {
-        let object = ["file", &format!("/skill/system-skill-{n}")];
-        admin
-            .rpc("rebac_create", &json!({"subject": ["group", "staff"], "relation": "direct_viewer", "object": object}))
-            .expect("a grant");
-    }
-    for user in ["alice", "bob"] {
-        admin
-            .rpc(
-                "rebac_create",
-                &json!({"subject": ["user", user], "relation": "member", "object": ["group", "staff"]}),
-            )
-            .expect("a member");
-    }
-    let shared = format!("{}/workspace/shared", callers["alice"].home());
-    write(&mut admin, &format!("{shared}/f0.txt"), "to be seen, or not");
-    Plan {
-        address: server.address(),
-        hello_only: false,
-        clients: size.clients,
-        seconds: size.seconds,
-        callers,
-        shared,
-        share_with: "bob".to_owned(),
-        admin_key: world.key(Who::Admin).expect("a key").to_owned(),
-        skills_per_caller: size.skills_per_caller,
-        out: scratch.join("answers.jsonl"),
-    }
-}
-
-fn write(client: &mut Client, path: &str, content: &str) {
-    client.rpc("write", &json!({"path": path, "content": load::wire_bytes(content)})).expect("a file");
-}
-
 /// Runs the generator in a process of its own.
 fn generate(plan: &Plan, scratch: &Path) -> Recorded {
-    let file = scratch.join("plan.json");
+    let (file, out) = (scratch.join("plan.json"), scratch.join("answers.json"));
     std::fs::write(&file, serde_json::to_vec(plan).expect("the plan as JSON")).expect("a file for the plan");
     let own = std::env::current_exe().expect("this program");
-    let status = std::process::Command::new(own).arg(GENERATOR).arg(&file).status().expect("the generator");
+    let status = std::process::Command::new(own).arg(GENERATOR).arg(&file).arg(&out).status().expect("the generator");
     assert!(status.success(), "the generator failed: {status}");
-    Recorded::read(&plan.out)
+    Recorded::load(&out).expect("the generator's file")
 }
 
 /// The largest size of the write-ahead log, looked at a hundred times a second.

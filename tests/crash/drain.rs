@@ -7,12 +7,13 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use nexus_lite::cli::load::wire::envelope;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::points::write;
 use super::{consistent, directory, read_text};
-use crate::harness::client::{Answer, Client, LIVENESS, envelope, parse, request};
+use crate::harness::client::{Answer, Client, LIVENESS, parse, request};
 use crate::harness::process::Process;
 
 /// Requests under way when the signal comes.

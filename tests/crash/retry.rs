@@ -6,10 +6,11 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use nexus_lite::cli::load::wire::envelope;
 use nexus_lite::store::{FaultPoint, Faults};
 use serde_json::{Value, json};
 
-use crate::harness::client::{Answer, Client, envelope, request};
+use crate::harness::client::{Answer, Client, request};
 use crate::harness::process::Process;
 use crate::harness::world::{Setup, Who, World};
 

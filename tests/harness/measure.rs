@@ -14,17 +14,14 @@ pub(crate) fn cpu_seconds() -> f64 {
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 
-/// The load average of the last minute.
+/// The load average of the last minutes.
 pub(crate) fn load_average() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    nexus_lite::cli::load::machine::load_average()
 }
 
 /// The largest resident set of this process, MiB.
 pub(crate) fn peak_rss_mib() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    line.split_whitespace().next().and_then(|v| v.parse::<u64>().ok()).unwrap_or(0) / 1024
+    nexus_lite::cli::load::machine::peak_memory(std::process::id()).unwrap_or(0) >> 20
 }
 
 /// The value below which `share` (0 to 1) of the sorted `values` lie.

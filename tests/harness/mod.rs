@@ -10,8 +10,6 @@ pub(crate) mod image;
 pub(crate) mod client;
 // What a benchmark prints beside its result.
 pub(crate) mod measure;
-// The offline checker of recorded answers.
-pub(crate) mod checker;
 // SQLite or PostgreSQL.
 pub(crate) mod engine;
 // A store with people in it.

@@ -129,7 +129,7 @@ async fn make_or_find(config: &Config) -> Result<(bool, provision::Provisioned),
         let message = format!("{} is not empty and holds no complete demo", dir.display());
         return Err(Failure::new(exit::DATA, message).hint("name an empty directory with --data-dir, or none"));
     }
-    let made = provision::provision(config.clone()).await?;
+    let made = provision::provision(config.clone(), DEMO_KEY).await?;
     // Last: what has a manifest is complete.
     made.expect.save(&manifest).map_err(|e| Failure::file("writing", &manifest, &e))?;
     Ok((true, made))

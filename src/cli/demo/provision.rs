@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::manifest;
 use super::script::{self, By, Ids, Step};
-use super::{DEMO_KEY, manifest};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::cli::Failure;
@@ -39,11 +39,11 @@ pub fn expectations_of_a_dry_run() -> Expectations {
     manifest::expectations(&script::steps(&Ids::draw(&SeededRandom::new(0))), 0)
 }
 
-/// Makes a demo in the empty directory of `config` and closes it.
-pub async fn provision(mut config: Config) -> Result<Provisioned, Failure> {
+/// Makes a demo in the empty store of `config`, with `key` for its admin, and closes it.
+pub async fn provision(mut config: Config, key: &str) -> Result<Provisioned, Failure> {
     let at_us = SystemClock.now_us();
     let options = Options { clock: Arc::new(ManualClock::new(at_us)), ..Options::new(&config.data_dir) };
-    config.api_key = Some(Secret::new(DEMO_KEY));
+    config.api_key = Some(Secret::new(key));
     let app = App::open_with(config, options).await?;
     let steps = script::steps(&Ids::draw(&**app.store.random()));
     let mut agent_key = None;

@@ -44,6 +44,16 @@ pub struct Usage {
 impl Server {
     /// Starts it on `data_dir`, with `more` arguments; its log is added to `log`.
     pub fn start(data_dir: &Path, log: &Path, more: &[String]) -> Result<Self, Failure> {
+        Self::start_with(data_dir, log, more, &[])
+    }
+
+    /// As [`start`](Self::start), with settings that must not be read by everybody.
+    pub fn start_with(
+        data_dir: &Path,
+        log: &Path,
+        more: &[String],
+        secrets: &[(&'static str, String)],
+    ) -> Result<Self, Failure> {
         let began = monotonic();
         let log =
             OpenOptions::new().create(true).append(true).open(log).map_err(|e| Failure::file("opening", log, &e))?;
@@ -51,6 +61,7 @@ impl Server {
             .args(["serve", "--port", "0", "--log", "warn", "--acknowledge-single-node", "--data-dir"])
             .arg(data_dir)
             .args(more)
+            .envs(secrets.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(Stdio::from(log))
             .spawn()
@@ -81,6 +92,18 @@ impl Server {
         }
         server.start = began.elapsed();
         Ok(server)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its number among the processes.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// How to ask it: as its first admin.

@@ -12,6 +12,9 @@ pub mod report;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -19,8 +22,16 @@ use self::client::{Answer, Client, HealthWatch, Target, with_client};
 use self::expect::Expectations;
 use self::plan::{Operation, SANDBOX_NAMES};
 use self::report::{Report, Sample};
+use super::compare::{self, engine::Kind};
 use super::demo::DEMO_KEY;
 use super::{Failure, exit, print};
+use crate::config::Secret;
+use crate::model::time::monotonic;
+
+/// How soon a load is given up.
+const INTERRUPTED_WITHIN: Duration = Duration::from_millis(50);
+/// The longest mixed load of a comparison, seconds: a day.
+const SECONDS_MAX: f64 = 24.0 * 3600.0;
 
 /// Runs the seven waves and judges every body.
 #[derive(Debug, clap::Args)]
@@ -49,11 +60,31 @@ pub struct Waves {
     /// The failing control: the same load on a server of the incumbent's design, made for this run.
     #[arg(long, conflicts_with_all = ["url", "expect"])]
     control: bool,
+    /// Run the waves and then a mixed load on servers of its own, one for each engine, and print them side by side.
+    #[arg(long, value_name = "ENGINE,…", value_delimiter = ',', value_enum, conflicts_with_all = ["url", "expect", "control"])]
+    compare: Vec<Kind>,
+    /// For --compare: an empty PostgreSQL database; without it a private one is made of the machine's programs.
+    #[arg(long, requires = "compare")]
+    database_url: Option<String>,
+    /// For --compare: where initdb and postgres are, if not in /usr/lib/postgresql/*/bin or on the PATH.
+    #[arg(long, value_name = "DIR", requires = "compare", conflicts_with = "database_url")]
+    postgres_bin: Option<PathBuf>,
+    /// For --compare: how long the mixed load lasts, seconds.
+    #[arg(long, default_value_t = 10.0, requires = "compare", value_parser = seconds)]
+    seconds: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let given = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0 && *seconds <= SECONDS_MAX);
+    given.ok_or_else(|| format!("a number of seconds over 0, at most {SECONDS_MAX}"))
 }
 
 impl Waves {
     /// Runs; the exit code is 1 if any body was wrong.
     pub fn run(self) -> Result<u8, Failure> {
+        if !self.compare.is_empty() {
+            return self.run_comparison();
+        }
         let (rounds, scale) = (self.rounds as usize, self.scale as usize);
         let report = if self.control {
             control::run(rounds, scale)?
@@ -75,6 +106,29 @@ impl Waves {
             print(&report.to_text())?;
         }
         Ok(if report.passed() { exit::OK } else { exit::WRONG })
+    }
+
+    fn run_comparison(self) -> Result<u8, Failure> {
+        if self.database_url.is_some() && !self.compare.contains(&Kind::Postgres) {
+            return Err(Failure::new(exit::USAGE, "--database-url is for --compare postgres"));
+        }
+        let plan = compare::Plan {
+            engines: self.compare,
+            database_url: self.database_url.map(Secret::new),
+            postgres_bin: self.postgres_bin,
+            rounds: self.rounds as usize,
+            scale: self.scale as usize,
+            seconds: self.seconds,
+        };
+        let comparison = plan.run()?;
+        if self.json {
+            print(&format!("{}\n", serde_json::to_string_pretty(&comparison).expect("texts and numbers serialise")))?;
+        } else if self.markdown {
+            print(&comparison.to_markdown())?;
+        } else {
+            print(&comparison.to_text())?;
+        }
+        Ok(if comparison.passed() { exit::OK } else { exit::WRONG })
     }
 }
 
@@ -99,6 +153,25 @@ pub fn run(load: Load) -> Result<Report, Failure> {
     with_client(target, move |client| drive(client, load)).map_err(no_thread)?
 }
 
+/// As [`run`], given up when `over` is set.
+pub fn run_until(load: Load, over: &Arc<AtomicBool>) -> Result<Report, Failure> {
+    let (target, over) = (load.target.clone(), Arc::clone(over));
+    let work = |client| async move {
+        tokio::select! {
+            report = drive(client, load) => report,
+            () = told(&over) => Err(Failure::new(exit::INTERRUPTED, "the load was interrupted")),
+        }
+    };
+    with_client(target, work).map_err(no_thread)?
+}
+
+async fn told(over: &AtomicBool) {
+    let mut look = tokio::time::interval(INTERRUPTED_WITHIN);
+    while !over.load(Ordering::Acquire) {
+        look.tick().await;
+    }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn no_thread(error: std::io::Error) -> Failure {
     Failure::new(exit::OS, format!("the client's thread could not be started: {error}"))
@@ -115,6 +188,7 @@ async fn drive(client: Client, load: Load) -> Result<Report, Failure> {
     };
 
     let health = HealthWatch::start(load.target.clone()).map_err(no_thread)?;
+    let began = monotonic();
     let plan = plan::operations();
     let waves = plan.iter().map(|o| o.wave).max().unwrap_or_default();
     let mut samples = Vec::with_capacity(plan.len() * load.scale * load.rounds);
@@ -132,11 +206,12 @@ async fn drive(client: Client, load: Load) -> Result<Report, Failure> {
             samples.push(Sample { operation, took: answer.took, verdict });
         }
     }
-    let health = health.stop();
+    let took = monotonic() - began;
+    let seen = (health.stop(), took);
 
     let listed = client.call("sandbox_list", &json!({})).await;
     one_row_per_name(&sandboxes, &listed, &mut samples);
-    Ok(Report::new(load.target.url, expect.source, load.rounds, load.scale, &samples, health))
+    Ok(Report::new(load.target.url, expect.source, load.rounds, load.scale, &samples, seen))
 }
 
 /// An empty list of tuples is right only while the tuples that must be there are.

@@ -55,6 +55,8 @@ pub struct Report {
     pub rounds: usize,
     /// How many times as wide.
     pub scale: usize,
+    /// From the first request to the last answer, seconds.
+    pub seconds: f64,
     /// Operations sent.
     pub operations: usize,
     /// Of them right.
@@ -74,7 +76,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sums up a run.
+    /// Sums up a run: the server, where the right bodies come from, rounds, scale, what was sent, and what `/health`
+    /// did meanwhile and how long it all took.
     #[must_use]
     pub fn new(
         target: String,
@@ -82,8 +85,9 @@ impl Report {
         rounds: usize,
         scale: usize,
         samples: &[Sample],
-        health: Health,
+        seen: (Health, Duration),
     ) -> Self {
+        let (health, took) = seen;
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         for sample in samples {
             if let Err(reason) = &sample.verdict {
@@ -97,6 +101,7 @@ impl Report {
             expectations,
             rounds,
             scale,
+            seconds: took.as_secs_f64(),
             operations: samples.len(),
             right: samples.iter().filter(|s| s.verdict.is_ok()).count(),
             waves: lines(samples, |s| (Some(s.operation.wave), s.operation.name())),
@@ -199,17 +204,22 @@ fn lines(samples: &[Sample], key: impl Fn(&Sample) -> (Option<usize>, String)) -
 }
 
 fn line(wave: Option<usize>, operation: String, group: &[&Sample]) -> Line {
-    let mut times: Vec<Duration> = group.iter().map(|s| s.took).collect();
+    let times = group.iter().map(|s| s.took).collect();
+    timed(wave, operation, times, group.iter().filter(|s| s.verdict.is_ok()).count())
+}
+
+/// A line about operations that took `times`, of which `right` were right.
+#[must_use]
+pub fn timed(wave: Option<usize>, operation: String, mut times: Vec<Duration>, right: usize) -> Line {
     times.sort_unstable();
-    let right = group.iter().filter(|s| s.verdict.is_ok()).count();
     Line {
         wave,
         operation,
-        operations: group.len(),
+        operations: times.len(),
         right,
         p50_ms: millis(percentile(&times, 50)),
         p99_ms: millis(percentile(&times, 99)),
-        verdict: if right == group.len() { "right" } else { "WRONG" },
+        verdict: if right == times.len() { "right" } else { "WRONG" },
     }
 }
 
@@ -219,7 +229,9 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
-fn millis(time: Duration) -> f64 {
+/// In milliseconds.
+#[must_use]
+pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
@@ -239,9 +251,10 @@ mod tests {
 
     #[test]
     fn one_miss_fails_the_run_and_is_named() {
-        let good = Report::new("t".into(), "e".into(), 1, 1, &samples(None), Health::default());
+        let seen = (Health::default(), Duration::ZERO);
+        let good = Report::new("t".into(), "e".into(), 1, 1, &samples(None), seen);
         assert!(good.passed() && good.to_text().contains("30 of 30 right: every body is right"), "{}", good.to_text());
-        let bad = Report::new("t".into(), "e".into(), 1, 1, &samples(Some(29)), Health::default());
+        let bad = Report::new("t".into(), "e".into(), 1, 1, &samples(Some(29)), seen);
         let text = bad.to_text();
         assert!(
             !bad.passed() && text.contains("29 of 30 right: FAILED") && text.contains("skills_list: short"),
@@ -250,7 +263,7 @@ mod tests {
         assert!(bad.to_markdown().contains("29 of 30"));
         let wrong: Vec<_> = bad.waves.iter().filter(|l| l.verdict == "WRONG").collect();
         assert_eq!((wrong.len(), wrong[0].wave, wrong[0].right), (1, Some(7), 9));
-        assert!(!Report::new("t".into(), "e".into(), 0, 1, &[], Health::default()).passed());
+        assert!(!Report::new("t".into(), "e".into(), 0, 1, &[], seen).passed());
     }
 
     #[test]

@@ -1,297 +1,81 @@
 //! The offline checker: replays the changelog of a finished run and verifies every recorded answer of its clients
 //! against the state at the revision that the answer names.
 //!
-//! It knows the rules a second time, in the plainest words (no caches, no closures, no index of skills), and only
-//! those of the default namespaces that the load runs use: what it shares with the server is the shape of a row.
 //! Invariant: an answer counts as right only if it was compared, whole, with what the state at its revision demands.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 
-use nexus_lite::model::{
-    Change, EntityId, EntityRow, NodeId, NodeKind, NodeRow, ROOT_NODE, Rev, TupleRow, VirtualPath,
-};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::state::{CallerFacts, Entry, State};
+use crate::model::{Change, ContentHash, NodeKind, ROOT_NODE, Rev, VirtualPath};
+
 /// How many wrong answers are described; all are counted.
 const DESCRIBED: usize = 20;
-
-/// One revision of the changelog.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub(crate) rev: Rev,
-    /// The writer message.
-    pub(crate) op: String,
-    pub(crate) changes: Vec<Change>,
-}
+/// The codes of a refused read.
+const NOT_FOUND: i64 = -32000;
+/// See [`NOT_FOUND`].
+const PERMISSION_DENIED: i64 = -32004;
 
 /// One recorded answer. Bodies are kept once each, by their hash.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub struct Record {
     /// The client that asked; its answers are in the order of the file.
-    pub(crate) client: u32,
+    pub client: u32,
     /// The name of the caller in the list of callers.
-    pub(crate) who: String,
-    pub(crate) method: String,
+    pub who: String,
+    /// The RPC method.
+    pub method: String,
     /// The parameters; of a write `path` and the `etag` (BLAKE3) of the body instead of the body.
-    pub(crate) params: Value,
+    pub params: Value,
     /// HTTP status; 0 = no answer.
-    pub(crate) status: u16,
+    pub status: u16,
     /// `X-Nexus-Revision`.
-    pub(crate) rev: Option<Rev>,
+    pub rev: Option<Rev>,
     /// BLAKE3 of the answer's body, hex.
-    pub(crate) body: String,
+    pub body: String,
     /// How long it took, µs.
-    pub(crate) took_us: u64,
-}
-
-/// Who a recorded caller is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct CallerFacts {
-    pub(crate) tenant: String,
-    pub(crate) user: String,
-    pub(crate) is_admin: bool,
+    pub took_us: u64,
 }
 
 /// What the check found.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub struct Report {
     /// Per method: answers that were right.
-    pub(crate) right: BTreeMap<String, u64>,
+    pub right: BTreeMap<String, u64>,
     /// Per method: answers that were refused as busy (503); allowed, counted.
-    pub(crate) busy: BTreeMap<String, u64>,
+    pub busy: BTreeMap<String, u64>,
     /// Per method: answers that were wrong.
-    pub(crate) wrong: BTreeMap<String, u64>,
+    pub wrong: BTreeMap<String, u64>,
     /// The first wrong ones in words.
-    pub(crate) described: Vec<String>,
+    pub described: Vec<String>,
 }
 
 impl Report {
     /// All wrong answers.
-    pub(crate) fn wrong_total(&self) -> u64 {
+    #[must_use]
+    pub fn wrong_total(&self) -> u64 {
         self.wrong.values().sum()
     }
+
     /// All right answers.
-    pub(crate) fn right_total(&self) -> u64 {
+    #[must_use]
+    pub fn right_total(&self) -> u64 {
         self.right.values().sum()
     }
 }
 
-/// The state of one revision, folded from the changelog.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) rev: Rev,
-    nodes: HashMap<NodeId, NodeRow>,
-    children: BTreeMap<(NodeId, String), NodeId>,
-    entities: HashMap<EntityId, EntityRow>,
-    tuples: HashMap<String, TupleRow>,
-}
-
-impl State {
-    /// Adds the changes of the next revision.
-    pub(crate) fn apply(&mut self, entry: &Entry) {
-        for change in &entry.changes {
-            match change {
-                Change::Node(delta) => {
-                    if let Some(before) = &delta.before {
-                        self.remove_node(before, delta.after.is_none());
-                    }
-                    if let Some(after) = &delta.after {
-                        self.children.insert((after.parent, after.name.clone()), after.id);
-                        self.nodes.insert(after.id, after.clone());
-                    }
-                }
-                Change::Entity(delta) => {
-                    if let Some(before) = &delta.before {
-                        self.entities.remove(&before.id);
-                    }
-                    if let Some(after) = &delta.after {
-                        self.entities.insert(after.id, after.clone());
-                    }
-                }
-                Change::Tuple(delta) => {
-                    if let Some(before) = &delta.before {
-                        self.tuples.remove(&before.tuple_id);
-                    }
-                    if let Some(after) = &delta.after {
-                        self.tuples.insert(after.tuple_id.clone(), after.clone());
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.rev = entry.rev;
-    }
-
-    /// Takes a node away; one that is gone takes everything below it along.
-    fn remove_node(&mut self, node: &NodeRow, gone: bool) {
-        self.nodes.remove(&node.id);
-        self.children.remove(&(node.parent, node.name.clone()));
-        if gone && node.kind == NodeKind::Directory {
-            for child in self.below(node.id).cloned().collect::<Vec<_>>() {
-                self.remove_node(&child, true);
-            }
-        }
-    }
-
-    /// The nodes in a directory, by name.
-    fn below(&self, directory: NodeId) -> impl Iterator<Item = &NodeRow> {
-        let range = (directory, String::new())..(directory + 1, String::new());
-        self.children.range(range).filter_map(|(_, id)| self.nodes.get(id))
-    }
-
-    /// The node at `path`.
-    pub(crate) fn node(&self, path: &VirtualPath) -> Option<&NodeRow> {
-        let mut at = ROOT_NODE;
-        for name in path.components() {
-            at = *self.children.get(&(at, name.to_owned()))?;
-        }
-        self.nodes.get(&at)
-    }
-
-    /// Every file at or below `path`, with its path, sorted.
-    fn files_below(&self, path: &VirtualPath) -> Vec<(VirtualPath, &NodeRow)> {
-        let mut found = Vec::new();
-        if path.is_root() {
-            self.collect_files(path, ROOT_NODE, &mut found);
-        } else if let Some(node) = self.node(path) {
-            self.collect_files(path, node.id, &mut found);
-        }
-        found
-    }
-
-    fn collect_files<'s>(&'s self, path: &VirtualPath, id: NodeId, found: &mut Vec<(VirtualPath, &'s NodeRow)>) {
-        for child in self.below(id) {
-            let at = path.child(&child.name);
-            match child.kind {
-                NodeKind::File => found.push((at, child)),
-                NodeKind::Directory => self.collect_files(&at, child.id, found),
-            }
-        }
-    }
-
-    /// `subject permission file:path` for a user of `tenant`, by the default namespace, on a file of that tenant.
-    pub(crate) fn may(&self, tenant: &str, user: &str, permission: &str, path: &VirtualPath) -> bool {
-        let granting: &[&str] = match permission {
-            "read" => {
-                &["direct_owner", "direct_editor", "direct_viewer", "shared-owner", "shared-editor", "shared-viewer"]
-            }
-            "write" => &["direct_owner", "direct_editor", "shared-owner", "shared-editor"],
-            "execute" => &["direct_owner", "shared-owner"],
-            _ => return false,
-        };
-        let owned = self.node(path).filter(|node| node.kind == NodeKind::File).and_then(|node| node.owner);
-        if owned.is_some_and(|id| self.is(id, tenant, "user", user)) {
-            return true;
-        }
-        let subjects = self.subjects(tenant, user);
-        self.tuples.values().any(|tuple| {
-            granting.contains(&tuple.relation.as_str())
-                && self.grants_to(tuple, &subjects)
-                && self.entities.get(&tuple.object).is_some_and(|object| {
-                    let above = object.kind == "file" && object.tenant == tenant;
-                    above && VirtualPath::parse(&object.name).is_ok_and(|granted| granted.contains(path))
-                })
-        })
-    }
-
-    fn is(&self, id: EntityId, tenant: &str, kind: &str, name: &str) -> bool {
-        self.entities.get(&id).is_some_and(|e| e.tenant == tenant && e.kind == kind && e.name == name)
-    }
-
-    /// The user and the groups it is a member of, directly or through groups.
-    fn subjects(&self, tenant: &str, user: &str) -> BTreeSet<EntityId> {
-        let own = self.entities.values().filter(|e| e.tenant == tenant && e.kind == "user" && e.name == user);
-        let mut subjects: BTreeSet<EntityId> = own.map(|e| e.id).collect();
-        loop {
-            let member = |tuple: &&TupleRow| tuple.relation == "member" && self.grants_to(tuple, &subjects);
-            let groups: Vec<EntityId> = self.tuples.values().filter(member).map(|tuple| tuple.object).collect();
-            let before = subjects.len();
-            subjects.extend(groups);
-            if subjects.len() == before {
-                return subjects;
-            }
-        }
-    }
-
-    fn grants_to(&self, tuple: &TupleRow, subjects: &BTreeSet<EntityId>) -> bool {
-        let members = tuple.subject_relation.as_deref().is_none_or(|relation| relation == "member");
-        let usable = tuple.expires_at_us.is_none() && tuple.condition.is_none();
-        members && usable && subjects.contains(&tuple.subject)
-    }
-
-    /// Whether the caller may read the file at `path`: as the admin of its tenant, or by a relation.
-    fn reads(&self, caller: &CallerFacts, path: &VirtualPath) -> bool {
-        let tenant = self.node(path).map(|node| node.tenant.as_str());
-        let same = tenant == Some(caller.tenant.as_str());
-        same && (caller.is_admin || self.may(&caller.tenant, &caller.user, "read", path))
-    }
-}
-
-/// A finished run, read from its data directory after the server is gone.
-pub(crate) struct Finished {
-    connection: rusqlite::Connection,
-}
-
-impl Finished {
-    /// Opens the database at `path`, read-only.
-    #[expect(clippy::disallowed_methods, reason = "the server is gone; the checker reads the file it left")]
-    pub(crate) fn open(path: &Path) -> Self {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = rusqlite::Connection::open_with_flags(path, flags).expect("the run's database");
-        Self { connection }
-    }
-
-    /// The revision of the data, which may be ahead of what a running store has published.
-    pub(crate) fn head(&self) -> Rev {
-        let head = self.connection.query_row("SELECT rev FROM head", [], |row| row.get::<_, i64>(0));
-        head.expect("a head").cast_unsigned()
-    }
-
-    /// The whole changelog.
-    pub(crate) fn entries(&self) -> Vec<Entry> {
-        let sql = "SELECT rev, op, before, after FROM changelog ORDER BY rev";
-        let mut statement = self.connection.prepare(sql).expect("the changelog");
-        let rows = statement.query_map([], |row| {
-            let texts = (row.get::<_, String>(2)?, row.get::<_, String>(3)?);
-            Ok(Entry {
-                rev: row.get::<_, i64>(0)?.cast_unsigned(),
-                op: row.get(1)?,
-                changes: changes(&texts.0, &texts.1),
-            })
-        });
-        rows.expect("the changelog").collect::<Result<_, _>>().expect("every row of the changelog")
-    }
-
-    /// An inline body by its hash (hex).
-    pub(crate) fn content(&self, hash: &str) -> Vec<u8> {
-        let hash = blake3::Hash::from_hex(hash).expect("a hash in hex");
-        let mut statement =
-            self.connection.prepare_cached("SELECT body FROM contents WHERE hash = ?1").expect("contents");
-        statement.query_row([hash.as_bytes().as_slice()], |row| row.get(0)).expect("a body of that hash")
-    }
-}
-
-/// The changes of a changelog row, from its two arrays.
-fn changes(before: &str, after: &str) -> Vec<Change> {
-    let parse = |text: &str| -> Vec<Value> { serde_json::from_str(text).expect("an array of rows") };
-    let pairs = parse(before).into_iter().zip(parse(after));
-    let change = |(before, after): (Value, Value)| {
-        let kind = [&after, &before].into_iter().find_map(|row| row.get("kind").cloned());
-        let change = json!({"kind": kind, "before": before, "after": after});
-        serde_json::from_value(change).expect("rows of a known kind")
-    };
-    pairs.map(change).collect()
-}
-
-/// Replays `entries` and verifies `records`. `content` gives a body by its hash.
-pub(crate) fn verify(
+/// Replays `entries` and verifies `records`. `content` gives a stored body by its hash, in hex.
+#[must_use]
+pub fn verify(
     records: &[Record],
-    bodies: &HashMap<String, Vec<u8>>,
+    bodies: &HashMap<String, String>,
     entries: &[Entry],
     callers: &HashMap<String, CallerFacts>,
-    content: impl FnMut(&str) -> Vec<u8>,
+    content: impl FnMut(&str) -> Option<Vec<u8>>,
 ) -> Report {
     let mut report = Report::default();
     let mut check = Check { entries, callers, bodies, content, skills: HashMap::new(), memo: HashMap::new() };
@@ -346,7 +130,7 @@ impl Report {
 struct Check<'a, C> {
     entries: &'a [Entry],
     callers: &'a HashMap<String, CallerFacts>,
-    bodies: &'a HashMap<String, Vec<u8>>,
+    bodies: &'a HashMap<String, String>,
     content: C,
     /// Front matter by content hash.
     skills: HashMap<String, Option<Value>>,
@@ -354,7 +138,7 @@ struct Check<'a, C> {
     memo: HashMap<(String, String, String), Value>,
 }
 
-impl<C: FnMut(&str) -> Vec<u8>> Check<'_, C> {
+impl<C: FnMut(&str) -> Option<Vec<u8>>> Check<'_, C> {
     /// Forgets what the changes of `entry` may have made untrue. An overwrite of a file that is no skill changes no
     /// name and no right.
     fn changed(&mut self, entry: &Entry) {
@@ -376,7 +160,10 @@ impl<C: FnMut(&str) -> Vec<u8>> Check<'_, C> {
         }
         let caller = self.callers.get(&record.who).ok_or("the caller is not in the list")?;
         let body = self.bodies.get(&record.body).ok_or("its body was not recorded")?;
-        let body: Value = serde_json::from_slice(body).map_err(|e| format!("no JSON: {e}"))?;
+        let body: Value = serde_json::from_str(body).map_err(|e| format!("no JSON: {e}"))?;
+        if record.method == "read" {
+            return read(state, caller, record, &body);
+        }
         let result = body.get("result").ok_or_else(|| format!("no result: {body}"))?;
         if record.method == "write" {
             return self.write(state, record, rev, result);
@@ -456,14 +243,14 @@ impl<C: FnMut(&str) -> Vec<u8>> Check<'_, C> {
 
     fn front_matter(&mut self, hash: &str) -> Option<Value> {
         if !self.skills.contains_key(hash) {
-            let body = (self.content)(hash);
+            let body = (self.content)(hash).unwrap_or_default();
             self.skills.insert(hash.to_owned(), front_matter(&String::from_utf8_lossy(&body)));
         }
         self.skills[hash].clone()
     }
 }
 
-fn is_skill(name: &str) -> bool {
+pub(super) fn is_skill(name: &str) -> bool {
     name.eq_ignore_ascii_case("SKILL.md")
 }
 
@@ -483,6 +270,25 @@ fn front_matter(text: &str) -> Option<Value> {
         "author": field("author"),
         "requires": [],
     }))
+}
+
+/// The body of the file at that revision, or a refusal where the caller could not read it then.
+fn read(state: &State, caller: &CallerFacts, record: &Record, body: &Value) -> Result<(), String> {
+    let path = path_of(&record.params)?;
+    let node = state.node(&path).filter(|node| node.kind == NodeKind::File && state.reads(caller, &path));
+    let Some(node) = node else {
+        let refused = body["error"]["code"].as_i64();
+        return match refused {
+            Some(NOT_FOUND | PERMISSION_DENIED) => Ok(()),
+            _ => Err(format!("got {body}, but the caller could not read it")),
+        };
+    };
+    let sent = &body["result"];
+    let bytes =
+        sent["data"].as_str().filter(|_| sent["__type__"] == "bytes").and_then(|text| STANDARD.decode(text).ok());
+    let hash = bytes.map(|bytes| ContentHash::of(&bytes).to_hex()).ok_or_else(|| format!("no bytes: {body}"))?;
+    let held = node.content.as_deref().unwrap_or_default();
+    if hash == held { Ok(()) } else { Err(format!("got a body with the hash {hash}, the file holds {held}")) }
 }
 
 /// The directory's children that the caller may see: files and directories it may read, and directories through any
