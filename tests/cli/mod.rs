@@ -4,6 +4,8 @@
 mod demo;
 // waves: against a demo, against a doctored manifest, against the failing control, from Python.
 mod waves;
+// waves --compare: the same program on one engine after the other.
+mod compare;
 // serve: banner, warning, keys, signals.
 mod serve;
 // What is refused, with which exit code and which advice.

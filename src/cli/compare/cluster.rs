@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 use super::super::scratch::Scratch;
 use super::super::{Failure, exit};
 use super::interrupt::Interrupt;
+use super::keeper::Keeper;
 use crate::config::Secret;
 use crate::model::time::monotonic;
 use crate::model::{OsRandom, RandomSource as _};
@@ -53,7 +54,8 @@ pub struct Cluster {
     url: Secret,
     /// What the server calls itself.
     pub version: String,
-    interrupt: Interrupt,
+    // In this order they are dropped, after the server has ended.
+    _keeper: Keeper,
     scratch: Scratch,
 }
 
@@ -73,13 +75,13 @@ impl Cluster {
         for _ in 0..PORTS_TRIED {
             let port = free_port()?;
             let mut postmaster = start(program("postgres"), scratch.path(), &log, port)?;
-            interrupt.watch(postmaster.id(), Signal::QUIT, Some(scratch.path()));
+            let keeper = Keeper::start(postmaster.id(), "INT", scratch.path())
+                .inspect_err(|_| signal(&postmaster, Signal::QUIT))?;
             if wait_until_ready(&mut postmaster, scratch.path(), interrupt)? {
                 let url = Secret::new(format!("postgres://{NAME}:{password}@127.0.0.1:{port}/{NAME}"));
-                let (version, interrupt) = (programs.version, interrupt.clone());
-                return Ok(Self { postmaster, url, version, interrupt, scratch });
+                let version = programs.version;
+                return Ok(Self { postmaster, url, version, _keeper: keeper, scratch });
             }
-            interrupt.forget(postmaster.id());
         }
         Err(Failure::new(exit::UNAVAILABLE, format!("PostgreSQL did not start: {}", last_words(&log))))
     }
@@ -114,7 +116,6 @@ impl Drop for Cluster {
         signal(&self.postmaster, Signal::QUIT);
         // It may be gone already.
         let _ = self.postmaster.wait();
-        self.interrupt.forget(self.postmaster.id());
     }
 }
 
@@ -244,7 +245,6 @@ fn wait_until_ready(postmaster: &mut Child, dir: &Path, interrupt: &Interrupt) -
             // Nobody is connected.
             signal(postmaster, Signal::QUIT);
             let _ = postmaster.wait();
-            interrupt.forget(postmaster.id());
             interrupted?;
             return Ok(false);
         }

@@ -8,6 +8,7 @@
 pub mod cluster;
 pub mod engine;
 pub mod interrupt;
+pub mod keeper;
 pub mod memory;
 pub mod mixed;
 pub mod report;
@@ -16,10 +17,9 @@ pub mod table;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use rustix::process::Signal;
-
 use self::engine::{Kind, Place};
 use self::interrupt::Interrupt;
+use self::keeper::Keeper;
 use self::report::{Comparison, EngineReport};
 use super::demo::provision;
 use super::load::machine;
@@ -86,7 +86,7 @@ impl Plan {
 
         let log = place.path().join("server.log");
         let mut server = Server::start_with(&place.data_dir(), &log, &place.arguments(), &place.environment())?;
-        let _watched = interrupt.guard(server.pid(), Signal::KILL, place.path());
+        let _keeper = Keeper::start(server.pid(), "KILL", place.path())?;
         let watch = place.watch_memory()?;
         say("the seven waves");
         let target = Target { url: server.url().to_owned(), key };

@@ -133,7 +133,7 @@ impl EngineReport {
             found.push(format!("/health failed {failed} times"));
         }
         if self.log_errors.count > 0 {
-            found.push(format!("{} errors in the server's log", self.log_errors.count));
+            found.push(format!("errors in the server's log: {}", self.log_errors.count));
             found.extend(self.log_errors.first.iter().cloned());
         }
         if !self.stopped_cleanly {

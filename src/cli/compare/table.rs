@@ -190,3 +190,96 @@ impl Grid {
         line(&self.head) + &rule + &rows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::waves::client::Health;
+    use super::super::super::waves::plan::operations;
+    use super::super::super::waves::report::{Report, Sample, timed};
+    use super::super::mixed::Mixed;
+    use super::super::report::LogErrors;
+    use super::*;
+
+    fn engine(engine: &'static str, slow: u64, misses: usize) -> EngineReport {
+        let sample = |(at, operation)| Sample {
+            operation,
+            took: Duration::from_millis(slow * (at as u64 + 1)),
+            verdict: if at < misses { Err("result.skills has 5 of 6 entries; missing: pdf".into()) } else { Ok(()) },
+        };
+        let samples: Vec<Sample> = operations().into_iter().enumerate().map(sample).collect();
+        let health = Health { polls: 40, failed: 0, worst: Duration::from_micros(4_321) };
+        let source = "the demo's manifest".to_owned();
+        let seen = (health, Duration::from_millis(120));
+        let times = |n: u64| (1..=n).map(|ms| Duration::from_millis(ms * slow)).collect::<Vec<_>>();
+        EngineReport {
+            engine,
+            version: format!("{engine} 1.2"),
+            place: "a place of its own",
+            waves: Report::new("http://127.0.0.1:1".into(), source, 1, 1, &samples, seen),
+            mixed: Mixed {
+                clients: 50,
+                seconds: 2.0,
+                operations: 300,
+                right: 300,
+                busy: 0,
+                per_second: 150.0,
+                revisions: 222,
+                endpoints: vec![
+                    timed(None, "skills_list".into(), times(200), 200),
+                    timed(None, "write".into(), times(100), 100),
+                ],
+                health_worst_ms: 9.87,
+                health_polls: 300,
+                health_failed: 0,
+                reasons: Vec::new(),
+            },
+            log_errors: LogErrors::default(),
+            memory: Some(65 << 20),
+            database_memory: (engine == "PostgreSQL").then_some(123 << 20),
+            stopped_cleanly: true,
+        }
+    }
+
+    fn recorded(misses: usize) -> Comparison {
+        Comparison {
+            at: "2026-11-22T00:00:00+00:00".into(),
+            version: "0.1.0",
+            optimised: true,
+            machine: "2 core(s) of a processor, 1024 MiB memory, linux".into(),
+            load_average_before: "0.10 0.20 0.30".into(),
+            load_average_after: "0.40 0.20 0.30".into(),
+            rounds: 1,
+            scale: 1,
+            seconds: 2.0,
+            engines: vec![engine("SQLite", 1, 0), engine("PostgreSQL", 2, misses)],
+        }
+    }
+
+    #[test]
+    fn a_recorded_run_side_by_side() {
+        let run = recorded(0);
+        assert!(run.passed());
+        insta::assert_snapshot!("text", run.to_text());
+        insta::assert_snapshot!("markdown", run.to_markdown());
+    }
+
+    #[test]
+    fn one_miss_is_a_failure_of_the_whole() {
+        let run = recorded(1);
+        let text = run.to_text();
+        assert!(!run.passed() && text.ends_with("right answers: SQLite 100 %, PostgreSQL 99.6 %: FAILED\n"), "{text}");
+        assert!(text.contains("PostgreSQL: seven waves: 29 of 30 right") && text.contains("missing: pdf"), "{text}");
+        let mut noisy = recorded(0);
+        noisy.engines[0].log_errors.count = 1;
+        assert!(!noisy.passed() && noisy.to_markdown().contains("SQLite: errors in the server's log: 1"));
+        assert!(!Comparison { engines: Vec::new(), ..recorded(0) }.passed());
+        let mut stuck = recorded(0);
+        stuck.engines[1].stopped_cleanly = false;
+        assert!(!stuck.passed());
+        let mut idle = recorded(0);
+        (idle.engines[1].mixed.operations, idle.engines[1].mixed.right) = (0, 0);
+        assert!(!idle.passed());
+    }
+}

@@ -1,0 +1,103 @@
+//! `waves --compare`: the tables of a real run on each engine, the private cluster, what is refused.
+
+use std::net::{SocketAddr, TcpStream};
+
+use nexus_lite::cli::compare::cluster::Cluster;
+use nexus_lite::cli::compare::interrupt::Interrupt;
+use serde_json::{Value, json};
+
+use super::{arg, run};
+
+/// Seconds of the mixed load in the runs here.
+const SHORT: &str = "1";
+
+/// Runs a comparison that must hold; its JSON.
+fn holds(engines: &str, more: &[&str]) -> Value {
+    let said = run(["waves", "--compare", engines, "--seconds", SHORT, "--json"].iter().chain(more));
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let report: Value = serde_json::from_str(&said.out).expect("JSON");
+    for engine in report["engines"].as_array().expect("a list") {
+        let (waves, mixed) = (&engine["waves"], &engine["mixed"]);
+        assert_eq!((&waves["operations"], &waves["right"]), (&json!(30), &json!(30)), "{engine}");
+        assert!(mixed["operations"].as_u64() > Some(50) && mixed["operations"] == mixed["right"], "{engine}");
+        assert!(mixed["revisions"].as_u64() > Some(100), "{engine}");
+        let asked: Vec<_> = mixed["endpoints"].as_array().expect("lines").iter().map(|l| &l["operation"]).collect();
+        assert_eq!(asked, ["list", "read", "rebac_check", "skills_list", "write"]);
+        assert_eq!((&engine["log_errors"]["count"], &engine["stopped_cleanly"]), (&json!(0), &json!(true)), "{engine}");
+        assert!(!cfg!(target_os = "linux") || engine["memory"].as_u64() > Some(1 << 20), "{engine}");
+    }
+    report
+}
+
+#[test]
+fn sqlite_beside_itself_is_right_twice() {
+    let report = holds("sqlite,sqlite", &[]);
+    let names: Vec<_> = report["engines"].as_array().expect("two").iter().map(|e| &e["engine"]).collect();
+    assert_eq!(names, ["SQLite", "SQLite"]);
+    println!("{report}");
+}
+
+/// Whether the machine has a PostgreSQL; a failure where one is required.
+fn has_postgres() -> bool {
+    let started = Cluster::start(None, &Interrupt::default());
+    let required = std::env::var_os("NEXUS_LITE_REQUIRE").unwrap_or_default().to_string_lossy().into_owned();
+    match started {
+        Ok(_) => true,
+        Err(failure) if !required.contains("postgres") && failure.code == 69 => {
+            println!("skipped: {failure}");
+            false
+        }
+        Err(failure) => panic!("{failure}"),
+    }
+}
+
+#[test]
+fn a_private_cluster_comes_and_goes() {
+    if !has_postgres() {
+        return;
+    }
+    let cluster = Cluster::start(None, &Interrupt::default()).expect("there was one a moment ago");
+    let place = cluster.path().to_owned();
+    let url = cluster.url().expose();
+    let address: SocketAddr = url.split(['@', '/']).nth(3).expect("host and port").parse().expect("an address");
+    TcpStream::connect(address).expect("it listens");
+    assert!(address.ip().is_loopback() && place.join("data/PG_VERSION").exists());
+    assert!(cluster.version.starts_with("PostgreSQL "), "{}", cluster.version);
+    drop(cluster);
+    assert!(TcpStream::connect(address).is_err(), "the server is gone");
+    assert!(!place.exists(), "what it made is gone");
+}
+
+#[test]
+fn without_postgresql_the_way_to_one_is_said() {
+    let empty = tempfile::tempdir().expect("a directory");
+    let said = run(["waves", "--compare", "postgres", "--postgres-bin", arg(empty.path())]);
+    assert_eq!(said.code, 69, "{}", said.err);
+    if cfg!(feature = "postgres") {
+        for part in ["docker run ", "-p 5433:5432 postgres:15-alpine", "--database-url postgres://"] {
+            assert!(said.err.contains(part), "{part}: {}", said.err);
+        }
+    } else {
+        assert!(
+            said.err.contains("built without postgres") && said.err.contains("--features postgres"),
+            "{}",
+            said.err
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    for wrong in [
+        &["--compare", "oracle"][..],
+        &["--compare", "sqlite", "--url", "http://127.0.0.1:1"],
+        &["--compare", "sqlite", "--control"],
+        &["--compare", "sqlite", "--seconds", "0"],
+        &["--compare", "sqlite", "--database-url", "postgres://u@h/d"],
+        &["--database-url", "postgres://u@h/d"],
+        &["--seconds", "3"],
+    ] {
+        let said = run(["waves"].iter().chain(wrong));
+        assert_eq!(said.code, 64, "{wrong:?}: {}{}", said.out, said.err);
+    }
+}
