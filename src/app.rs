@@ -230,7 +230,7 @@ impl App {
 }
 
 /// Where the data is: in the data directory, or on the database server that the settings name.
-fn engine_options(config: &Config) -> Result<Options, AppError> {
+pub fn engine_options(config: &Config) -> Result<Options, AppError> {
     let Some(url) = &config.database_url else { return Ok(Options::new(&config.data_dir)) };
     #[cfg(feature = "postgres")]
     {

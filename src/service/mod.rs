@@ -14,6 +14,7 @@ pub mod checks;
 pub mod engine_options;
 pub mod error;
 pub mod explain;
+pub mod facts_ops;
 mod file_objects;
 pub mod files;
 pub mod files_ops;

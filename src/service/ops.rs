@@ -11,6 +11,7 @@ macro_rules! ops {
 pub const OPS: &[&str] = ops![
     super::agents_ops::DeleteAgent,
     super::agents_ops::RegisterAgent,
+    super::facts_ops::KeepFact,
     super::files_ops::DeleteFile,
     super::files_ops::FreeDetached,
     super::files_ops::MakeDirectory,

@@ -46,6 +46,8 @@ pub const CLEAN_SHUTDOWN: &str = "clean_shutdown";
 pub const DURABILITY: &str = "durability";
 /// `meta` key: a hash by which the server's secret is known again, where no directory holds it.
 pub const SECRET_CHECK: &str = "secret_check";
+/// `meta` key: what a demo must answer, where no directory holds it; only a demo has one.
+pub const DEMO: &str = "demo";
 /// `meta` key: the lowest revision whose changelog row is kept, minus one. See [`floor_rev`].
 pub const FLOOR_REV: &str = "floor_rev";
 

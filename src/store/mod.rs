@@ -107,7 +107,7 @@ pub use glance::Glance;
 pub use mutation::Mutation;
 pub use note::{DecisionNote, DenialNote, Note};
 pub use op::{Origin, WriteOp};
-pub use open::{Builder, DATABASE_FILE, WAL_FILE};
+pub use open::{Builder, DATABASE_FILE, Found, WAL_FILE};
 pub use options::{Durability, Engine, Limits, Options};
 pub use places::Known;
 pub use projection::{Projection, Published};

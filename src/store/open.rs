@@ -37,6 +37,18 @@ pub const DATABASE_FILE: &str = "nexus.sqlite";
 /// The name of its write-ahead log.
 pub const WAL_FILE: &str = "nexus.sqlite-wal";
 
+/// What a look has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No store: whoever opens it makes a new one.
+    Nothing,
+    /// A store.
+    Store {
+        /// The fact of its `meta` that was asked for; not read in a data directory.
+        fact: Option<String>,
+    },
+}
+
 /// Collects the projections of a store before it is opened.
 pub struct Builder {
     options: Options,
@@ -64,6 +76,19 @@ impl Builder {
         }
         let (dir, probe) = (self.options.data_dir.clone(), Arc::clone(&self.options.probe));
         self.open_here().map_err(|error| refusal::place(&dir, &*probe, error))
+    }
+
+    /// Looks whether there is a store, before anything is made, migrated or opened for writing. A database of another
+    /// program is an error.
+    pub fn look(&self, fact: &'static str) -> Result<Found, StoreError> {
+        match &self.options.engine {
+            Engine::Sqlite => {
+                let there = self.options.data_dir.join(DATABASE_FILE).exists();
+                Ok(if there { Found::Store { fact: None } } else { Found::Nothing })
+            }
+            #[cfg(feature = "postgres")]
+            Engine::Postgres(url) => look_far(url.clone(), &self.options, fact),
+        }
     }
 
     fn open_here(self) -> Result<Store, StoreError> {
@@ -242,6 +267,23 @@ impl Builder {
         tracing::info!(place, rev, "store opened on PostgreSQL");
         Ok(Store::assemble(shared, Reading::Pooled(reads), slow, writer, thread))
     }
+}
+
+#[cfg(feature = "postgres")]
+fn look_far(url: super::PostgresUrl, options: &Options, fact: &str) -> Result<Found, StoreError> {
+    use super::backend::Conn;
+    use super::backend::postgres::{Connector, migrate};
+    let connector = Connector::start(url, options.durability, options.limits.read_deadline)?;
+    let session = connector.session()?;
+    if migrate::version(&session, &connector.place())? == 0 {
+        return Ok(Found::Nothing);
+    }
+    let mut value = None;
+    Conn::Pg(&session).each(meta::META_GET, crate::params![fact], |row| {
+        value = Some(row.string(0)?);
+        Ok(std::ops::ControlFlow::Break(()))
+    })?;
+    Ok(Found::Store { fact: value })
 }
 
 /// Opens the read-write connection and brings the schema up to date.

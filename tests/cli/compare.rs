@@ -7,6 +7,7 @@ use nexus_lite::cli::compare::interrupt::Interrupt;
 use serde_json::{Value, json};
 
 use super::{arg, run};
+use crate::harness::postgres;
 
 /// Seconds of the mixed load in the runs here.
 const SHORT: &str = "1";
@@ -37,26 +38,35 @@ fn sqlite_beside_itself_is_right_twice() {
     println!("{report}");
 }
 
-/// Whether the machine has a PostgreSQL; a failure where one is required.
-fn has_postgres() -> bool {
-    let started = Cluster::start(None, &Interrupt::default());
-    let required = std::env::var_os("NEXUS_LITE_REQUIRE").unwrap_or_default().to_string_lossy().into_owned();
-    match started {
-        Ok(_) => true,
-        Err(failure) if !required.contains("postgres") && failure.code == 69 => {
-            println!("skipped: {failure}");
-            false
-        }
-        Err(failure) => panic!("{failure}"),
+#[test]
+fn both_engines_are_right_and_a_private_cluster_is_made() {
+    if postgres::shared().is_none() {
+        return;
     }
+    let report = holds("sqlite,postgres", &[]);
+    let postgres = &report["engines"][1];
+    assert!(postgres["version"].as_str().is_some_and(|v| v.starts_with("PostgreSQL ")), "{postgres}");
+    assert!(postgres["database_memory"].as_u64() > Some(1 << 20), "{postgres}");
+    println!("{report}");
+}
+
+#[test]
+fn an_empty_database_is_used_and_one_that_holds_something_is_left_alone() {
+    let Some(database) = postgres::fresh_database() else { return };
+    let report = holds("postgres", &["--database-url", database.url()]);
+    assert_eq!(report["engines"][0]["place"], "the database of the given URL");
+    let again = run(["waves", "--compare", "postgres", "--seconds", SHORT, "--database-url", database.url()]);
+    assert_eq!(again.code, 65, "{}{}", again.out, again.err);
+    assert!(again.err.contains("is not empty") && again.err.contains("nothing was changed"), "{}", again.err);
 }
 
 #[test]
 fn a_private_cluster_comes_and_goes() {
-    if !has_postgres() {
+    // Says why, or fails, where there is none.
+    if postgres::shared().is_none() {
         return;
     }
-    let cluster = Cluster::start(None, &Interrupt::default()).expect("there was one a moment ago");
+    let cluster = Cluster::start(None, &Interrupt::default()).expect("the machine has one");
     let place = cluster.path().to_owned();
     let url = cluster.url().expose();
     let address: SocketAddr = url.split(['@', '/']).nth(3).expect("host and port").parse().expect("an address");

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Running, address, arg, run};
 use crate::harness::client::Client;
+use crate::harness::postgres;
 
 #[test]
 fn once_is_thirty_of_thirty_on_an_empty_directory_and_again_on_the_same() {
@@ -19,6 +20,34 @@ fn once_is_thirty_of_thirty_on_an_empty_directory_and_again_on_the_same() {
     }
     let checked = run(["check", "--data-dir", arg(&data)]);
     assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
+}
+
+#[test]
+fn the_demo_of_a_database_is_found_again_and_nothing_else_becomes_one() {
+    let Some(database) = postgres::fresh_database() else { return };
+    for round in ["first", "again"] {
+        let said = run(["demo", "--once", "--port", "0", "--database-url", database.url()]);
+        assert_eq!(said.code, 0, "{round}: {}{}", said.out, said.err);
+        assert!(said.out.contains("30 of 30 right: every body is right"), "{round}: {}", said.out);
+        assert!(said.out.contains("right bodies from the demo's manifest"), "{round}: {}", said.out);
+        assert!(!said.err.contains("ERROR"), "{round}: {}", said.err);
+        let key = said.out.contains("sk-default_admin_dddddddd_");
+        assert!(key && !said.out.contains(":nexus@") && !said.err.contains(":nexus@"), "{round}: {}", said.out);
+    }
+    // The key is the demo's: elsewhere it is refused, and another secret makes another store of it.
+    let mut serve = super::program(["serve", "--port", "0", "--database-url", database.url()]);
+    let said = super::Said::of(serve.env("NEXUS_LITE_SERVER_SECRET", "5".repeat(64)).output().expect("it runs"));
+    assert_eq!(said.code, 78, "{}{}", said.out, said.err);
+
+    let Some(foreign) = postgres::fresh_database() else { return };
+    let mut serve = super::program(["serve", "--port", "0", "--database-url", foreign.url()]);
+    serve.env("NEXUS_LITE_SERVER_SECRET", "5".repeat(64));
+    let mut served = Running::start(serve);
+    served.url();
+    assert_eq!(served.stop().0, 0);
+    let said = run(["demo", "--once", "--port", "0", "--database-url", foreign.url()]);
+    assert_eq!(said.code, 65, "{}{}", said.out, said.err);
+    assert!(said.err.contains("holds no complete demo; nothing was changed"), "{}", said.err);
 }
 
 #[test]

@@ -123,8 +123,7 @@ impl Place {
     pub fn version(&self, status: &Status) -> String {
         match &self.cluster {
             Some(cluster) => cluster.version.clone(),
-            None if self.kind == Kind::Sqlite => format!("SQLite {}", status.sqlite_version),
-            None => self.kind.name().to_owned(),
+            None => format!("{} {}", self.kind.name(), status.engine_version),
         }
     }
 

@@ -22,16 +22,18 @@ use super::waves::expect::Expectations;
 use super::waves::report::Report;
 use super::waves::{self, Load};
 use super::{Failure, exit, offline, print};
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, engine_options};
 use crate::auth::AuthIndex;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::http::{AppState, Running, Server, descriptors};
 use crate::model::Rev;
-use crate::store::StoreError;
-use crate::store::changelog;
+use crate::store::{Found, Store, StoreError, changelog, meta};
 
 /// Rows of the log that are looked at to see whether a demo was changed; more of them are a change by themselves.
 const CHANGES_SEEN: u64 = 10_000;
+/// Hashes the keys of a demo on a database server, where no directory keeps a secret. Like the demo's key everybody
+/// knows it: `serve` on such a database needs it, and refuses the key.
+const DEMO_SECRET: &str = "the secret of a nexus-lite demo, known to everybody";
 /// What the log of a demo shows unless it is asked for more.
 const LOG: &str = "warn";
 
@@ -41,6 +43,9 @@ pub struct Demo {
     /// Where the data is made, or found again; a temporary directory if none is given.
     #[arg(long)]
     data_dir: Option<PathBuf>,
+    /// An empty PostgreSQL database to make the data in, or that of an earlier demo.
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
+    database_url: Option<String>,
     /// The address to listen on; loopback only.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
@@ -64,6 +69,11 @@ impl Demo {
         let scratch = if self.data_dir.is_none() { Some(Scratch::new("nexus-lite-demo")?) } else { None };
         let dir = self.data_dir.clone().unwrap_or_else(|| scratch.as_ref().expect("made above").path().to_owned());
         let mut config = Config::for_directory(&dir);
+        if let Some(url) = &self.database_url {
+            config.database_url = Some(Secret::new(url));
+            config.server_secret = Some(Secret::new(DEMO_SECRET));
+            config.check_serving().map_err(|e| Failure::new(e.exit_status(), e.to_string()))?;
+        }
         (config.host, config.port, config.log) = (self.host, self.port, LOG.into());
         config.faults = offline::faults()?;
         start_log(&config)?;
@@ -100,11 +110,15 @@ impl Demo {
             app.close(Some(running)).await?;
             return Ok(if report.passed() { exit::OK } else { exit::WRONG });
         }
-        let manifest = app.store.data_dir().join(manifest::FILE);
+        let manifest = if app.store.has_disk() {
+            app.store.data_dir().join(manifest::FILE).display().to_string()
+        } else {
+            "the database".to_owned()
+        };
         let agent = provisioned.agent_key.map_or_else(String::new, |key| {
             format!("The key of the agent {} (shown once): {key}\n", script::UNTRUSTED)
         });
-        print(&format!("\n{agent}The right bodies are in {}. Up until Ctrl-C.\n", manifest.display()))?;
+        print(&format!("\n{agent}The right bodies are in {manifest}. Up until Ctrl-C.\n"))?;
         until_stopped(app, running, signals).await
     }
 }
@@ -117,8 +131,11 @@ async fn run_waves(running: &Running, expect: Option<Expectations>) -> Result<Re
     ran.unwrap_or_else(|e| Err(Failure::new(exit::SOFTWARE, format!("the waves broke off: {e}"))))
 }
 
-/// The demo of a directory: made now if the directory is empty, else the one that is there.
+/// The demo of a directory or a database: made now if that is empty, else the one that is there.
 async fn make_or_find(config: &Config) -> Result<(bool, provision::Provisioned), Failure> {
+    if config.database_url.is_some() {
+        return make_or_find_far(config).await;
+    }
     let dir = &config.data_dir;
     let manifest = dir.join(manifest::FILE);
     if manifest.exists() {
@@ -126,13 +143,25 @@ async fn make_or_find(config: &Config) -> Result<(bool, provision::Provisioned),
         return Ok((false, provision::Provisioned { expect, agent_key: None }));
     }
     if !is_empty(dir)? {
-        let message = format!("{} is not empty and holds no complete demo", dir.display());
-        return Err(Failure::new(exit::DATA, message).hint("name an empty directory with --data-dir, or none"));
+        return Err(provision::not_empty(config));
     }
     let made = provision::provision(config.clone(), DEMO_KEY).await?;
     // Last: what has a manifest is complete.
     made.expect.save(&manifest).map_err(|e| Failure::file("writing", &manifest, &e))?;
     Ok((true, made))
+}
+
+/// As [`make_or_find`], on a database server: the manifest is a fact of the store there.
+async fn make_or_find_far(config: &Config) -> Result<(bool, provision::Provisioned), Failure> {
+    match Store::builder(engine_options(config)?).look(meta::DEMO)? {
+        Found::Nothing => Ok((true, provision::provision(config.clone(), DEMO_KEY).await?)),
+        Found::Store { fact: Some(text) } => {
+            let read = Expectations::from_json("the demo of the database", &text);
+            let expect = read.map_err(|e| Failure::new(exit::DATA, e.to_string()))?;
+            Ok((false, provision::Provisioned { expect, agent_key: None }))
+        }
+        Found::Store { fact: None } => Err(provision::not_empty(config)),
+    }
 }
 
 fn is_empty(dir: &Path) -> Result<bool, Failure> {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::manifest;
 use super::script::{self, By, Ids, Step};
-use crate::app::App;
+use super::{DEMO_KEY, manifest};
+use crate::app::{App, engine_options};
 use crate::auth::Caller;
-use crate::cli::Failure;
 use crate::cli::waves::expect::Expectations;
+use crate::cli::{Failure, exit};
 use crate::config::{Config, Secret};
 use crate::model::random::SeededRandom;
 use crate::model::{Clock as _, ManualClock, SystemClock};
@@ -21,8 +21,8 @@ use crate::service::names::EntityName;
 use crate::service::tuples_ops::{self, TupleRequest};
 use crate::service::workspaces::Scope;
 use crate::service::workspaces_ops::{self, WorkspaceRequest};
-use crate::service::{Call, ServiceError, files};
-use crate::store::Options;
+use crate::service::{Call, ServiceError, facts_ops, files};
+use crate::store::{Found, Options, Store, meta};
 
 /// A demo that is there.
 #[derive(Debug)]
@@ -39,10 +39,14 @@ pub fn expectations_of_a_dry_run() -> Expectations {
     manifest::expectations(&script::steps(&Ids::draw(&SeededRandom::new(0))), 0)
 }
 
-/// Makes a demo in the empty store of `config`, with `key` for its admin, and closes it.
+/// Makes a demo in the empty store of `config`, with `key` for its admin, and closes it. Refuses a database that has a
+/// store already, before anything of it is changed.
 pub async fn provision(mut config: Config, key: &str) -> Result<Provisioned, Failure> {
     let at_us = SystemClock.now_us();
-    let options = Options { clock: Arc::new(ManualClock::new(at_us)), ..Options::new(&config.data_dir) };
+    let options = Options { clock: Arc::new(ManualClock::new(at_us)), ..engine_options(&config)? };
+    if Store::builder(options.clone()).look(meta::DEMO)? != Found::Nothing {
+        return Err(not_empty(&config));
+    }
     config.api_key = Some(Secret::new(key));
     let app = App::open_with(config, options).await?;
     let steps = script::steps(&Ids::draw(&**app.store.random()));
@@ -56,8 +60,28 @@ pub async fn provision(mut config: Config, key: &str) -> Result<Provisioned, Fai
             }
         }
     }
-    let revision = app.close(None).await?;
-    Ok(Provisioned { expect: Expectations { revision, ..manifest::expectations(&steps, at_us) }, agent_key })
+    let revision = app.store.published().rev;
+    let expect = Expectations { revision, ..manifest::expectations(&steps, at_us) };
+    // Last: what has a manifest is complete. In a data directory it is a file.
+    if key == DEMO_KEY && !app.store.has_disk() {
+        facts_ops::keep(&app.store, meta::DEMO, expect.to_json()).await?;
+    }
+    app.close(None).await?;
+    Ok(Provisioned { expect, agent_key })
+}
+
+/// What must not become a demo.
+pub(super) fn not_empty(config: &Config) -> Failure {
+    let (place, hint) = match config.database_url {
+        None => (config.data_dir.display().to_string(), "name an empty directory with --data-dir, or none"),
+        Some(_) => {
+            let hint = "name an empty database with --database-url (CREATE DATABASE nexus_demo), or a schema of its own \
+                by ?options=-csearch_path%3Ddemo";
+            ("the database".to_owned(), hint)
+        }
+    };
+    let message = format!("{place} is not empty and holds no complete demo; nothing was changed");
+    Failure::new(exit::DATA, message).hint(hint)
 }
 
 fn call(app: &App, by: By) -> Call {

@@ -80,15 +80,24 @@ impl Expectations {
     pub fn load(path: &Path) -> Result<Self, BadExpectations> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|e| BadExpectations::Read(name.clone(), e))?;
-        let read: Self = serde_json::from_str(&text).map_err(|e| BadExpectations::Parse(name.clone(), e))?;
-        if read.format == FORMAT { Ok(read) } else { Err(BadExpectations::Format(name, read.format)) }
+        Self::from_json(&name, &text)
+    }
+
+    /// Reads what [`to_json`](Self::to_json) made; `place` is where it was kept, for errors.
+    pub fn from_json(place: &str, text: &str) -> Result<Self, BadExpectations> {
+        let read: Self = serde_json::from_str(text).map_err(|e| BadExpectations::Parse(place.to_owned(), e))?;
+        if read.format == FORMAT { Ok(read) } else { Err(BadExpectations::Format(place.to_owned(), read.format)) }
     }
 
     /// Writes them as a file.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
-        let mut text = serde_json::to_string_pretty(self).expect("texts and JSON values serialise");
-        text.push('\n');
-        std::fs::write(path, text)
+        std::fs::write(path, self.to_json())
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("texts and JSON values serialise") + "\n"
     }
 }
 

@@ -35,7 +35,7 @@ pub(in crate::store) fn run(
 }
 
 /// How many migrations have made this schema; 0 = it is empty.
-fn version(session: &Session, place: &str) -> Result<u64, StoreError> {
+pub(in crate::store) fn version(session: &Session, place: &str) -> Result<u64, StoreError> {
     let (mut ours, mut tables) = (0, 0);
     session.each(LOOK, &[], |row| {
         (ours, tables) = (row.int(0)?, row.int(1)?);
