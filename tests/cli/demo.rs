@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Running, address, arg, run};
 use crate::harness::client::Client;
+#[cfg(feature = "postgres")]
 use crate::harness::postgres;
 
 #[test]
@@ -23,6 +24,7 @@ fn once_is_thirty_of_thirty_on_an_empty_directory_and_again_on_the_same() {
 }
 
 #[test]
+#[cfg(feature = "postgres")]
 fn the_demo_of_a_database_is_found_again_and_nothing_else_becomes_one() {
     let Some(database) = postgres::fresh_database() else { return };
     for round in ["first", "again"] {
