@@ -35,6 +35,7 @@ use clap::error::ErrorKind;
 pub use failure::{Failure, exit};
 
 use crate::store::Faults;
+use crate::telemetry::log;
 
 /// The Nexus agent-filesystem server over one SQLite file: one binary, one data directory, no services.
 #[derive(Debug, clap::Parser)]
@@ -86,6 +87,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
         }
     };
     let ended = armed().and_then(|()| run(cli.command));
+    log::flush();
     ended.unwrap_or_else(|failure| {
         let _ = write!(std::io::stderr().lock(), "{failure}");
         failure.code

@@ -11,6 +11,7 @@ use super::{Failure, exit};
 use crate::app::App;
 use crate::http::Running;
 use crate::store::FaultPoint;
+use crate::telemetry::log;
 
 /// How often the health of the writer is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -72,6 +73,7 @@ pub async fn until_stopped(app: App, running: Running, mut signals: Signals) -> 
     running.close_doors();
     tokio::spawn(async move {
         signals.next().await;
+        log::flush();
         std::process::exit(INTERRUPTED);
     });
     app.store.reach(FaultPoint::ShutdownDoorsClosed);

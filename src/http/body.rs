@@ -70,6 +70,19 @@ impl Drop for Waiting {
     }
 }
 
+/// Lets the server go on and comes back at once. (The runtime's own way to yield looks at all sockets before.)
+async fn once_more() {
+    let mut looked = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut looked, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Reads the body of `request`.
 pub(super) async fn read(shared: &Shared, request: &HttpRequest, payload: Payload) -> Result<Body, RpcError> {
     let limits = &shared.app.limits;
@@ -88,7 +101,7 @@ pub(super) async fn read(shared: &Shared, request: &HttpRequest, payload: Payloa
         if let Poll::Ready(whole) = poll_fn(|cx| Poll::Ready(collected.as_mut().poll(cx))).await {
             return whole;
         }
-        tokio::task::yield_now().await;
+        once_more().await;
     }
     let _waiting = Waiting::begin(&shared.bodies_waited_for, limits.bodies_waited_for)?;
     tokio::time::timeout(limits.body_deadline, collected).await.unwrap_or_else(|_| {

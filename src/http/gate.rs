@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, HOST, HeaderMap, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::{StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 
@@ -69,7 +69,7 @@ fn sane_id(headers: &HeaderMap) -> Option<String> {
 }
 
 fn refuse(shared: &Shared, request: &ServiceRequest, id: &str) -> Option<HttpResponse> {
-    if request.uri().to_string().len() > TARGET_BYTES_MAX {
+    if target_bytes(request.uri()) > TARGET_BYTES_MAX {
         return Some(detail(StatusCode::URI_TOO_LONG, "URI Too Long", Some("send parameters in the body"), id));
     }
     // Both places that may name a host: the header, and the target of a request to a proxy.
@@ -93,6 +93,11 @@ fn refuse(shared: &Shared, request: &ServiceRequest, id: &str) -> Option<HttpRes
         return Some(response);
     }
     None
+}
+
+/// How long the target of a request is, bytes; `http://` of one to a proxy is not counted.
+fn target_bytes(uri: &Uri) -> usize {
+    uri.authority().map_or(0, |host| host.as_str().len()) + uri.path_and_query().map_or(0, |path| path.as_str().len())
 }
 
 /// Whether a page that this server itself handed out is asking.

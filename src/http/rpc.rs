@@ -24,8 +24,8 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 
 /// Serves one call.
 pub(super) async fn call(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    // `status` is a page for GET and, like any other name, a method for POST.
-    let method = request.match_info().get("method").unwrap_or("status").to_owned();
+    // What is routed here has a name at its end. (`status` is a page for GET and, like any other, a method for POST.)
+    let method = request.path().rsplit('/').next().unwrap_or_default().to_owned();
     let shared = Shared::of(&request);
     let request_id = request_id(&request);
     let caller = match identity::caller(shared, &request) {

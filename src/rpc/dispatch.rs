@@ -48,8 +48,16 @@ pub async fn dispatch(
     }
     let duration = started.elapsed();
     let code = result.as_ref().map_or_else(|error| error.code.name(), |_| "ok");
-    count(label, code);
-    metric::RPC_DURATION.seconds(duration, &[("method", label)]);
+    match spec {
+        Some(spec) if result.is_ok() => {
+            spec.answered.count(&metric::RPC_REQUESTS, &[("method", label), ("code", code)]);
+        }
+        _ => count(label, code),
+    }
+    match spec {
+        Some(spec) => spec.took.seconds(&metric::RPC_DURATION, &[("method", label)], duration),
+        None => metric::RPC_DURATION.seconds(duration, &[("method", label)]),
+    }
     let duration_ms = duration.as_secs_f64() * 1e3;
     span.in_scope(|| tracing::info!(code, duration_ms, revision = cx.call.revision(), "request answered"));
     result

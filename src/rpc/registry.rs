@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use super::decode::{Arguments, decode, write_result};
 use super::methods::{admin, agents, files, mounts, namespaces, rebac, sandboxes, skills, workspaces};
 use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
+use crate::telemetry::metric::{CounterSeries, SecondsSeries};
 
 /// Every method, by name. One line each.
 pub static METHODS: &[Entry] = &[
@@ -162,6 +163,10 @@ pub struct Spec {
     pub entry: &'static Entry,
     /// Its parameters, in order of declaration.
     pub parameters: Vec<Parameter>,
+    /// Counts the requests that were answered.
+    pub(super) answered: CounterSeries,
+    /// How long all requests took.
+    pub(super) took: SecondsSeries,
 }
 
 impl Spec {
@@ -181,7 +186,7 @@ impl Spec {
                 .collect(),
             _ => Vec::new(),
         };
-        Self { entry, parameters }
+        Self { entry, parameters, answered: CounterSeries::new(), took: SecondsSeries::new() }
     }
 }
 

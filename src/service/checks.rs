@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::time::monotonic;
 use crate::rebac::{Budget, ENGINE_VERSION, Verdict};
 use crate::store::{DecisionNote, Glance, Note, ReadTx, Sql, Store};
-use crate::telemetry::metric;
+use crate::telemetry::metric::{self, SecondsSeries};
 
 use super::names::check_word;
 use super::past::{At, PastView};
@@ -16,6 +16,11 @@ use super::{Call, ServiceError};
 pub const BATCH_CHECKS_MAX: usize = 10_000;
 /// Checks that a batch may have to be answered where the request is.
 const INLINE_CHECKS_MAX: usize = 64;
+
+/// How long the decisions took, by result.
+static ALLOWED: SecondsSeries = SecondsSeries::new();
+static DENIED: SecondsSeries = SecondsSeries::new();
+static UNDECIDED: SecondsSeries = SecondsSeries::new();
 
 /// A question and what the engine needs to answer it; `None` if the caller may not ask this.
 fn prepare<'q, T: Sql>(asker: &Asker<'_, T>, asked: &'q Question) -> Result<Option<Resolved<'q>>, ServiceError> {
@@ -30,12 +35,12 @@ fn decide<T: Sql>(asker: &Asker<'_, T>, resolved: &Resolved<'_>, store: &Store) 
     let started = monotonic();
     let graph = asker.graph();
     let verdict = graph.check(&resolved.query(), resolved.on.leaf, &asker.env, asker.caches(), &mut budget);
-    let result = match verdict {
-        Verdict::Allow => "allow",
-        Verdict::Deny => "deny",
-        Verdict::Unknown(_) => "unknown",
+    let (result, series) = match verdict {
+        Verdict::Allow => ("allow", &ALLOWED),
+        Verdict::Deny => ("deny", &DENIED),
+        Verdict::Unknown(_) => ("unknown", &UNDECIDED),
     };
-    metric::REBAC_CHECK.seconds(started.elapsed(), &[("result", result)]);
+    series.seconds(&metric::REBAC_CHECK, &[("result", result)], started.elapsed());
     // Of an answer about the past no record is kept: it warms nothing.
     if !asker.is_past() && !matches!(verdict, Verdict::Unknown(_)) {
         store.note(Note::Decision(DecisionNote {

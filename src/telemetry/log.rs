@@ -1,12 +1,14 @@
 //! The log: one line per event on standard error, for people on a terminal, as JSON elsewhere.
 //!
-//! Whatever a caller of the log forgets, a key does not get through: every line is searched before it is written.
+//! What writes them is `sink`. Whatever a caller of the log forgets, a key does not get through: every line is searched before it is left.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
+use super::line::{JsonLine, JsonPairs};
+use super::sink;
+pub use super::sink::flush;
 use crate::config::LogStyle;
 
 /// A filter that cannot be read.
@@ -27,45 +29,15 @@ pub fn init(filter: &str, format: LogStyle) -> Result<(), BadFilter> {
         LogStyle::Pretty => true,
         LogStyle::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(Redacting);
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(sink::Lines);
     // Failing means that a log is there already: the first one stays.
     let _ = if pretty {
         builder.with_ansi(terminal).with_target(false).try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        builder.event_format(JsonLine).fmt_fields(JsonPairs).try_init()
     };
+    sink::start();
     Ok(())
-}
-
-/// Makes writers that redact.
-struct Redacting;
-
-impl<'a> MakeWriter<'a> for Redacting {
-    type Writer = Line;
-    fn make_writer(&'a self) -> Line {
-        Line(Vec::with_capacity(256))
-    }
-}
-
-/// One event; written whole when it is dropped.
-struct Line(Vec<u8>);
-
-impl Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        let text = String::from_utf8_lossy(&self.0);
-        // A log that cannot be written must not stop the server.
-        let _ = io::stderr().lock().write_all(redact(&text).as_bytes());
-    }
 }
 
 /// What stands before a secret.

@@ -60,6 +60,53 @@ impl Seconds {
     }
 }
 
+/// One series of a counter: looked up by its labels at its first use, not at each.
+#[derive(Debug, Default)]
+pub struct CounterSeries(OnceLock<metrics::Counter>);
+
+impl CounterSeries {
+    /// A series that is not looked up yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+    /// Adds one to the series `with` of `of`; the same ones at each call.
+    pub fn count(&self, of: &Counter, with: Labels<'_>) {
+        let look_up = || {
+            // What is looked up before there is a recorder would count nowhere for ever.
+            recorder();
+            metrics::counter!(of.0, labels(with))
+        };
+        self.0.get_or_init(look_up).increment(1);
+    }
+}
+
+/// One series of a distribution: looked up by its labels at its first use, not at each.
+#[derive(Default)]
+pub struct SecondsSeries(OnceLock<metrics::Histogram>);
+
+impl SecondsSeries {
+    /// A series that is not looked up yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+    /// Records a duration in the series `with` of `of`; the same ones at each call.
+    pub fn seconds(&self, of: &Seconds, with: Labels<'_>, duration: Duration) {
+        let look_up = || {
+            recorder();
+            metrics::histogram!(of.0, labels(with))
+        };
+        self.0.get_or_init(look_up).record(duration);
+    }
+}
+
+impl std::fmt::Debug for SecondsSeries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SecondsSeries").field(&self.0.get().is_some()).finish()
+    }
+}
+
 macro_rules! metrics_list {
     ($($name:ident: $kind:ident = $text:literal, $help:literal;)*) => {
         $(#[doc = $help] pub static $name: $kind = $kind($text);)*
@@ -73,6 +120,7 @@ metrics_list! {
     AUTH_REFUSED: Counter = "auth_refused_total", "Requests without a valid key, or for a foreign agent.";
     CACHE_ROWS_WARMED: Gauge = "permission_cache_warm_rows", "Rows of the permission cache that warmed the closures at start.";
     INTEGRITY_ERRORS: Counter = "integrity_errors_total", "Reads of files whose stored content is damaged.";
+    LOG_DROPPED: Counter = "log_lines_dropped_total", "Lines of the log that were dropped because nobody read them fast enough.";
     REBAC_CHECK: Seconds = "rebac_check_seconds", "Time of one permission check that was asked for, by result.";
     RPC_DURATION: Seconds = "rpc_duration_seconds", "Time of a request, by method.";
     RPC_REQUESTS: Counter = "rpc_requests_total", "Requests, by method and code.";
@@ -103,6 +151,7 @@ pub fn recorder() -> &'static PrometheusHandle {
         // A counter that never counted is shown as 0, so that its absence is not taken for one.
         AUTH_REFUSED.add(0, &[]);
         INTEGRITY_ERRORS.add(0, &[]);
+        LOG_DROPPED.add(0, &[]);
         handle
     })
 }
@@ -128,6 +177,21 @@ mod tests {
         assert!(text.contains(r#"rpc_duration_seconds_bucket{method="metric_test",le="0.005"} 1"#), "{text}");
         assert!(text.contains("auth_refused_total "), "{text}");
         assert!(text.contains("nexus_build_info{version="), "{text}");
+    }
+
+    #[test]
+    fn a_series_is_the_one_of_its_labels() {
+        static ANSWERED: CounterSeries = CounterSeries::new();
+        static TOOK: SecondsSeries = SecondsSeries::new();
+        let with = [("method", "series_test"), ("code", "ok")];
+        for _ in 0..2 {
+            ANSWERED.count(&RPC_REQUESTS, &with);
+            TOOK.seconds(&RPC_DURATION, &with[..1], Duration::from_millis(3));
+        }
+        RPC_REQUESTS.count(&with);
+        let text = render();
+        assert!(text.contains(r#"rpc_requests_total{method="series_test",code="ok"} 3"#), "{text}");
+        assert!(text.contains(r#"rpc_duration_seconds_count{method="series_test"} 2"#), "{text}");
     }
 
     #[test]

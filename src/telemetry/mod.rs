@@ -3,5 +3,7 @@
 //! Owns the format of the log, the list of metrics and the one recorder of the process. Must never know what is
 //! logged or measured. Invariant: no key and no token leaves through a log line.
 
+mod line;
 pub mod log;
 pub mod metric;
+mod sink;

@@ -43,6 +43,10 @@ use nexus_lite::telemetry::log;
 use server::Server;
 use world::{Setup, Who, World};
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The first argument of the servers' process, before the log filter and the arguments given by hand.
 const SERVERS: &str = "--serve-and-measure";
 /// The first argument of the clients' process.

@@ -177,6 +177,7 @@ fn scrub(inspector: Inspector) -> Result<Scrubbed, Failure> {
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() {
                 if heard.swap(true, Ordering::AcqRel) {
+                    crate::telemetry::log::flush();
                     std::process::exit(i32::from(exit::INTERRUPTED));
                 }
             }

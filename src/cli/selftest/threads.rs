@@ -89,6 +89,7 @@ pub fn listen_for_signals(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> 
             told.store(true, Ordering::Release);
             signals.next().await;
         });
+        crate::telemetry::log::flush();
         std::process::exit(INTERRUPTED);
     };
     spawn("selftest-signals", listen).map(drop)

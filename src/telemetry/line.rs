@@ -1,0 +1,232 @@
+//! A line of the log as JSON: time, level, fields of the event, target, the span with its fields.
+//!
+//! Owns the shape of the line, which is that of `tracing_subscriber`'s own (`json`, flattened, with the current span):
+//! a test compares the two. Written straight into the line, because there is one for each request.
+
+use std::fmt::{self, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Fields of this kind tell where a line of another log came from.
+const OF_OTHER_LOGS: &str = "log.";
+/// The one of them that is kept: as the target.
+const TARGET_OF_OTHER_LOG: &str = "log.target";
+
+/// Formats events.
+pub(super) struct JsonLine;
+
+/// Formats the fields of spans: `"name":value`, with commas between.
+pub(super) struct JsonPairs;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    N: for<'writer> FormatFields<'writer> + 'static,
+{
+    fn format_event(&self, cx: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        line.write_str(r#"{"timestamp":""#)?;
+        SystemTime.format_time(&mut line)?;
+        line.write_str(r#"","level":""#)?;
+        line.write_str(event.metadata().level().as_str())?;
+        line.write_char('"')?;
+        let mut pairs = Pairs { out: &mut line, begun: true, target: None, written: Ok(()) };
+        event.record(&mut pairs);
+        let (target, written) = (pairs.target, pairs.written);
+        written?;
+        line.write_str(r#","target":"#)?;
+        text(&mut line, target.as_deref().unwrap_or(event.metadata().target()))?;
+        let span = event.parent().and_then(|id| cx.span(id)).or_else(|| cx.lookup_current());
+        if let Some(span) = span {
+            line.write_str(r#","span":{"#)?;
+            if let Some(fields) = span.extensions().get::<FormattedFields<N>>().filter(|fields| !fields.is_empty()) {
+                line.write_str(fields)?;
+                line.write_char(',')?;
+            }
+            line.write_str(r#""name":"#)?;
+            text(&mut line, span.name())?;
+            line.write_char('}')?;
+        }
+        line.write_str("}\n")
+    }
+}
+
+impl<'writer> FormatFields<'writer> for JsonPairs {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut pairs = Pairs { out: &mut writer, begun: false, target: None, written: Ok(()) };
+        fields.record(&mut pairs);
+        pairs.written
+    }
+
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<Self>,
+        fields: &tracing::span::Record<'_>,
+    ) -> fmt::Result {
+        let begun = !current.is_empty();
+        let mut writer = current.as_writer();
+        let mut pairs = Pairs { out: &mut writer, begun, target: None, written: Ok(()) };
+        fields.record(&mut pairs);
+        pairs.written
+    }
+}
+
+/// Writes fields as the members of an object.
+struct Pairs<'a, 'w> {
+    out: &'a mut Writer<'w>,
+    /// Whether a member stands before.
+    begun: bool,
+    target: Option<String>,
+    written: fmt::Result,
+}
+
+impl Pairs<'_, '_> {
+    fn pair(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        let name = field.name();
+        if self.written.is_err() || name.starts_with(OF_OTHER_LOGS) {
+            return;
+        }
+        let comma = std::mem::replace(&mut self.begun, true);
+        let write = || {
+            if comma {
+                self.out.write_char(',')?;
+            }
+            text(self.out, name.strip_prefix("r#").unwrap_or(name))?;
+            self.out.write_char(':')?;
+            value(self.out)
+        };
+        self.written = write();
+    }
+}
+
+impl Visit for Pairs<'_, '_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.pair(field, |out| if value.is_finite() { write!(out, "{value:?}") } else { out.write_str("null") });
+    }
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.pair(field, |out| write!(out, "{value}"));
+    }
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.pair(field, |out| write!(out, "{value}"));
+    }
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.pair(field, |out| write!(out, "{value}"));
+    }
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == TARGET_OF_OTHER_LOG {
+            self.target = Some(value.to_owned());
+        }
+        self.pair(field, |out| text(out, value));
+    }
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.pair(field, |out| {
+            out.write_char('"')?;
+            write!(Escaped(out), "{value:?}")?;
+            out.write_char('"')
+        });
+    }
+}
+
+/// A JSON string.
+fn text(out: &mut Writer<'_>, text: &str) -> fmt::Result {
+    out.write_char('"')?;
+    Escaped(out).write_str(text)?;
+    out.write_char('"')
+}
+
+/// Writes what may stand between the quotes of a JSON string.
+struct Escaped<'a, 'w>(&'a mut Writer<'w>);
+
+impl Write for Escaped<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+            self.0.write_str(&rest[..at])?;
+            match rest.as_bytes()[at] {
+                b'"' => self.0.write_str("\\\"")?,
+                b'\\' => self.0.write_str("\\\\")?,
+                b'\n' => self.0.write_str("\\n")?,
+                b'\r' => self.0.write_str("\\r")?,
+                b'\t' => self.0.write_str("\\t")?,
+                other => write!(self.0, "\\u{other:04x}")?,
+            }
+            rest = &rest[at + 1..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+    use serde_json::Value;
+    use tracing::field::Empty;
+
+    use super::*;
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Log {
+        fn lines(&self) -> Vec<Value> {
+            let text = String::from_utf8(self.0.lock().clone()).expect("text");
+            text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+        }
+    }
+
+    /// Everything that a line can hold.
+    fn speak() {
+        tracing::info!("bare");
+        let odd = "quotes \" \\ and\nlines\t\u{1} and \u{2028} ümläut";
+        let span = tracing::info_span!("rpc", rpc.method = "list", request.id = %odd, n = 7, later = Empty);
+        span.in_scope(|| {
+            tracing::warn!(code = "ok", duration_ms = 0.25, whole = 3.0, tiny = 1e-9, revision = 5_u64, "answered");
+            span.record("later", -1);
+            let inner = tracing::error_span!("inner");
+            inner.in_scope(|| tracing::error!(error = ?Some(odd), is = true, minus = -5, "failed: {odd}"));
+            tracing::info!(parent: &inner, r#type = "x", infinite = f64::INFINITY, big = 1_u128);
+        });
+        tracing::info!(target: "else\"where", odd);
+    }
+
+    #[test]
+    fn a_line_says_what_the_usual_one_says() {
+        let (ours, usual) = (Log::default(), Log::default());
+        let to = |log: &Log| {
+            let log = log.clone();
+            tracing_subscriber::fmt().with_writer(move || log.clone())
+        };
+        let of_ours = to(&ours).event_format(JsonLine).fmt_fields(JsonPairs).finish();
+        tracing::subscriber::with_default(of_ours, speak);
+        let of_usual = to(&usual).json().flatten_event(true).with_current_span(true).with_span_list(false).finish();
+        tracing::subscriber::with_default(of_usual, speak);
+        let (ours, usual) = (ours.lines(), usual.lines());
+        assert_eq!(ours.len(), 5);
+        for (mut our, mut usual) in ours.into_iter().zip(usual) {
+            for line in [&mut our, &mut usual] {
+                let time = line["timestamp"].take();
+                assert!(time.as_str().is_some_and(|time| time.ends_with('Z') && time.len() == 27), "{time}");
+            }
+            assert_eq!(our, usual);
+        }
+    }
+}
