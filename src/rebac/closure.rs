@@ -302,7 +302,7 @@ impl Above {
     }
 
     /// Bytes it takes with its place in the table.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         // Tables are half full at the least.
         let elsewhere = if let Kept::Many(sets) = &self.sets { size_of_val(&**sets) } else { 0 };
         2 * size_of::<(Set, Self)>() + elsewhere
@@ -313,8 +313,8 @@ impl Above {
 /// costs a fraction of as many look-ups in a cache that counts who uses what. Full, it begins anew.
 #[derive(Debug, Default)]
 pub(super) struct AboveCache {
-    held: RwLock<FxHashMap<Set, Above>>,
-    bytes: AtomicUsize,
+    pub(super) held: RwLock<FxHashMap<Set, Above>>,
+    pub(super) bytes: AtomicUsize,
 }
 
 impl AboveCache {

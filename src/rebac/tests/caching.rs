@@ -310,6 +310,46 @@ fn what_is_above_a_group_is_shared_and_exact() {
     world.drop_namespace("group").yes("user:ivy read file:/c");
 }
 
+/// As many groups, each with as long a list above it as is kept, that the lists of all of them are more than may be
+/// kept: the table stays below its bound, counts what it holds, begins anew, and no answer depends on it.
+#[test]
+fn what_is_kept_above_groups_has_a_bound() {
+    const LONG: usize = limits::SETS_ABOVE_MAX - 1;
+    const GROUPS: usize = limits::ABOVE_CACHE_BYTES / (LONG * size_of::<(EntityId, u32)>()) + 100;
+    let mut world = World::new();
+    world.compare = false;
+    for n in 0..LONG {
+        world.grant(&format!("group:mid#member member group:top{n}"));
+    }
+    world.grant(&format!("group:top{} direct_viewer file:/top", LONG - 1));
+    for n in 0..GROUPS {
+        world.grant(&format!("group:{n}#member member group:mid")).grant(&format!("user:{n} member group:{n}"));
+    }
+    let may = |world: &World, who: &str, path: &str| {
+        let mut budget = Budget::request();
+        let caches = Some(&world.caches);
+        world.graph.check(&read(who, path), LeafFacts::default(), &world.env, caches, &mut budget).allowed()
+    };
+    let (mut most, mut held_before, mut begun) = (0, 0, 0);
+    for n in 0..GROUPS {
+        assert!(may(&world, &n.to_string(), "/top") && !may(&world, &n.to_string(), "/other"), "{n}");
+        let bytes = world.caches.above.bytes.load(std::sync::atomic::Ordering::Relaxed);
+        let held = world.caches.above.held.read();
+        assert!(bytes <= limits::ABOVE_CACHE_BYTES, "{bytes} bytes after {n} groups");
+        most = most.max(bytes);
+        if held.len() < held_before || n % 500 == 0 {
+            assert_eq!(held.values().map(|above| above.bytes()).sum::<usize>(), bytes, "what is counted is there");
+            begun += usize::from(held.len() < held_before);
+        }
+        held_before = held.len();
+    }
+    assert!(most > limits::ABOVE_CACHE_BYTES / 10 * 9 && begun == 1, "at most {most} bytes, begun anew {begun} times");
+    // Whoever asks about the forgotten ones is answered alike, and finds them again.
+    world.grant("user:late member group:0").grant("user:late member group:1");
+    assert!(may(&world, "late", "/top") && !may(&world, "late", "/other"));
+    assert_eq!(world.caches.above.held.read().len(), held_before + 2);
+}
+
 #[test]
 fn a_long_chain_of_groups_is_followed_without_being_kept() {
     let mut world = World::new();
