@@ -234,9 +234,9 @@ impl Store {
     }
 
     /// The answer of `f` from the newest published state alone, without a transaction; `None` if `f` asked for a
-    /// statement, or the store is closing: then it takes a [`read`](Self::read).
+    /// statement, or only the database can tell which revision is the newest: then it takes a [`read`](Self::read).
     pub fn glance<R>(&self, f: impl FnOnce(&Glance<'_>) -> R) -> Option<R> {
-        if self.inner.closing.load(Ordering::SeqCst) {
+        if self.inner.closing.load(Ordering::SeqCst) || !self.inner.shared.knows_the_newest() {
             return None;
         }
         let published = self.published();

@@ -97,6 +97,18 @@ impl Shared {
         self.head.get().expect("the head is set before the store is handed out")
     }
 
+    /// Whether no write can be in the database whose publish this process has not done or is not about to do: nobody
+    /// else writes, and the outcome of every write is known.
+    pub(super) fn knows_the_newest(&self) -> bool {
+        // The lock of a data directory is ours until the process ends. That of a database server goes with its
+        // connection, and then another process may write.
+        #[cfg(feature = "postgres")]
+        if self.connector.is_some() {
+            return false;
+        }
+        self.read_only.lock().is_none()
+    }
+
     /// The time for a transaction: never earlier than that of an earlier revision.
     pub(super) fn now_us(&self) -> i64 {
         self.clock.now_us().max(self.gauges.time_floor_us.load(Ordering::Acquire))

@@ -327,7 +327,7 @@ fn what_is_kept_above_groups_has_a_bound() {
     }
     let may = |world: &World, who: &str, path: &str| {
         let mut budget = Budget::request();
-        let caches = Some(&world.caches);
+        let caches = Some(&*world.caches);
         world.graph.check(&read(who, path), LeafFacts::default(), &world.env, caches, &mut budget).allowed()
     };
     let (mut most, mut held_before, mut begun) = (0, 0, 0);
