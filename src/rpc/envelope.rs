@@ -71,17 +71,10 @@ pub fn parse<'a>(body: &'a [u8], url_method: &str) -> Result<Request<'a>, Refuse
         let what = format!("the body is nested deeper than {DEPTH_MAX} levels");
         return Err(Refused::unnamed(RpcError::parse(what)));
     }
-    let raw: &RawValue = serde_json::from_slice(body).map_err(|e| Refused::unnamed(RpcError::parse(e)))?;
-    match raw.get().as_bytes().first() {
-        Some(b'{') => {}
-        Some(b'[') => {
-            let error = invalid("batch requests are not supported; send one request object per POST");
-            return Err(Refused::unnamed(error));
-        }
-        _ => return Err(Refused::unnamed(invalid("the body is not a JSON-RPC request object"))),
-    }
-    let fields: RawRequest<'_> = serde_json::from_str(raw.get())
-        .map_err(|e| Refused::unnamed(if e.is_data() { invalid(strip_position(&e)) } else { RpcError::parse(e) }))?;
+    let fields = match well_formed(body) {
+        Some(fields) => fields,
+        None => fields_of(body)?,
+    };
     let id = parse_id(fields.id).map_err(Refused::unnamed)?;
     if let Err(error) = same_method(fields.method, url_method) {
         return Err(Refused { id, error });
@@ -107,6 +100,28 @@ pub fn parse<'a>(body: &'a [u8], url_method: &str) -> Result<Request<'a>, Refuse
             }
         },
     }
+}
+
+/// The fields of a body that is a request object, taken apart in one pass.
+fn well_formed(body: &[u8]) -> Option<RawRequest<'_>> {
+    let text = str::from_utf8(body).ok()?;
+    // Without the look at the first letter a list would do, too.
+    text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// The same of any body, with the words about what is wrong with it.
+fn fields_of(body: &[u8]) -> Result<RawRequest<'_>, Refused> {
+    let raw: &RawValue = serde_json::from_slice(body).map_err(|e| Refused::unnamed(RpcError::parse(e)))?;
+    match raw.get().as_bytes().first() {
+        Some(b'{') => {}
+        Some(b'[') => {
+            let error = invalid("batch requests are not supported; send one request object per POST");
+            return Err(Refused::unnamed(error));
+        }
+        _ => return Err(Refused::unnamed(invalid("the body is not a JSON-RPC request object"))),
+    }
+    serde_json::from_str(raw.get())
+        .map_err(|e| Refused::unnamed(if e.is_data() { invalid(strip_position(&e)) } else { RpcError::parse(e) }))
 }
 
 fn invalid(what: impl std::fmt::Display) -> RpcError {

@@ -6,6 +6,7 @@
 //! behind everything that was left before. Invariant: lines keep their order, and only the first kind is ever dropped,
 //! when the buffer is full because nobody reads the log; dropped lines are counted.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -157,7 +158,7 @@ pub(super) struct Line {
 
 impl Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(bytes);
+        let text = str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
         let safe = redact(&text);
         match SINK.get() {
             Some(sink) if self.urgent => sink.write_through(safe.as_bytes()),

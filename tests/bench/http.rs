@@ -1,4 +1,5 @@
-//! P9 over HTTP: `rebac_check` against a trivial actix-web handler, on the same client, in the same process, in turn.
+//! P9, P7 and P10 over HTTP: `rebac_check`, a batch of checks, a list of 20 files and a read of 1 KiB against a trivial
+//! actix-web handler, on the same client, in the same process, in turn.
 //!
 //! `cargo bench --bench http`; a word after `--` is the log filter (`cargo bench --bench http -- off`), by default that
 //! of `serve`. The servers run in a child of this program whose standard error, the log, goes to a file; the clients
@@ -32,7 +33,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use client::{Client, call_bytes};
 use generator::{Plan, Ran};
@@ -58,8 +59,14 @@ const DIRECTORIES: [&str; 5] =
 const HELLO: &str = r#"{"jsonrpc":"2.0","id":1,"result":true}"#;
 /// How the body of an allowing answer ends.
 const ALLOWED: &str = r#""result":true}"#;
-/// The share of the trivial handler's rate that is promised.
-const TARGET: f64 = 0.85;
+/// Checks of a batch.
+const BATCH: usize = 10;
+/// Files of the directory that is listed.
+const LISTED: u32 = 20;
+/// Bytes of the file that is read.
+const READ_BYTES: usize = 1024;
+/// How much of the end of an answer is compared, bytes.
+const END_BYTES: usize = 24;
 
 /// How much is done.
 struct Size {
@@ -112,9 +119,11 @@ fn in_a_process_with_a_log(filter: &str, full: bool) -> bool {
     status.success()
 }
 
-/// One of the two that are compared.
+/// One of those that are compared.
 struct Side {
     name: &'static str,
+    /// The share of the trivial handler's rate that is promised.
+    target: Option<f64>,
     plan: Plan,
     rates: Vec<f64>,
     /// µs a request.
@@ -123,11 +132,17 @@ struct Side {
 }
 
 impl Side {
-    fn new(name: &'static str, size: &Size, address: SocketAddr, requests: Vec<Vec<u8>>) -> Self {
+    fn new(
+        (name, target): (&'static str, Option<f64>),
+        size: &Size,
+        address: SocketAddr,
+        requests: Vec<Vec<u8>>,
+        ends_with: &str,
+    ) -> Self {
         let requests = requests.into_iter().map(|bytes| String::from_utf8(bytes).expect("text")).collect();
         let Size { connections, seconds, requests_max, .. } = *size;
-        let plan = Plan { address, requests, ends_with: ALLOWED.to_owned(), connections, seconds, requests_max };
-        Self { name, plan, rates: Vec::new(), server_cpu: Vec::new(), client_cpu: Vec::new() }
+        let plan = Plan { address, requests, ends_with: ends_with.to_owned(), connections, seconds, requests_max };
+        Self { name, target, plan, rates: Vec::new(), server_cpu: Vec::new(), client_cpu: Vec::new() }
     }
 
     fn round(&mut self, scratch: &Path, keep: bool) {
@@ -147,8 +162,25 @@ impl Side {
     fn print(&self) {
         let [rate, server, client] = [&self.rates, &self.server_cpu, &self.client_cpu].map(|values| median(values));
         say(&format!(
-            "  {:<22} {rate:>7.0}/s   CPU a request: server {server:>5.1} µs, client {client:>5.1} µs",
+            "  {:<24} {rate:>7.0}/s   CPU a request: server {server:>5.1} µs, client {client:>5.1} µs",
             self.name
+        ));
+    }
+
+    /// Prints it with its shares of what `hello` reaches.
+    fn compare(&self, hello: &Self) {
+        self.print();
+        let per_round = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a / b).collect::<Vec<_>>();
+        let shares = per_round(&self.rates, &hello.rates);
+        let (share, of_cpu) = (median(&shares), median(&per_round(&hello.server_cpu, &self.server_cpu)));
+        let [least, most] = [f64::min, f64::max].map(|pick| shares.iter().copied().reduce(pick).unwrap_or(f64::NAN));
+        let verdict = match self.target {
+            None => String::new(),
+            Some(target) => format!("; target {target}: {}", if share >= target { "holds" } else { "falls short" }),
+        };
+        say(&format!(
+            "    share of the rate {share:.2} (rounds {least:.2} to {most:.2}), by the CPU of the servers alone \
+             {of_cpu:.2}{verdict}"
         ));
     }
 }
@@ -161,37 +193,33 @@ async fn run(size: &Size) {
     let hello = Hello::start(workers);
     let address = hello.address.to_string();
     let greeting = format!("GET /hello HTTP/1.1\r\nHost: {address}\r\n\r\n").into_bytes();
-    let mut hello_side = Side::new("hello", size, hello.address, vec![greeting]);
-    let mut check_side = Side::new("POST rebac_check", size, server.address(), questions(&world, &server, size));
+    let mut sides = vec![Side::new(("hello", None), size, hello.address, vec![greeting], ALLOWED)];
+    sides.extend(asked(&world, &server, size));
     say(&format!("load average before: {}; {} workers, {} connections", load_average(), workers, size.connections));
 
     // The first round warms both and is not counted.
     for round in 0..=size.rounds {
-        let mut sides = [&mut hello_side, &mut check_side];
         if round % 2 == 1 {
             sides.reverse();
         }
-        sides.into_iter().for_each(|side| side.round(scratch.path(), round > 0));
+        sides.iter_mut().for_each(|side| side.round(scratch.path(), round > 0));
+        if round % 2 == 1 {
+            sides.reverse();
+        }
     }
-    say(&format!("P9 over HTTP: medians of {} rounds, in turn", size.rounds));
+    say(&format!("over HTTP: medians of {} rounds, in turn", size.rounds));
+    let (hello_side, others) = sides.split_first().expect("at least one");
     hello_side.print();
-    check_side.print();
-    let per_round = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a / b).collect::<Vec<_>>();
-    let shares = per_round(&check_side.rates, &hello_side.rates);
-    let share = median(&shares);
-    let of_cpu = median(&per_round(&hello_side.server_cpu, &check_side.server_cpu));
-    let [least, most] = [f64::min, f64::max].map(|pick| shares.iter().copied().reduce(pick).unwrap_or(f64::NAN));
-    let verdict = if share >= TARGET { "holds" } else { "falls short" };
-    say(&format!("  share of the rate {share:.2} (rounds {least:.2} to {most:.2}); target {TARGET}: {verdict}"));
-    say(&format!("  share by the CPU of the servers alone {of_cpu:.2}; load average {}", load_average()));
+    others.iter().for_each(|side| side.compare(hello_side));
+    say(&format!("load average after: {}", load_average()));
 
     hello.stop().await;
     server.stop().await;
     world.close().await;
 }
 
-/// Writes the files, gives them to a group, and returns what a member asks about herself.
-fn questions(world: &World, server: &Server, size: &Size) -> Vec<Vec<u8>> {
+/// Writes the files, gives them to a group, and returns what a member asks, about herself and of the files.
+fn asked(world: &World, server: &Server, size: &Size) -> Vec<Side> {
     let mut admin = server.client(world, Who::Admin);
     let mut grant = |subject: [&str; 2], relation: &str, object: [&str; 2]| {
         let params = json!({"subject": subject, "relation": relation, "object": object});
@@ -201,14 +229,41 @@ fn questions(world: &World, server: &Server, size: &Size) -> Vec<Vec<u8>> {
     grant(["group", "sales"], "direct_viewer", ["file", DIRECTORIES[0]]);
     let deepest = DIRECTORIES[DIRECTORIES.len() - 1];
     let paths: Vec<String> = (0..size.files).map(|n| format!("{deepest}/forecast-{n}.csv")).collect();
-    paths.iter().for_each(|path| write(&mut admin, path));
-    let key = world.key(Who::Alice);
+    paths.iter().for_each(|path| write(&mut admin, path, "region,amount"));
+    let listed = format!("{deepest}/listed");
+    (0..LISTED).for_each(|n| write(&mut admin, &format!("{listed}/forecast-{n}.csv"), &"x".repeat(READ_BYTES)));
+
+    let mut alice = server.client(world, Who::Alice);
+    let mut side = |name, target, method: &str, all: Vec<Value>| {
+        let requests: Vec<_> =
+            all.iter().map(|params| call_bytes(1, world.key(Who::Alice), None, method, params)).collect();
+        let first = alice.exchange(&requests[0]).expect("an answer");
+        first.rpc().unwrap_or_else(|failure| panic!("{name}: {failure:?}"));
+        // All answers to requests of one kind end alike.
+        let end = String::from_utf8(first.body[first.body.len().saturating_sub(END_BYTES)..].to_vec()).expect("text");
+        Side::new((name, target), size, server.address(), requests, &end)
+    };
+    let question = |path: &String| json!([["user", "alice"], "read", ["file", path]]);
     let ask = |path| json!({"subject": ["user", "alice"], "permission": "read", "object": ["file", path]});
-    paths.iter().map(|path| call_bytes(1, key, None, "rebac_check", &ask(path))).collect()
+    let batches: Vec<Vec<Value>> =
+        (0..paths.len()).map(|at| paths.iter().cycle().skip(at).take(BATCH).map(question).collect()).collect();
+    let sides = vec![
+        side("POST rebac_check", Some(0.85), "rebac_check", paths.iter().map(ask).collect()),
+        side(
+            "POST rebac_check_batch",
+            None,
+            "rebac_check_batch",
+            batches.iter().map(|checks| json!({ "checks": checks })).collect(),
+        ),
+        side("POST list, 20 files", Some(0.30), "list", vec![json!({ "path": listed })]),
+        side("POST read, 1 KiB", Some(0.50), "read", vec![json!({ "path": format!("{listed}/forecast-0.csv") })]),
+    ];
+    assert!(sides[0].plan.ends_with.ends_with(ALLOWED), "no allowing answer: {}", sides[0].plan.ends_with);
+    sides
 }
 
-fn write(client: &mut Client, path: &str) {
-    client.rpc("write", &json!({"path": path, "content": "region,amount"})).expect("a file");
+fn write(client: &mut Client, path: &str, content: &str) {
+    client.rpc("write", &json!({"path": path, "content": content})).expect("a file");
 }
 
 /// Runs the clients in a process of their own.
