@@ -8,6 +8,7 @@ use nexus_lite::model::{NodeKind, VirtualPath};
 use nexus_lite::store::{FaultPoint, Sql, StoreError, nodes};
 use serde_json::{Value, json};
 
+use crate::harness::engine::sqlite_only;
 use crate::harness::world::{Setup, Who, World};
 use crate::rpc::ok;
 
@@ -81,6 +82,7 @@ fn in_tables(tx: &impl Sql, path: &VirtualPath) -> Result<Facts, StoreError> {
 
 #[tokio::test]
 async fn what_is_remembered_is_what_the_tables_say() {
+    sqlite_only!("there the database alone knows the newest revision, and there is no such look");
     for seed in 0..HISTORIES {
         let (world, dice) = (World::new().await, Dice(SeededRandom::new(seed)));
         world.rpc(Who::Instance, "mkdir", json!({"path": "/tenant:acme/r", "parents": true})).await.expect("a place");
@@ -143,6 +145,7 @@ async fn owner_tuple(world: &World) -> Value {
 /// took it is no.
 #[tokio::test]
 async fn no_answer_outlives_the_reply_of_what_changed_it() {
+    sqlite_only!("there the database alone knows the newest revision, and there is no such look");
     for way in ["owner", "delete", "delete_and_write", "rename", "rmdir"] {
         let world = world().await;
         assert!(check(&world, "execute").await.0 && is_remembered(&world), "{way}");
@@ -170,6 +173,7 @@ async fn no_answer_outlives_the_reply_of_what_changed_it() {
 /// the revocation is answered, it is no.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn between_commit_and_publish_the_answer_is_of_the_revision_it_names() {
+    sqlite_only!("there the database alone knows the newest revision, and there is no such look");
     for taken in ["editor", "owner"] {
         let world = world().await;
         let permission = if taken == "editor" { "write" } else { "execute" };
@@ -204,6 +208,7 @@ async fn between_commit_and_publish_the_answer_is_of_the_revision_it_names() {
 /// earlier revision; nobody later takes it, not even where it replaces what a later reader has found.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_reader_leaves_nothing_stale() {
+    sqlite_only!("there the database alone knows the newest revision, and there is no such look");
     let world = world().await;
     let path = VirtualPath::parse("/p/x").expect("a path");
     let paused = world.pause_at(FaultPoint::AfterSnapshotBeforeState);
