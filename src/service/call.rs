@@ -84,6 +84,20 @@ impl Call {
         self.store.read_slow(noted).await
     }
 
+    /// `store.read_long`, remembering the revision for the reply's header.
+    pub async fn read_long<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>
+    where
+        R: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let seen = Arc::clone(&self.seen);
+        let noted = move |tx: &ReadTx<'_>| {
+            seen.fetch_max(tx.rev(), Ordering::Relaxed);
+            f(tx)
+        };
+        self.store.read_long(noted).await
+    }
+
     /// `store.submit`, remembering the revision for the reply's header.
     pub async fn submit<O: WriteOp>(&self, op: O) -> Result<O::Output, O::Error> {
         let origin = Origin {

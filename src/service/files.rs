@@ -70,24 +70,24 @@ enum Body {
 }
 
 /// The node at a path that the caller may read.
-fn readable<T: Sql>(access: &Access<'_, T>, located: &Located) -> Result<NodeRow, ServiceError> {
+pub(super) fn readable<T: Sql>(access: &Access<'_, T>, located: &Located) -> Result<NodeRow, ServiceError> {
     access.require_file(located.target(), Permission::Read)?;
     located.node().cloned().ok_or_else(|| access.missing(located, Permission::Read))
 }
 
-fn content_of(node: &NodeRow, path: &VirtualPath) -> Result<ContentHash, ServiceError> {
+pub(super) fn content_of(node: &NodeRow, path: &VirtualPath) -> Result<ContentHash, ServiceError> {
     if node.kind == NodeKind::Directory {
         return Err(ServiceError::Precondition(format!("[Errno 21] Is a directory: {path}. Use list")));
     }
     node.content.as_deref().and_then(ContentHash::from_hex).ok_or_else(|| lost(path))
 }
 
-fn lost(path: &VirtualPath) -> ServiceError {
+pub(super) fn lost(path: &VirtualPath) -> ServiceError {
     damaged(path, StoreError::Corrupt { what: "the content that the node names is missing".into() })
 }
 
 /// The error of a file whose body is not what was stored: it concerns this file alone, and says which.
-fn damaged(path: &VirtualPath, error: StoreError) -> ServiceError {
+pub(super) fn damaged(path: &VirtualPath, error: StoreError) -> ServiceError {
     match error {
         StoreError::Corrupt { what } => {
             tracing::error!(%path, what, "a file is damaged; it was not handed out");

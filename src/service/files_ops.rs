@@ -20,7 +20,7 @@ pub use super::tree::{FileBody, Written, make_directories_in, own_in, put_at, pu
 /// Rows of detached directories that one message frees.
 const FREE_ROWS_MAX: u64 = 1_000;
 /// What a message weighs in the queue beside its body and its path, bytes.
-const MESSAGE_BYTES: usize = 256;
+pub(super) const MESSAGE_BYTES: usize = 256;
 /// What `current` says in a conflict about a file that is not there.
 const NO_FILE: &str = "(file does not exist)";
 
@@ -69,7 +69,7 @@ impl WriteOp for PutFile {
         let access = Access::in_writer(&*tx, &self.caller)?;
         access.require_write(&located)?;
         let caller = access.caller().clone();
-        self.preconditions(located.node())?;
+        self.options.check(&self.path, located.node())?;
         put_at(tx, &caller, &located, &self.body, "original", None)
     }
 
@@ -78,18 +78,25 @@ impl WriteOp for PutFile {
     }
 }
 
-impl PutFile {
-    fn preconditions(&self, node: Option<&NodeRow>) -> Result<(), ServiceError> {
-        if self.options.force {
+impl PutOptions {
+    /// Only over the version with this etag.
+    #[must_use]
+    pub fn over(etag: Option<String>) -> Self {
+        Self { if_match: etag, ..Self::default() }
+    }
+
+    /// The refusal of a file that is not as it should be.
+    pub(super) fn check(&self, path: &VirtualPath, node: Option<&NodeRow>) -> Result<(), ServiceError> {
+        if self.force {
             return Ok(());
         }
         let current = node.and_then(|n| n.content.as_deref());
-        if self.options.if_none_match && current.is_some() {
-            return Err(ServiceError::Exists(format!("File already exists: {}", self.path)));
+        if self.if_none_match && current.is_some() {
+            return Err(ServiceError::Exists(format!("File already exists: {path}")));
         }
-        match self.options.if_match.as_deref().filter(|etag| !etag.is_empty()) {
+        match self.if_match.as_deref().filter(|etag| !etag.is_empty()) {
             Some(expected) if current != Some(expected) => Err(ServiceError::Conflict {
-                path: self.path.as_str().to_owned(),
+                path: path.as_str().to_owned(),
                 expected: expected.to_owned(),
                 current: current.unwrap_or(NO_FILE).to_owned(),
             }),

@@ -6,11 +6,15 @@
 pub mod access;
 pub mod agents;
 pub mod agents_ops;
+pub mod append_ops;
 pub mod audit;
 pub mod audit_view;
 pub mod backups;
+pub mod bulk_ops;
+pub mod bulk_read;
 pub mod call;
 pub mod checks;
+pub mod edit;
 pub mod engine_options;
 pub mod error;
 pub mod explain;

@@ -1,9 +1,9 @@
 //! `glob` and `grep`: which paths match a pattern, and which lines of readable files.
 //!
 //! Owns the bounds of a search and what an answer says about them: one that is not whole always says so, and why. Runs
-//! on the slow lane, in one transaction that lasts [`SEARCH_TIME_MAX`] at most, and stops when nobody waits for it any
-//! more. A file is decided before its name is compared or its body is read; what the caller may not read is in no
-//! result, no count and no cursor.
+//! on the slow lane, behind everything else there, in one transaction that lasts [`SEARCH_TIME_MAX`] at most, and stops
+//! when nobody waits for it any more. A file is decided before its name is compared or its body is read; what the
+//! caller may not read is in no result, no count and no cursor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,7 +115,7 @@ pub async fn glob(call: &Call, query: GlobQuery) -> Result<Found<String>, Servic
         let Some(top) = located.node().filter(|node| node.kind == NodeKind::Directory) else {
             return Ok(search.end(None));
         };
-        let range = Range { prefix: glob.prefix().to_owned(), from: search.from_path() };
+        let range = Range { prefix: glob.prefix().to_owned(), from: search.begin_path() };
         let mut walk = Walk::new(access, &query.path, top, range, stop.clone());
         loop {
             match walk.next()? {
@@ -146,7 +146,7 @@ pub async fn grep(call: &Call, query: GrepQuery) -> Result<Found<Match>, Service
         let mut grep = Grep { tx, text, search, stop };
         let located = Located::find(tx, &query.path)?;
         let prefix = filter.as_ref().map_or("", Glob::prefix).to_owned();
-        let range = Range { prefix, from: grep.search.from_path() };
+        let range = Range { prefix, from: grep.search.begin_path() };
         let stopped = match located.node() {
             None => None,
             Some(node) if node.kind == NodeKind::File => {
@@ -186,7 +186,7 @@ where
     let mut waiting = Waiting { store: &call.store, abandoned: Arc::clone(&abandoned), answered: false };
     let (asked, deadline) = (call.clone(), call.deadline);
     let found = call
-        .read_slow(move |tx| {
+        .read_long(move |tx| {
             let latest = asked.store.clock().instant() + SEARCH_TIME_MAX;
             let deadline = deadline.and_then(|at| at.checked_sub(ANSWER_TIME)).map_or(latest, |at| at.min(latest));
             let stop = Stop::new(&asked.store, deadline, abandoned);
@@ -313,7 +313,7 @@ impl<R> Search<R> {
         Ok(Self { results, limit, bytes: 0, files, incarnation, reached: begin.clone(), begin })
     }
 
-    fn from_path(&self) -> Option<String> {
+    fn begin_path(&self) -> Option<String> {
         self.begin.as_ref().map(|place| place.path.clone())
     }
 

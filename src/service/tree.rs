@@ -48,6 +48,13 @@ impl FileBody {
         Ok(Self { hash: store.put_blob(body).await?, size, inline: None, skill: None })
     }
 
+    /// The body of this hash, which is stored already, for another file; `inline` is the body if it lies in the
+    /// database and can be read.
+    pub(super) fn stored(path: &VirtualPath, hash: ContentHash, size: u64, inline: Option<&[u8]>) -> Self {
+        let body = inline.filter(|_| front_matter::is_skill_file(path));
+        Self { hash, size, inline: None, skill: body.and_then(|body| front_matter::parse(body).ok()) }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.inline.as_ref().map_or(0, Bytes::len)
     }

@@ -4,7 +4,7 @@
 //! is a blob file that the request has stored before its row is written. A row is never changed.
 
 use super::statements::statements;
-use super::{ReadTx, Row, Sql, StoreError, WriteTx, blobs};
+use super::{ReadTx, Row, Sql, StoreError, WriteTx, blobs, chunks};
 use crate::model::ContentHash;
 use crate::params;
 
@@ -49,7 +49,8 @@ pub fn get(tx: &impl Sql, hash: ContentHash) -> Result<Option<Content>, StoreErr
 /// The whole body of this hash, wherever it lies, verified: for searches on the slow lane. `None` = nobody stored it.
 pub fn body(tx: &ReadTx<'_>, hash: ContentHash) -> Result<Option<Vec<u8>>, StoreError> {
     match get(tx, hash)? {
-        Some(Content { body: None, .. }) => blobs::get(&tx.shared.data_dir, hash).map(Some),
+        Some(Content { body: None, .. }) if tx.shared.has_disk() => blobs::get(&tx.shared.data_dir, hash).map(Some),
+        Some(Content { body: None, .. }) => chunks::get(tx, hash).map(Some),
         content => Ok(content.and_then(|content| content.body)),
     }
 }

@@ -333,11 +333,27 @@ impl Store {
         self.data_dir().join(backup::BACKUPS_DIR)
     }
 
+    /// As [`read_slow`](Self::read_slow), for what takes seconds (a search): whatever else comes to the lane goes first.
+    pub async fn read_long<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>
+    where
+        R: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.inner.shared);
+        let time = shared.limits.read_deadline;
+        let done = self.inner.slow.run_long(move |slot| slot.read(&shared, Some(time), f)).await;
+        self.counted(done).unwrap_or_else(|error| Err(error.into()))
+    }
+
     async fn slow<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut readers::Slot) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
-        let done = self.inner.slow.run(work).await;
+        self.counted(self.inner.slow.run(work).await)
+    }
+
+    /// Counts what the slow lane has refused.
+    fn counted<R>(&self, done: Result<R, StoreError>) -> Result<R, StoreError> {
         if matches!(done, Err(StoreError::Busy { .. })) {
             self.inner.shared.metrics.slow_refused.increment(1);
         }

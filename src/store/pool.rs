@@ -28,12 +28,17 @@ struct Queue {
     state: Mutex<State>,
     changed: Condvar,
     capacity: usize,
+    /// Long jobs that may run at a time: where there are several threads, one is left for the others.
+    long_max: usize,
     name: &'static str,
 }
 
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
+    /// Jobs that take their time; others go first.
+    long: VecDeque<Job>,
+    long_running: usize,
     closed: bool,
 }
 
@@ -52,7 +57,8 @@ impl Pool {
         threads: usize,
         capacity: usize,
     ) -> Result<Self, StoreError> {
-        let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), capacity, name });
+        let long_max = threads.saturating_sub(1).max(1);
+        let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), capacity, long_max, name });
         let this = Self { queue, threads: Mutex::default() };
         for number in 0..threads.max(1) {
             let mut slot = Slot::open(shared)?;
@@ -75,13 +81,35 @@ impl Pool {
         &self,
         work: impl FnOnce(&mut Slot) -> R + Send + 'static,
     ) -> Result<R, StoreError> {
+        self.send(work, false).await
+    }
+
+    /// As [`run`](Self::run), for work that takes seconds: whatever else comes goes first, and has a thread left.
+    pub(super) async fn run_long<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Slot) -> R + Send + 'static,
+    ) -> Result<R, StoreError> {
+        let queue = Arc::clone(&self.queue);
+        let counted = move |slot: &mut Slot| {
+            // Also when it panics.
+            let _running = Running(queue);
+            work(slot)
+        };
+        self.send(counted, true).await
+    }
+
+    async fn send<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Slot) -> R + Send + 'static,
+        long: bool,
+    ) -> Result<R, StoreError> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |slot: &mut Slot| {
             let result = catch_unwind(AssertUnwindSafe(|| work(slot)));
             // Nobody waits any more: the work was done all the same.
             let _ = reply.send(result);
         });
-        self.queue.push(job)?;
+        self.queue.push(job, long)?;
         // A job that was never run has dropped its reply: the pool was closed.
         let result = answer.await.map_err(|_| StoreError::Closed)?;
         Ok(result.unwrap_or_else(|panic| resume_unwind(panic)))
@@ -89,14 +117,15 @@ impl Pool {
 
     /// Jobs waiting.
     pub(super) fn waiting(&self) -> usize {
-        self.queue.state.lock().jobs.len()
+        let state = self.queue.state.lock();
+        state.jobs.len() + state.long.len()
     }
 
     /// Refuses new work, drops what has not begun.
     pub(super) fn close(&self) {
         let mut state = self.queue.state.lock();
         state.closed = true;
-        let dropped = std::mem::take(&mut state.jobs);
+        let dropped = (std::mem::take(&mut state.jobs), std::mem::take(&mut state.long));
         self.queue.changed.notify_all();
         drop(state);
         drop(dropped);
@@ -119,20 +148,31 @@ impl Drop for Pool {
     }
 }
 
+/// A long job that runs.
+struct Running(Arc<Queue>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.state.lock().long_running -= 1;
+        self.0.changed.notify_one();
+    }
+}
+
 impl Queue {
     fn words(&self) -> &'static str {
         if self.name == "slow" { "the slow lane" } else { "the queue of reads" }
     }
 
-    fn push(&self, job: Job) -> Result<(), StoreError> {
+    fn push(&self, job: Job, long: bool) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(StoreError::Closed);
         }
-        if state.jobs.len() >= self.capacity {
+        let jobs = if long { &mut state.long } else { &mut state.jobs };
+        if jobs.len() >= self.capacity {
             return Err(StoreError::Busy { queue: self.words() });
         }
-        state.jobs.push_back(job);
+        jobs.push_back(job);
         self.changed.notify_one();
         Ok(())
     }
@@ -142,6 +182,12 @@ impl Queue {
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.long_running < self.long_max
+                && let Some(job) = state.long.pop_front()
+            {
+                state.long_running += 1;
                 return Some(job);
             }
             if state.closed {

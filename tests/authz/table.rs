@@ -114,6 +114,8 @@ pub(super) static ROWS: &[Row] = &[
     row("admin_list_keys", ADMINS.but(&[OtherAdmin], Blind), |_| json!({})).after(new_key),
     row("admin_revoke_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
     row("admin_update_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"], "name": "renamed"})).after(new_key),
+    row("append", WRITTEN, |s| json!({"path": s.file, "content": "more"})),
+    row("copy", WRITTEN, |s| json!({"src_path": s.file, "dst_path": format!("{}/copy", s.directory)})),
     row("delete", WRITTEN, |s| json!({"path": s.file})),
     // In another tenant there is no such agent, and what is not there is not deleted. An agent deletes none.
     row(
@@ -122,8 +124,13 @@ pub(super) static ROWS: &[Row] = &[
         |s| json!({"agent_id": agent(s)}),
     )
     .after(new_agent),
+    // Of each path it is said that it is refused, in the words of the method for one.
+    row("delete_bulk", only(WRITERS, Blind), |s| json!({"paths": [s.file]})),
+    row("edit", WRITTEN, |s| json!({"path": s.file, "edits": [{"old_str": "body", "new_str": "text"}]})),
     row("exists", SEEN, |s| json!({"path": s.file})),
     row("get_agent", MINE, |s| json!({"agent_id": agent(s)})).after(new_agent),
+    row("get_available_namespaces", ANYBODY, |_| json!({})),
+    row("get_etag", READ, |s| json!({"path": s.file})),
     row("get_mount", ANYBODY, |_| json!({"mount_point": "/"})),
     // Rules hold for every tenant, so everybody may know them.
     row("get_namespace", ANYBODY, |_| json!({"object_type": "file"})),
@@ -144,6 +151,8 @@ pub(super) static ROWS: &[Row] = &[
     row("namespace_list", ANYBODY, |_| json!({})),
     row("namespace_validate", ANYBODY, |s| json!({"object_type": s.tag, "config": rules()})),
     row("read", READ, |s| json!({"path": s.file})),
+    row("read_bulk", SEEN, |s| json!({"paths": [s.file]})),
+    row("read_range", READ, |s| json!({"path": s.file, "start": 0, "end": 4})),
     // Bob asks about himself.
     row("rebac_check", OWNERS.but(&[Viewer], Yes), right),
     row(
@@ -179,6 +188,7 @@ pub(super) static ROWS: &[Row] = &[
     row("register_namespace", ROOTS, |s| json!({"namespace": {"object_type": s.tag, "config": rules()}})),
     row("register_workspace", OWNERS, |s| json!({"path": s.directory})),
     row("rename", WRITTEN, |s| json!({"old_path": s.file, "new_path": format!("{}/moved", s.directory)})),
+    row("rename_bulk", only(WRITERS, Blind), |s| json!({"renames": [[s.file, format!("{}/moved", s.directory)]]})),
     row("rmdir", WRITTEN, |s| json!({"path": s.directory, "recursive": true})),
     row("sandbox_connect", CANNOT, sandbox).after(new_sandbox),
     row("sandbox_create", ANYBODY, |s| json!({"name": s.tag})),
@@ -203,4 +213,5 @@ pub(super) static ROWS: &[Row] = &[
     // Who could not have registered it is refused; who could write there hears that there is none.
     row("unregister_workspace", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_workspace),
     row("write", WRITTEN, |s| json!({"path": s.file, "content": "new"})),
+    row("write_batch", WRITTEN, |s| json!({"files": [[s.file, "new"]]})),
 ];

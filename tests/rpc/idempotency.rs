@@ -65,12 +65,36 @@ fn cases() -> Vec<Case> {
             |made| json!({"key_id": made[0]["key_id"], "name": "new"}),
             |made| json!({"key_id": made[0]["key_id"], "name": "newer"}),
         ),
+        case(
+            "append",
+            vec![file("/a/log")],
+            |_| json!({"path": "/a/log", "content": "a"}),
+            |_| json!({"path": "/a/log", "content": "b"}),
+        ),
+        case(
+            "copy",
+            vec![file("/a/source")],
+            |_| json!({"src_path": "/a/source", "dst_path": "/a/copy"}),
+            |_| json!({"src_path": "/a/source", "dst_path": "/a/copied"}),
+        ),
         case("delete", vec![file("/a/gone")], |_| json!({"path": "/a/gone"}), |_| json!({"path": "/a/other"})),
         case(
             "delete_agent",
             vec![("register_agent", json!({"agent_id": "root,gone", "name": "gone"}))],
             |_| json!({"agent_id": "root,gone"}),
             |_| json!({"agent_id": "root,other"}),
+        ),
+        case(
+            "delete_bulk",
+            vec![file("/a/gone1"), file("/a/gone2")],
+            |_| json!({"paths": ["/a/gone1", "/a/gone2", "/a/none"]}),
+            |_| json!({"paths": ["/a/gone1"]}),
+        ),
+        case(
+            "edit",
+            vec![file("/a/edited")],
+            |_| json!({"path": "/a/edited", "edits": [{"old_str": "ext", "new_str": "ext text"}]}),
+            |_| json!({"path": "/a/edited", "edits": [{"old_str": "t", "new_str": "d"}]}),
         ),
         case("mkdir", vec![], |_| json!({"path": "/made"}), |_| json!({"path": "/made", "exist_ok": true})),
         case(
@@ -117,6 +141,12 @@ fn cases() -> Vec<Case> {
             |_| json!({"old_path": "/a/old", "new_path": "/a/newer"}),
         ),
         case(
+            "rename_bulk",
+            vec![file("/a/old1")],
+            |_| json!({"renames": [["/a/old1", "/a/new1"], ["/a/none", "/a/new2"]]}),
+            |_| json!({"renames": []}),
+        ),
+        case(
             "rmdir",
             vec![file("/dir/file")],
             |_| json!({"path": "/dir", "recursive": true}),
@@ -143,6 +173,12 @@ fn cases() -> Vec<Case> {
             vec![],
             |_| json!({"path": "/a/written", "content": "a"}),
             |_| json!({"path": "/a/written", "content": "b"}),
+        ),
+        case(
+            "write_batch",
+            vec![],
+            |_| json!({"files": [["/a/one", "1"], ["/a/two", "2"]]}),
+            |_| json!({"files": [["/a/one", "1"]]}),
         ),
     ]
 }

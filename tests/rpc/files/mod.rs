@@ -1,12 +1,18 @@
 //! Files and directories.
 
+mod append;
+mod bulk;
+mod copy;
 mod delete;
+mod edit;
 mod exists;
 mod glob;
 mod grep;
 mod list;
 mod mkdir;
+mod names;
 mod read;
+mod read_parts;
 mod rename;
 mod revoke;
 mod rmdir;
