@@ -37,6 +37,7 @@ pub(super) struct Core {
     /// Bytes of messages written since the last look at the disk.
     pub(super) unseen_bytes: u64,
     /// A COMMIT was not answered, and nobody could be asked since.
+    #[cfg(feature = "postgres")]
     pub(super) unsure: bool,
 }
 
@@ -127,10 +128,10 @@ impl Core {
     }
 
     fn begin_as(&self, way: Way) -> Result<(), StoreError> {
-        match &self.link {
-            Link::Lite(conn) => Conn::Lite(conn).control("beginning a write", "BEGIN IMMEDIATE"),
+        match (&self.link, way) {
+            (Link::Lite(conn), _) => Conn::Lite(conn).control("beginning a write", "BEGIN IMMEDIATE"),
             #[cfg(feature = "postgres")]
-            Link::Pg(writer) => writer.begin(&self.counters, way == Way::Piped),
+            (Link::Pg(writer), way) => writer.begin(&self.counters, way == Way::Piped),
         }
     }
 
@@ -178,15 +179,15 @@ impl Core {
         self.shared.gauges.time_floor_us.fetch_max(now_us, Ordering::Release);
         self.shared.faults.hit(FaultPoint::BeforeCommit);
         let started = monotonic();
-        match &self.link {
-            Link::Lite(conn) => Conn::Lite(conn).control("committing", "COMMIT").map_err(|error| Lost {
+        match (&self.link, before) {
+            (Link::Lite(conn), _) => Conn::Lite(conn).control("committing", "COMMIT").map_err(|error| Lost {
                 trouble: Trouble::of(&error),
                 error,
                 committing: true,
                 again: false,
             })?,
             #[cfg(feature = "postgres")]
-            Link::Pg(_) => self.commit_far(before)?,
+            (Link::Pg(_), before) => self.commit_far(before)?,
         }
         self.shared.metrics.commit_seconds.record(started.elapsed().as_secs_f64());
         self.shared.gauges.commits.fetch_add(1, Ordering::Relaxed);

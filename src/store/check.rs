@@ -12,7 +12,7 @@ use super::backend::Conn;
 use super::readers::Slot;
 use super::shared::Shared;
 use super::statements::statements;
-use super::{StoreError, blobs, chunks, entities};
+use super::{StoreError, blobs, entities};
 
 statements! {
     /// R1: one head row, and it agrees with the log.
@@ -193,7 +193,7 @@ pub(super) fn run(shared: &Shared, slot: &mut Slot) -> Result<Report, StoreError
 
 /// Runs every check on `conn`: on one snapshot if a transaction is open, else each rule on one of its own.
 pub(super) fn all(conn: Conn<'_>, data_dir: &Path, report: &mut Report) -> Result<(), StoreError> {
-    if let Conn::Lite(_) = conn {
+    if conn.is_lite() {
         engine(conn, report)?;
     }
     for (rule, sql) in RULES {
@@ -204,7 +204,7 @@ pub(super) fn all(conn: Conn<'_>, data_dir: &Path, report: &mut Report) -> Resul
     match conn {
         Conn::Lite(_) => blob_files(conn, data_dir, &mut report.rule("R8")),
         #[cfg(feature = "postgres")]
-        Conn::Pg(_) => chunks::check(conn, |what| report.add("R8", what)),
+        Conn::Pg(_) => super::chunks::check(conn, |what| report.add("R8", what)),
     }
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::model::ContentHash;
 use crate::params;
 
+#[cfg(feature = "postgres")]
 use super::backend::Conn;
 use super::statements::statements;
 use super::{Sql, StoreError, WriteOp, WriteTx};
@@ -42,7 +43,7 @@ pub struct PutChunks {
     pub hash: ContentHash,
     /// The number of the first.
     pub first: usize,
-    /// The bytes, [`PART_BYTES`] a part.
+    /// The bytes, 64 KiB a part.
     pub bytes: Bytes,
 }
 
@@ -86,11 +87,13 @@ pub(super) fn get(tx: &impl Sql, hash: ContentHash) -> Result<Vec<u8>, StoreErro
 }
 
 /// Removes what writes that were cut short have left. At start, before any write.
+#[cfg(feature = "postgres")]
 pub(super) fn sweep(conn: Conn<'_>) -> Result<(), StoreError> {
     conn.exec(CHUNK_SWEEP, &[])
 }
 
 /// R8: tells of bodies whose parts are not all there.
+#[cfg(feature = "postgres")]
 pub(super) fn check(conn: Conn<'_>, mut tell: impl FnMut(String)) -> Result<(), StoreError> {
     conn.each(CHUNK_CHECK, &[], |row| {
         tell(format!("a body of {} bytes has parts of {}", row.int(0)?, row.int(1)?));

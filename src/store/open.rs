@@ -112,7 +112,7 @@ impl Builder {
         let readers = Readers::open(&shared, slots).map_err(damaged)?;
         let slow = Pool::slow(&shared, Some(&lock))?;
         // From here on the last connection to close puts the log away.
-        if let Link::Lite(conn) = &core.link {
+        if let Some(conn) = core.link.lite() {
             move_log_on_close(conn, true)?;
         }
         shared.space.look_again(&shared.metrics);
@@ -358,11 +358,24 @@ fn start_core(
     let _first = shared.incarnation.set(incarnation);
     let _first = shared.head.set(Head::new(working.publish(counters.rev), shared.limits.published));
     let checkpoints = Checkpoints::new(shared);
-    if let Link::Lite(conn) = &mut link {
-        checkpoints.watch(conn)?;
+    match &mut link {
+        Link::Lite(conn) => checkpoints.watch(conn)?,
+        #[cfg(feature = "postgres")]
+        Link::Pg(_) => {}
     }
     let shared = Arc::clone(shared);
-    Ok(Core { link, working, counters, shared, rows, replies, checkpoints, unseen_bytes: 0, unsure: false })
+    Ok(Core {
+        link,
+        working,
+        counters,
+        shared,
+        rows,
+        replies,
+        checkpoints,
+        unseen_bytes: 0,
+        #[cfg(feature = "postgres")]
+        unsure: false,
+    })
 }
 
 /// The name of this life: a new one at the first start, and after a power cut could have taken revisions that are

@@ -243,7 +243,7 @@ impl Core {
     /// Gives free pages of the database back to the disk, a step at a time, when nobody writes: many of them, or any
     /// while the disk is full.
     fn shrink(&mut self) -> Result<(), StoreError> {
-        let Link::Lite(conn) = &self.link else { return Ok(()) };
+        let Some(conn) = self.link.lite() else { return Ok(()) };
         let free = sqlite::free_pages(conn)?;
         let low = self.shared.space.is_low();
         if free.unused == 0 || (!low && (free.unused < SHRINK_PAGES_MIN || free.unused < free.all / SHRINK_SHARE)) {
@@ -260,7 +260,7 @@ impl Core {
         if self.shared.read_only.lock().is_some() {
             // What is on disk is for the next start to find out; closing must not write.
             let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
-            let Link::Lite(conn) = &self.link else { return Ok(()) };
+            let Some(conn) = self.link.lite() else { return Ok(()) };
             let kept = conn.set_db_config(no_checkpoint, true).map(|_| ());
             return kept.map_err(|e| StoreError::sql("closing without a checkpoint", e));
         }
@@ -295,7 +295,7 @@ impl Core {
         meta::put_raw(conn, meta::CLEAN_SHUTDOWN, "1")?;
         conn.control("committing the last write", "COMMIT")?;
         self.shared.faults.hit(FaultPoint::ShutdownMarked);
-        if let Link::Lite(conn) = &self.link {
+        if let Some(conn) = self.link.lite() {
             self.checkpoints.close(conn)?;
         }
         self.shared.faults.hit(FaultPoint::ShutdownCheckpointed);

@@ -2,7 +2,7 @@
 //!
 //! Owns opening connections and running statements; nothing above this folder names an engine's crate. A statement has
 //! one text with `?N` placeholders for both. Where an engine has needs of its own (checkpoints, a reconnect), the code
-//! that has them asks which engine it is through [`Link`] and [`Conn`], and nowhere else.
+//! that has them asks which engine it is through `Link` and `Conn`, and nowhere else.
 
 use std::ops::ControlFlow;
 
@@ -158,6 +158,15 @@ impl Link {
         }
     }
 
+    /// SQLite's connection, if it is one.
+    pub(in crate::store) fn lite(&self) -> Option<&sqlite::RwConnection> {
+        match self {
+            Self::Lite(conn) => Some(conn),
+            #[cfg(feature = "postgres")]
+            Self::Pg(_) => None,
+        }
+    }
+
     /// Whether a statement of the open transaction is known to have failed, so that every other will.
     pub(in crate::store) fn has_failed(&self) -> bool {
         match self {
@@ -253,6 +262,15 @@ impl Conn<'_> {
             Ok(ControlFlow::Break(()))
         })?;
         Ok(found)
+    }
+
+    /// Whether it is SQLite's.
+    pub(in crate::store) fn is_lite(self) -> bool {
+        match self {
+            Self::Lite(_) => true,
+            #[cfg(feature = "postgres")]
+            Self::Pg(_) => false,
+        }
     }
 
     /// Whether no transaction is open.
