@@ -163,7 +163,7 @@ pub(super) fn append(tx: &mut WriteTx<'_>, op: &'static str, changes: &[Change])
 }
 
 /// The two JSON arrays of `changes`: rows before and rows after, `null` = absent.
-fn encode(changes: &[Change]) -> (String, String) {
+pub(super) fn encode(changes: &[Change]) -> (String, String) {
     let (mut before, mut after) = (String::from("["), String::from("["));
     for (at, change) in changes.iter().enumerate() {
         if at > 0 {

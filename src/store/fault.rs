@@ -107,6 +107,14 @@ points! {
     SearchNextFile = "search_next_file";
     /// Nobody waits for a search any more.
     SearchAbandoned = "search_abandoned";
+    /// An import has said in the empty database that it is being filled; no row is there.
+    ImportMarked = "import_marked";
+    /// A part of the rows is committed.
+    ImportCommitted = "import_committed";
+    /// All rows are there and sound, servers are still kept out.
+    ImportFilled = "import_filled";
+    /// Servers are let in; the log is not moved.
+    ImportDone = "import_done";
 }
 
 impl FaultPoint {

@@ -24,9 +24,6 @@ const ROW_BYTES: u64 = 256;
 /// Rows that one transaction of the writer removes at most: twice what a batch can bring.
 pub(super) const TRIM_ROWS: u64 = 1_024;
 
-/// `meta` key: what the rows of the table weigh, bytes.
-const WEIGHT: &str = "idempotency_bytes";
-
 statements! {
     /// What is remembered of a request.
     IDEMPOTENCY_GET = "SELECT request, method, reply, rev, at_us FROM idempotency WHERE key = ?1";
@@ -101,12 +98,12 @@ fn weight(bytes: u64) -> u64 {
 
 /// What all rows weigh, bytes, as it was written down.
 pub(super) fn load(tx: &impl Sql) -> Result<u64, StoreError> {
-    Ok(meta::get(tx, WEIGHT)?.and_then(|text| text.parse().ok()).unwrap_or(0))
+    Ok(meta::get(tx, meta::IDEMPOTENCY_BYTES)?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 /// Writes down what all rows weigh.
 pub(super) fn save(conn: Conn<'_>, weight: u64) -> Result<(), StoreError> {
-    meta::put_raw(conn, WEIGHT, &weight.to_string())
+    meta::put_raw(conn, meta::IDEMPOTENCY_BYTES, &weight.to_string())
 }
 
 /// Whether anything is too old or too much. For a look before a transaction.

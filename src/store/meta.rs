@@ -51,6 +51,13 @@ pub const DEMO: &str = "demo";
 /// `meta` key: the lowest revision whose changelog row is kept, minus one. See [`floor_rev`].
 pub const FLOOR_REV: &str = "floor_rev";
 
+/// `meta` key: there while an import fills the store; no server opens it then.
+pub const IMPORTING: &str = "importing";
+/// `meta` key: tells whether a server has the secret that the keys of this store were made with; of one database.
+pub const SERVER_SECRET_CHECK: &str = "server_secret_check";
+/// `meta` key: what the remembered replies weigh, bytes.
+pub const IDEMPOTENCY_BYTES: &str = "idempotency_bytes";
+
 /// The first id of an entity: 0 stays free for "none".
 const ENTITY_FIRST: EntityId = 1;
 
@@ -67,6 +74,11 @@ pub fn put(tx: &mut WriteTx<'_>, key: &str, value: &str) -> Result<(), StoreErro
 /// Sets a fact outside an operation: at start and at close, in a transaction of the caller.
 pub(super) fn put_raw(conn: Conn<'_>, key: &str, value: &str) -> Result<(), StoreError> {
     conn.exec(META_PUT, crate::params![key, value])
+}
+
+/// Forgets a fact outside an operation.
+pub(super) fn delete_raw(conn: &rusqlite::Connection, key: &str) -> Result<(), StoreError> {
+    sqlite::exec(conn, META_DELETE, crate::params![key]).map(|_| ())
 }
 
 /// Forgets the name of this life: the next start gives another, and no revision of before is comparable.

@@ -46,6 +46,7 @@ mod readers;
 mod recover;
 mod refusal;
 mod shared;
+mod tables;
 mod upkeep;
 mod writer;
 
@@ -55,6 +56,7 @@ pub mod backend;
 pub mod backup;
 pub mod ballast;
 pub mod blobs;
+pub mod bundle;
 pub mod changelog;
 pub mod check;
 pub mod chunks;
@@ -325,6 +327,19 @@ impl Store {
         let shared = Arc::clone(&self.inner.shared);
         let root = root.unwrap_or_else(|| self.backups_dir());
         self.slow(move |_| backup::prune(&shared.files, &root, keep)).await?
+    }
+
+    /// Writes everything at one revision to `out`, on the slow lane. Writers go on. `tell` is told how far it is.
+    pub async fn export(
+        &self,
+        mut out: Box<dyn std::io::Write + Send>,
+        what: bundle::What,
+        mut tell: Box<bundle::Tell<'static>>,
+    ) -> Result<bundle::Header, bundle::MoveError> {
+        let shared = Arc::clone(&self.inner.shared);
+        let exported =
+            self.slow(move |slot| slot.read(&shared, None, |tx| bundle::write(tx, &mut *out, &what, &mut *tell)));
+        exported.await?
     }
 
     /// Where backups go unless another place is named.

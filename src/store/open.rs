@@ -30,7 +30,7 @@ use super::readers::Readers;
 use super::shared::{Gauges, Shared};
 use super::space::Space;
 use super::tx::Loader;
-use super::{Reading, Store, StoreError, backup, decisions, denials, idempotency, meta, refusal, status, writer};
+use super::{Reading, Store, StoreError, backup, bundle, decisions, denials, idempotency, meta, refusal, status, writer};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "nexus.sqlite";
@@ -106,6 +106,7 @@ impl Builder {
         let damaged = |error| refusal::damaged(&shared.database, error);
         let log_missing = shared.database.exists() && !shared.database.with_file_name(WAL_FILE).exists();
         let conn = open_database(&shared).map_err(damaged)?;
+        bundle::refuse_unfinished(&conn, &shared.data_dir.display().to_string())?;
         blobs::clear_partial(&shared.files, &shared.data_dir)?;
         backup::clear_leftovers(&shared.files, &shared.data_dir);
         let core = start_core(&shared, Link::Lite(conn), Working::new(self.slots), log_missing).map_err(damaged)?;
@@ -136,7 +137,7 @@ fn assert_version() {
 }
 
 /// What the connections of a store share. `far`: the way to the database server that holds it.
-fn share(mut options: Options, far: Option<Far>) -> Shared {
+pub(super) fn share(mut options: Options, far: Option<Far>) -> Shared {
     mutate(&mut options);
     #[cfg(feature = "faults")]
     let mutation = options.mutation;
@@ -289,7 +290,7 @@ fn look_far(url: super::PostgresUrl, options: &Options, fact: &str) -> Result<Fo
 }
 
 /// Opens the read-write connection and brings the schema up to date.
-fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
+pub(super) fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
     let (vfs, log) = (shared.vfs.as_deref(), shared.limits.wal_bytes);
     let conn = RwConnection::open(&shared.database, vfs, shared.durability, log, &shared.rw_count)?;
     shared.compile_options_ok.store(status::compile_options_ok(&conn), Ordering::Relaxed);
@@ -310,7 +311,7 @@ fn open_database(shared: &Shared) -> Result<RwConnection, StoreError> {
 }
 
 /// Whether closing the last connection moves the log into the database.
-fn move_log_on_close(conn: &RwConnection, on: bool) -> Result<(), StoreError> {
+pub(super) fn move_log_on_close(conn: &RwConnection, on: bool) -> Result<(), StoreError> {
     let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
     conn.set_db_config(no_checkpoint, !on).map(|_| ()).map_err(|e| StoreError::sql("opening the database", e))
 }
