@@ -16,6 +16,7 @@ pub mod failure;
 pub mod grant;
 pub mod key;
 pub mod load;
+pub mod moving;
 pub mod names;
 pub mod namespace;
 pub mod offline;
@@ -66,6 +67,9 @@ enum Command {
     Grant(grant::Grant),
     Revoke(grant::Revoke),
     Explain(explain::Explain),
+    Export(moving::Export),
+    Import(moving::Import),
+    Migrate(moving::Migrate),
     Namespace(namespace::Namespace),
     Restore(backup::Restore),
     WhoCan(can::WhoCan),
@@ -114,6 +118,9 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Grant(grant) => grant.run(),
         Command::Revoke(revoke) => revoke.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Export(export) => export.run(),
+        Command::Import(import) => import.run(),
+        Command::Migrate(migrate) => migrate.run(),
         Command::Namespace(namespace) => namespace.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),

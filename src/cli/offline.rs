@@ -14,15 +14,20 @@ const OPERATOR: &str = "admin";
 
 /// Opens the directory; refuses one without a database instead of making it.
 pub async fn open(data_dir: &Path) -> Result<App, Failure> {
-    let database = data_dir.join(DATABASE_FILE);
-    if !database.exists() {
-        let message = format!("there is no database in {} ({DATABASE_FILE})", data_dir.display());
-        let hint = "name the directory of a server with --data-dir, or make one: nexus-lite serve";
-        return Err(Failure::new(exit::NO_INPUT, message).hint(hint));
-    }
+    require_database(data_dir)?;
     let mut config = Config::for_directory(data_dir);
     config.faults = faults()?;
     Ok(App::open(config).await?)
+}
+
+/// Refuses a directory without a database.
+pub fn require_database(data_dir: &Path) -> Result<(), Failure> {
+    if data_dir.join(DATABASE_FILE).exists() {
+        return Ok(());
+    }
+    let message = format!("there is no database in {} ({DATABASE_FILE})", data_dir.display());
+    let hint = "name the directory of a server with --data-dir, or make one: nexus-lite serve";
+    Err(Failure::new(exit::NO_INPUT, message).hint(hint))
 }
 
 /// What the environment arms, for commands that read no settings.
