@@ -16,7 +16,7 @@ use super::migrate::{self, MIGRATIONS};
 use super::open::{self, DATABASE_FILE, WAL_FILE};
 use super::scrub::{Progress, Scrubbed};
 use super::statements::statements;
-use super::{Durability, StoreError, meta, schema, scrub, status};
+use super::{Durability, StoreError, bundle, meta, schema, scrub, status};
 
 statements! {
     /// A fact, before the store is open.
@@ -237,6 +237,9 @@ impl Inspector {
         let version = migrate::version(&conn)?;
         if version > MIGRATIONS.len() as u64 {
             return Err(migrate::newer(&database.display().to_string(), version, MIGRATIONS.len() as u64));
+        }
+        if let Some(of) = fact(&conn, meta::IMPORTING)? {
+            return Err(bundle::unfinished(&database.display().to_string(), &of));
         }
         let small = self.length(DATABASE_FILE) <= QUICK_BYTES_MAX;
         let quick_check = if small { Some(quick(&conn)?) } else { None };

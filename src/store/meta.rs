@@ -53,8 +53,6 @@ pub const FLOOR_REV: &str = "floor_rev";
 
 /// `meta` key: there while an import fills the store; no server opens it then.
 pub const IMPORTING: &str = "importing";
-/// `meta` key: tells whether a server has the secret that the keys of this store were made with; of one database.
-pub const SERVER_SECRET_CHECK: &str = "server_secret_check";
 /// `meta` key: what the remembered replies weigh, bytes.
 pub const IDEMPOTENCY_BYTES: &str = "idempotency_bytes";
 
@@ -77,8 +75,8 @@ pub(super) fn put_raw(conn: Conn<'_>, key: &str, value: &str) -> Result<(), Stor
 }
 
 /// Forgets a fact outside an operation.
-pub(super) fn delete_raw(conn: &rusqlite::Connection, key: &str) -> Result<(), StoreError> {
-    sqlite::exec(conn, META_DELETE, crate::params![key]).map(|_| ())
+pub(super) fn delete_raw(conn: Conn<'_>, key: &str) -> Result<(), StoreError> {
+    conn.exec(META_DELETE, crate::params![key])
 }
 
 /// Forgets the name of this life: the next start gives another, and no revision of before is comparable.

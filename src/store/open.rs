@@ -30,7 +30,9 @@ use super::readers::Readers;
 use super::shared::{Gauges, Shared};
 use super::space::Space;
 use super::tx::Loader;
-use super::{Reading, Store, StoreError, backup, bundle, decisions, denials, idempotency, meta, refusal, status, writer};
+use super::{
+    Reading, Store, StoreError, backup, bundle, decisions, denials, idempotency, meta, refusal, status, writer,
+};
 
 /// The database's name in the data directory.
 pub const DATABASE_FILE: &str = "nexus.sqlite";
@@ -106,7 +108,7 @@ impl Builder {
         let damaged = |error| refusal::damaged(&shared.database, error);
         let log_missing = shared.database.exists() && !shared.database.with_file_name(WAL_FILE).exists();
         let conn = open_database(&shared).map_err(damaged)?;
-        bundle::refuse_unfinished(&conn, &shared.data_dir.display().to_string())?;
+        bundle::refuse_unfinished((&conn).into(), &shared.data_dir.display().to_string())?;
         blobs::clear_partial(&shared.files, &shared.data_dir)?;
         backup::clear_leftovers(&shared.files, &shared.data_dir);
         let core = start_core(&shared, Link::Lite(conn), Working::new(self.slots), log_missing).map_err(damaged)?;
@@ -255,6 +257,7 @@ impl Builder {
         let _first = shared.engine_version.set(writer.version()?);
         let now_us = shared.clock.now_us();
         postgres::migrate::run(writer.session(), &shared.faults, &place, MIGRATIONS, now_us)?;
+        bundle::refuse_unfinished(Conn::Pg(writer.session()), &place)?;
         shared.compile_options_ok.store(true, Ordering::Relaxed);
         writer.session().limit(None)?;
         super::chunks::sweep(Conn::Pg(writer.session()))?;

@@ -11,12 +11,12 @@ use super::statements::statements;
 statements! {
     /// Every row of `meta` that travels.
     META_ROWS = "SELECT key, value FROM meta WHERE key NOT IN ('clean_shutdown', 'durability', \
-        'importing', 'server_secret_check') ORDER BY key";
+        'importing', 'secret_check') ORDER BY key";
     /// A row of `meta`.
     META_ROW_PUT = "INSERT INTO meta (key, value) VALUES (?1, ?2)";
     /// How many rows of `meta` travel.
     META_ROWS_COUNT = "SELECT COUNT(*) FROM meta WHERE key NOT IN ('clean_shutdown', 'durability', 'importing', \
-        'server_secret_check')";
+        'secret_check')";
     /// Every row of `entities` that travels.
     ENTITIES_ROWS = "SELECT id, tenant, type, name, key FROM entities ORDER BY id";
     /// A row of `entities`.

@@ -16,6 +16,8 @@ mod keys;
 mod doctor;
 // backup, restore: on a running and on a stopped server.
 mod backup;
+// export, import, migrate.
+mod moving;
 // namespace: files without a server; list, get, put and delete through the door.
 mod namespace;
 // audit tail, query, export.

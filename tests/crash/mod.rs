@@ -36,6 +36,8 @@ mod register;
 mod clock;
 // Directories of earlier schemas are migrated; of newer ones refused.
 mod upgrade;
+// It dies in the middle of an import.
+mod moving;
 // It dies at each named point: of a write, a blob, a checkpoint, a start, an end, a backup, a restore.
 mod points;
 

@@ -6,6 +6,9 @@ mod round_trip;
 mod damaged;
 // Tenants that get other names.
 mod tenants;
+// To PostgreSQL and back.
+#[cfg(feature = "postgres")]
+mod engines;
 
 use std::io::Write;
 use std::ops::ControlFlow;

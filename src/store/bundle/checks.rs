@@ -7,12 +7,12 @@ use std::ops::ControlFlow;
 
 use super::{BUNDLE_GONE, BUNDLE_NODE_BODIES, BUNDLE_PRESENT, BUNDLE_SKILLS, BUNDLE_VERSION_BODIES, Header};
 use crate::model::Rev;
-use crate::store::backend::sqlite;
+use crate::store::backend::Conn;
 use crate::store::tables::{Table, Value};
 use crate::store::{INLINE_BYTES_MAX, StoreError, check, digest, entities, meta};
 
 /// Facts of one database and one run, which no bundle brings.
-const LOCAL: &[&str] = &[meta::CLEAN_SHUTDOWN, meta::DURABILITY, meta::IMPORTING, meta::SERVER_SECRET_CHECK];
+const LOCAL: &[&str] = &[meta::CLEAN_SHUTDOWN, meta::DURABILITY, meta::IMPORTING, meta::SECRET_CHECK];
 
 /// The rules about rows that name each other, each a query that gives a text per violation.
 pub(super) const REFERENCES: &[(&str, &str)] = &[
@@ -28,10 +28,10 @@ pub(super) const REFERENCES: &[(&str, &str)] = &[
 ];
 
 /// The first violation of a rule about rows that name each other.
-pub(super) fn references(conn: &rusqlite::Connection) -> Result<Option<String>, StoreError> {
+pub(super) fn references(conn: Conn<'_>) -> Result<Option<String>, StoreError> {
     for (rule, sql) in REFERENCES {
         let mut found = None;
-        sqlite::each(conn, sql, &[], |row| {
+        conn.each(sql, &[], |row| {
             found = Some(format!("rule {rule} of schema.sql is broken: {}", row.text(0)?));
             Ok(ControlFlow::Break(()))
         })?;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::ContentHash;
 use crate::model::time::iso_utc;
-use crate::store::backend::sqlite;
+use crate::store::backend::Conn;
 use crate::store::migrate::MIGRATIONS;
 use crate::store::row::Row;
 use crate::store::tables::{TABLES, Table, Value};
@@ -33,12 +33,16 @@ pub(in crate::store) fn write(
     }
     let rows_all = header.counts.values().sum();
     let progress = Progress { step: "rows", rows: 0, rows_all, bytes: 0, bytes_all: header.bodies.bytes };
-    let mut export = Export { tx, lines, tell, progress };
+    let mut export = Export { tx, lines, tell, progress, done: Bodies::default() };
     for table in TABLES {
         export.table(table)?;
         if table.name == "contents" {
             export.bodies()?;
         }
+    }
+    if export.done != header.bodies {
+        let what = format!("{} of {} large bodies are there", export.done.count, header.bodies.count);
+        return Err(StoreError::Corrupt { what }.into());
     }
     export.lines.end(header.counts.clone(), header.bodies)?;
     Ok(header)
@@ -46,7 +50,7 @@ pub(in crate::store) fn write(
 
 fn header(tx: &ReadTx<'_>, what: &What) -> Result<Header, MoveError> {
     let mut bodies = Bodies::default();
-    sqlite::each(tx.conn, BUNDLE_BODIES_SIZE, &[], |row| {
+    tx.conn.each(BUNDLE_BODIES_SIZE, &[], |row| {
         bodies = Bodies { count: row.id(0)?, bytes: row.id(1)? };
         Ok(ControlFlow::Break(()))
     })?;
@@ -63,11 +67,28 @@ fn header(tx: &ReadTx<'_>, what: &What) -> Result<Header, MoveError> {
     })
 }
 
+/// A larger body on its way into lines.
+struct Parts {
+    hash: ContentHash,
+    size: u64,
+    hasher: blake3::Hasher,
+    buffer: Vec<u8>,
+    next: u64,
+}
+
+impl Parts {
+    fn new(hash: ContentHash, size: u64) -> Self {
+        Self { hash, size, hasher: blake3::Hasher::new(), buffer: Vec::with_capacity(PART_BYTES), next: 0 }
+    }
+}
+
 struct Export<'e, 'w> {
     tx: &'e ReadTx<'e>,
     lines: Writer<'w>,
     tell: &'e mut Tell<'e>,
     progress: Progress,
+    /// Larger bodies that are written.
+    done: Bodies,
 }
 
 impl Export<'_, '_> {
@@ -89,43 +110,87 @@ impl Export<'_, '_> {
     /// Every body that is not in its row.
     fn bodies(&mut self) -> Result<(), MoveError> {
         self.progress.step = "bodies";
-        self.each(BUNDLE_BODIES, |this, row| {
-            let (hash, size) = (hash_of(row.blob(0)?)?, row.id(1)?);
-            this.blob(hash, size)
-        })
-    }
-
-    /// A blob file, in parts.
-    fn blob(&mut self, hash: ContentHash, size: u64) -> Result<(), MoveError> {
-        let path = blobs::path(&self.tx.shared.data_dir, hash);
-        let mut file = open_blob(&path, hash)?;
-        let (mut hasher, mut buffer) = (blake3::Hasher::new(), Vec::with_capacity(PART_BYTES));
-        for part in 0.. {
-            buffer.clear();
-            let read = (&mut file).take(PART_BYTES as u64).read_to_end(&mut buffer);
-            read.map_err(|e| StoreError::io("reading", &path, e))?;
-            if buffer.is_empty() {
-                break;
+        match self.tx.conn {
+            Conn::Lite(_) => self.each(BUNDLE_BODIES, |this, row| {
+                let mut parts = Parts::new(hash_of(row.blob(0)?)?, row.id(1)?);
+                this.blob(&mut parts)?;
+                this.end(parts)
+            }),
+            #[cfg(feature = "postgres")]
+            Conn::Pg(_) => {
+                let mut open: Option<Parts> = None;
+                self.each(super::BUNDLE_CHUNKS, |this, row| {
+                    let hash = hash_of(row.blob(0)?)?;
+                    if open.as_ref().is_none_or(|parts| parts.hash != hash) {
+                        open.take().map_or(Ok(()), |parts| this.end(parts))?;
+                        open = Some(Parts::new(hash, row.id(1)?));
+                    }
+                    let parts = open.as_mut().expect("there is one now");
+                    this.push(parts, row.blob(2)?)
+                })?;
+                open.map_or(Ok(()), |parts| self.end(parts))
             }
-            hasher.update(&buffer);
-            self.lines.part(hash, part, &buffer)?;
-            self.progress.bytes += buffer.len() as u64;
-            self.tell()?;
         }
-        if hasher.finalize().as_bytes() == hash.as_bytes() && hasher.count() == size {
-            return Ok(());
-        }
-        Err(StoreError::Corrupt { what: format!("the blob {hash} holds something else than was stored") }.into())
     }
 
-    /// Gives each row of a query to `each`, whose error ends it.
+    /// A blob file.
+    fn blob(&mut self, parts: &mut Parts) -> Result<(), MoveError> {
+        let path = blobs::path(&self.tx.shared.data_dir, parts.hash);
+        let mut file = open_blob(&path, parts.hash)?;
+        let mut buffer = vec![0; PART_BYTES];
+        loop {
+            let got = file.read(&mut buffer).map_err(|e| StoreError::io("reading", &path, e))?;
+            if got == 0 {
+                return Ok(());
+            }
+            self.push(parts, &buffer[..got])?;
+        }
+    }
+
+    /// The next bytes of a body; full lines go.
+    fn push(&mut self, parts: &mut Parts, mut bytes: &[u8]) -> Result<(), MoveError> {
+        parts.hasher.update(bytes);
+        while !bytes.is_empty() {
+            let (now, rest) = bytes.split_at(bytes.len().min(PART_BYTES - parts.buffer.len()));
+            parts.buffer.extend_from_slice(now);
+            bytes = rest;
+            if parts.buffer.len() == PART_BYTES {
+                self.part(parts)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, parts: &mut Parts) -> Result<(), MoveError> {
+        self.lines.part(parts.hash, parts.next, &parts.buffer)?;
+        self.progress.bytes += parts.buffer.len() as u64;
+        parts.next += 1;
+        parts.buffer.clear();
+        self.tell()
+    }
+
+    /// The end of a body: it must be what its name says.
+    fn end(&mut self, mut parts: Parts) -> Result<(), MoveError> {
+        if !parts.buffer.is_empty() {
+            self.part(&mut parts)?;
+        }
+        let Parts { hash, size, hasher, .. } = parts;
+        if hasher.finalize().as_bytes() != hash.as_bytes() || hasher.count() != size {
+            return Err(StoreError::Corrupt { what: format!("the body {hash} is not what was stored") }.into());
+        }
+        self.done.count += 1;
+        self.done.bytes += size;
+        Ok(())
+    }
+
+    /// Gives each row of a query of any length to `each`, whose error ends it.
     fn each(
         &mut self,
         sql: &'static str,
         mut each: impl FnMut(&mut Self, &Row<'_>) -> Result<(), MoveError>,
     ) -> Result<(), MoveError> {
         let (conn, mut failed) = (self.tx.conn, None);
-        sqlite::each(conn, sql, &[], |row| {
+        conn.stream(sql, &[], |row| {
             Ok(match each(self, row) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {

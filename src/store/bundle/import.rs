@@ -14,7 +14,7 @@ use crate::config::Secret;
 use crate::model::ContentHash;
 use crate::store::migrate::MIGRATIONS;
 use crate::store::tables::{TABLES, Table, Value};
-use crate::store::{Options, meta};
+use crate::store::{Options, StoreError, meta};
 
 /// How a bundle is imported.
 #[derive(Debug, Default)]
@@ -123,7 +123,9 @@ impl Import<'_> {
         }
         self.progress.step = "checks";
         self.tell()?;
-        let counts = self.target.finish()?.map_err(|broken| self.lines.refused(broken))?;
+        let finished = self.target.finish();
+        let finished = finished.map_err(|error| self.failed(error))?;
+        let counts = finished.map_err(|broken| self.lines.refused(broken))?;
         let secret = self.secret && self.secret_file.is_some();
         Ok(Imported { header: self.header, counts, left_out: self.left_out, secret })
     }
@@ -169,18 +171,20 @@ impl Import<'_> {
             return Ok(());
         }
         let put = self.target.put(table, &values, self.lines.bytes());
-        put.map_err(|error| self.lines.refused_by(error))
+        put.map_err(|error| self.failed(error))
     }
 
     /// A larger body, from its first part to its last.
     fn body(&mut self, hash: ContentHash, first: u64, mut bytes: Vec<u8>) -> Result<(), MoveError> {
         let in_order = self.last_body.is_none_or(|last| last < hash) && TABLES[self.at].name == "contents";
-        let Some(size) = self.target.body_size(hash)?.filter(|_| in_order && first == 0) else {
+        let size = self.target.body_size(hash).map_err(|error| self.failed(error))?;
+        let Some(size) = size.filter(|_| in_order && first == 0) else {
             return Err(self.lines.refused("a body that no row names, or not in its place"));
         };
         self.progress.step = "bodies";
         let mut hasher = blake3::Hasher::new();
-        let mut sink = if self.check_only { None } else { Some(self.target.body(hash)?) };
+        let files = self.target.files();
+        let mut sink = if self.check_only { None } else { Some(self.target.body(&files, hash)?) };
         for part in 0_u64.. {
             let left = size.saturating_sub(hasher.count());
             if bytes.is_empty() || bytes.len() > PART_BYTES || bytes.len() as u64 > left {
@@ -188,7 +192,7 @@ impl Import<'_> {
             }
             hasher.update(&bytes);
             if let Some(sink) = &mut sink {
-                sink.write(&bytes)?;
+                self.target.body_write(sink, &bytes).map_err(|error| self.failed(error))?;
             }
             self.progress.bytes += bytes.len() as u64;
             if (self.tell)(self.progress).is_break() {
@@ -223,6 +227,11 @@ impl Import<'_> {
             Some(path) => self.target.secret(&path, secret),
             None => Ok(()),
         }
+    }
+
+    /// The database has refused: a rule of the schema is the bundle's fault, everything else is not.
+    fn failed(&self, error: StoreError) -> MoveError {
+        self.lines.refused_by(self.target.cause(error))
     }
 
     fn tell(&mut self) -> Result<(), MoveError> {

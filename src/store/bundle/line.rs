@@ -15,6 +15,7 @@ use super::{Bodies, Counts, End, Header, LINE_BYTES_MAX, MoveError};
 use crate::config::Secret;
 use crate::model::ContentHash;
 use crate::store::StoreError;
+use crate::store::backend::EngineError;
 use crate::store::tables::{Kind, Table, Value};
 
 /// What to do about a bundle that is not what was exported.
@@ -280,8 +281,13 @@ impl<'r> Reader<'r> {
     }
 }
 
-fn is_constraint(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+/// Whether a rule of the schema was broken, and nothing of the machine.
+fn is_constraint(error: &EngineError) -> bool {
+    match error {
+        EngineError::Lite(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation),
+        #[cfg(feature = "postgres")]
+        EngineError::Pg(error) => error.code().is_some_and(|code| code.code().starts_with("23")),
+    }
 }
 
 /// An object with one member.

@@ -20,6 +20,7 @@ mod checks;
 mod export;
 mod import;
 mod line;
+mod place;
 mod target;
 mod tenants;
 
@@ -29,19 +30,24 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
-use super::backend::sqlite;
+use super::backend::Conn;
 use super::statements::statements;
 use crate::config::Secret;
 use crate::model::Rev;
 
 pub(super) use export::write;
 pub use import::{How, Imported, import};
-pub use target::free;
+pub use place::free;
+#[cfg(feature = "postgres")]
+pub use place::require_store;
 pub use tenants::{Tenants, TenantsError};
 
 statements! {
-    /// The larger bodies, as the engine with a disk keeps them: by name, each a file.
+    /// The larger bodies, each a file, where the engine has a disk.
     BUNDLE_BODIES = "SELECT hash, size FROM contents WHERE body IS NULL ORDER BY hash";
+    /// The larger bodies in parts, where it has none.
+    BUNDLE_CHUNKS = "SELECT c.hash, c.size, p.body FROM contents AS c JOIN chunks AS p ON p.hash = c.hash \
+        WHERE c.body IS NULL ORDER BY c.hash, p.part";
     /// How many there are, and their bytes.
     BUNDLE_BODIES_SIZE = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM contents WHERE body IS NULL";
     /// The size that a larger body must have.
@@ -185,14 +191,14 @@ pub enum MoveError {
 }
 
 /// Refuses a store that is being filled, or whose filling was cut short. `place`: what people call it.
-pub(super) fn refuse_unfinished(conn: &rusqlite::Connection, place: &str) -> Result<(), StoreError> {
+pub(super) fn refuse_unfinished(conn: Conn<'_>, place: &str) -> Result<(), StoreError> {
     match fact(conn, super::meta::IMPORTING)? {
         Some(of) => Err(unfinished(place, &of)),
         None => Ok(()),
     }
 }
 
-fn unfinished(place: &str, of: &str) -> StoreError {
+pub(super) fn unfinished(place: &str, of: &str) -> StoreError {
     StoreError::Unusable {
         path: place.to_owned(),
         what: format!("an import was cut short here, {of}"),
@@ -201,9 +207,9 @@ fn unfinished(place: &str, of: &str) -> StoreError {
 }
 
 /// A fact of `meta`.
-fn fact(conn: &rusqlite::Connection, key: &str) -> Result<Option<String>, StoreError> {
+fn fact(conn: Conn<'_>, key: &str) -> Result<Option<String>, StoreError> {
     let mut value = None;
-    sqlite::each(conn, BUNDLE_META, crate::params![key], |row| {
+    conn.each(BUNDLE_META, crate::params![key], |row| {
         value = Some(row.string(0)?);
         Ok(ControlFlow::Break(()))
     })?;
@@ -211,9 +217,9 @@ fn fact(conn: &rusqlite::Connection, key: &str) -> Result<Option<String>, StoreE
 }
 
 /// The number that a counting statement gives.
-fn count(conn: &rusqlite::Connection, sql: &'static str) -> Result<u64, StoreError> {
+fn count(conn: Conn<'_>, sql: &'static str) -> Result<u64, StoreError> {
     let mut counted = 0;
-    sqlite::each(conn, sql, &[], |row| {
+    conn.each(sql, &[], |row| {
         counted = row.id(0)?;
         Ok(ControlFlow::Break(()))
     })?;
@@ -221,7 +227,7 @@ fn count(conn: &rusqlite::Connection, sql: &'static str) -> Result<u64, StoreErr
 }
 
 /// Rows of each table that travels.
-fn counts(conn: &rusqlite::Connection) -> Result<Counts, StoreError> {
+fn counts(conn: Conn<'_>) -> Result<Counts, StoreError> {
     let counted = |table: &super::tables::Table| Ok((table.name.to_owned(), count(conn, table.count)?));
     super::tables::TABLES.iter().map(counted).collect()
 }

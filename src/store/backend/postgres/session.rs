@@ -136,7 +136,7 @@ impl Session {
     }
 
     /// Several statements in one text: a migration.
-    pub(super) fn script(&self, step: &'static str, text: String) -> Result<(), StoreError> {
+    pub(in crate::store) fn script(&self, step: &'static str, text: String) -> Result<(), StoreError> {
         let client = Arc::clone(&self.client);
         self.send(Box::pin(async move { client.batch_execute(&text).await.map(|()| 0) }));
         self.settle(step)
