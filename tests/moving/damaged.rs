@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{How, MoveError, OVER_INLINE, export, import, import_as, random_world};
+use crate::harness::engine::sqlite_only;
 use crate::harness::world::{Who, World};
 
 /// Cuts in CI: at each such part of the length.
@@ -49,6 +50,7 @@ fn joined(lines: &[String]) -> Vec<u8> {
 
 #[tokio::test]
 async fn cut_short_anywhere() {
+    sqlite_only!("what is moved is a data directory");
     let (dir, bytes) = bundle().await;
     for cut in 0..CUTS {
         let end = bytes.len() * cut / CUTS;
@@ -61,6 +63,7 @@ async fn cut_short_anywhere() {
 
 #[tokio::test]
 async fn one_byte_altered_anywhere() {
+    sqlite_only!("what is moved is a data directory");
     let (dir, bytes) = bundle().await;
     // What the first line says of its maker and its time is checked by the hash alone: it comes last.
     for step in 0..CUTS {
@@ -76,6 +79,7 @@ async fn one_byte_altered_anywhere() {
 /// Doctored bundles with a right hash: each for a reason of its own, which the refusal tells.
 #[tokio::test]
 async fn doctored_in_many_ways() {
+    sqlite_only!("what is moved is a data directory");
     let (dir, bytes) = bundle().await;
     let lines: Vec<String> = std::str::from_utf8(&bytes).expect("UTF-8").lines().map(str::to_owned).collect();
     let first_of = |table: &str| {
@@ -190,6 +194,7 @@ fn a_huge_line_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn a_store_with_data_is_left_alone() {
+    sqlite_only!("what is moved is a data directory");
     let (dir, bytes) = bundle().await;
     let world = World::new().await;
     let path = world.path().to_owned();
@@ -206,6 +211,7 @@ async fn a_store_with_data_is_left_alone() {
 
 #[tokio::test]
 async fn one_that_is_stopped_leaves_nothing() {
+    sqlite_only!("what is moved is a data directory");
     let (dir, bytes) = bundle().await;
     let target = dir.path().join("stopped");
     // In a body, and before the last look.
@@ -232,6 +238,7 @@ async fn one_that_is_stopped_leaves_nothing() {
 
 #[tokio::test]
 async fn a_check_writes_no_body() {
+    sqlite_only!("what is moved is a data directory");
     let (dir, bytes) = bundle().await;
     let target = dir.path().join("check");
     let how = How { name: "bundle".into(), check_only: true, ..How::default() };

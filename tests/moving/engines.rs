@@ -6,6 +6,7 @@ use nexus_lite::store::bundle::{self, Header, How, Imported, MoveError, What};
 use nexus_lite::store::{Engine, Options, PostgresUrl, Store};
 
 use super::{Shared, export, import, lines, options, random_world};
+use crate::harness::engine::sqlite_only;
 use crate::harness::postgres::{Database, fresh_database};
 use crate::harness::process::soak;
 
@@ -39,6 +40,7 @@ fn import_into(database: &Database, mut bytes: &[u8]) -> Result<Imported, MoveEr
 
 #[tokio::test]
 async fn random_stores_go_there_and_back() {
+    sqlite_only!("what is moved is a data directory");
     for seed in 201..=200 + STORES * soak() {
         let Some(database) = fresh_database() else { return };
         let world = random_world(seed, STEPS).await;
@@ -58,6 +60,7 @@ async fn random_stores_go_there_and_back() {
 
 #[tokio::test]
 async fn what_is_refused_leaves_an_empty_database() {
+    sqlite_only!("what is moved is a data directory");
     let Some(database) = fresh_database() else { return };
     let world = random_world(9, STEPS).await;
     let path = world.path().to_owned();

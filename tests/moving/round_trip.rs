@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{DIRECTORIES, PATHS, PEOPLE, bring_secret, export, import, lines, random_world};
 use crate::harness::client::Failure;
+use crate::harness::engine::sqlite_only;
 use crate::harness::process::soak;
 use crate::harness::world::{Setup, Who, World};
 
@@ -16,6 +17,7 @@ const STEPS: u64 = 40;
 
 #[tokio::test]
 async fn random_stores_come_back_byte_by_byte() {
+    sqlite_only!("what is moved is a data directory");
     let mut travelled: BTreeMap<String, u64> = BTreeMap::new();
     let mut large = 0;
     for seed in 1..=STORES * soak() {
@@ -71,6 +73,7 @@ async fn answers(world: &World, past: u64) -> Vec<(Result<Value, Failure>, u64)>
 
 #[tokio::test]
 async fn a_moved_store_says_the_same() {
+    sqlite_only!("what is moved is a data directory");
     for seed in 101..=102 * soak() {
         let world = random_world(seed, 2 * STEPS).await;
         let (path, keys, rev) = (world.path().to_owned(), world.keys(), world.head().await);
@@ -107,6 +110,7 @@ async fn a_moved_store_says_the_same() {
 
 #[tokio::test]
 async fn a_retry_of_before_finds_its_reply() {
+    sqlite_only!("what is moved is a data directory");
     let world = World::new().await;
     let put = json!({"path": "/a.txt", "content": "once"});
     let first = world.rpc_once(Who::Instance, Some("the-key"), "write", put.clone()).await;
@@ -124,6 +128,7 @@ async fn a_retry_of_before_finds_its_reply() {
 
 #[tokio::test]
 async fn a_copy_begins_a_life_of_its_own() {
+    sqlite_only!("what is moved is a data directory");
     let world = random_world(7, 5).await;
     let path = world.path().to_owned();
     let kept = world.close().await.expect("its directory");

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{How, bring_secret, export, import_as, lines, random_world};
+use crate::harness::engine::sqlite_only;
 use crate::harness::world::{Setup, Who, World};
 use nexus_lite::store::bundle::Tenants;
 
@@ -41,6 +42,7 @@ async fn world() -> World {
 
 #[tokio::test]
 async fn a_name_changes_everywhere_and_back() {
+    sqlite_only!("what is moved is a data directory");
     let world = world().await;
     let (path, keys, rev) = (world.path().to_owned(), world.keys(), world.head().await);
     let question =
@@ -87,6 +89,7 @@ async fn a_name_changes_everywhere_and_back() {
 
 #[tokio::test]
 async fn a_name_that_is_taken_or_nobodys_is_refused() {
+    sqlite_only!("what is moved is a data directory");
     let world = world().await;
     let path = world.path().to_owned();
     let kept = world.close().await.expect("its directory");
