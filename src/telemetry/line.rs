@@ -92,16 +92,23 @@ impl Pairs<'_, '_> {
             return;
         }
         let comma = std::mem::replace(&mut self.begun, true);
-        let write = || {
-            if comma {
-                self.out.write_char(',')?;
-            }
-            text(self.out, name.strip_prefix("r#").unwrap_or(name))?;
-            self.out.write_char(':')?;
-            value(self.out)
-        };
-        self.written = write();
+        self.written = member(self.out, comma, name, value);
     }
+}
+
+/// One member of an object, behind a comma where it is not the first.
+fn member(
+    out: &mut Writer<'_>,
+    comma: bool,
+    name: &str,
+    value: impl FnOnce(&mut Writer<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if comma {
+        out.write_char(',')?;
+    }
+    text(out, name.strip_prefix("r#").unwrap_or(name))?;
+    out.write_char(':')?;
+    value(out)
 }
 
 impl Visit for Pairs<'_, '_> {
