@@ -97,6 +97,11 @@ impl Core {
         self.working.rollback(&mark);
         (self.counters, self.replies) = (numbers, replies);
         if lost.again && way == Way::Piped {
+            #[cfg(feature = "postgres")]
+            if let Link::Pg(writer) = &self.link {
+                // Nothing of it may be in the transactions that follow, nor may what it said.
+                writer.session().discard();
+            }
             return self.run_again(batch);
         }
         let lighter = self.met_full(&lost);

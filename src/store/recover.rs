@@ -169,7 +169,7 @@ mod far {
         pub(super) fn recover_far(&mut self, lost: Lost) -> StoreError {
             let Link::Pg(writer) = &self.link else { return lost.error };
             if !writer.is_gone() {
-                writer.session().abandon();
+                writer.session().discard();
             }
             match lost.trouble {
                 Some(Trouble::Gone) if lost.committing => StoreError::Indeterminate { reason: lost.error.to_string() },

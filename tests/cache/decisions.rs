@@ -2,14 +2,14 @@
 //! revision, and whatever becomes of its rows, every answer stays what it was.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use nexus_lite::model::time::monotonic;
-use nexus_lite::store::{DATABASE_FILE, Options, Sql, StoreError};
+use nexus_lite::store::{Options, Sql, StoreError};
 use serde_json::{Value, json};
 
 use crate::harness::client::{Client, LIVENESS};
+use crate::harness::engine;
 use crate::harness::process::Process;
 use crate::harness::world::{HOME, Setup, Who, World};
 
@@ -166,12 +166,6 @@ fn warm_rows(client: &mut Client) -> f64 {
     sample.and_then(|line| line.rsplit_once(' ')?.1.parse().ok()).unwrap_or(0.0)
 }
 
-#[expect(clippy::disallowed_methods, reason = "what is planted is what the store would never write")]
-fn tamper(path: &Path, sql: &str) -> usize {
-    let connection = rusqlite::Connection::open(path.join(DATABASE_FILE)).expect("the closed database");
-    connection.execute(sql, []).expect("tampered with")
-}
-
 #[tokio::test]
 async fn no_answer_depends_on_the_record() {
     let world = World::new().await;
@@ -182,7 +176,7 @@ async fn no_answer_depends_on_the_record() {
     let dir = world.close().await;
     let lies = "UPDATE permission_cache SET decision = 1 - decision, rev = rev - 1, at_us = at_us + 1";
     for (what, sql) in [("wrong rows of an older revision", lies), ("no rows", "DELETE FROM permission_cache")] {
-        assert!(tamper(&path, sql) > 0, "{what}");
+        assert!(engine::run(&path, sql) > 0, "{what}");
         let world = World::again(&path, Setup::default(), keys.clone()).await;
         assert_eq!(answers(&world).await, wanted, "{what}");
         settle(&world).await;

@@ -11,9 +11,10 @@ use nexus_lite::service::access::Permission;
 use nexus_lite::service::files_ops::{DeleteFile, PutFile, PutOptions};
 use nexus_lite::service::located::Located;
 use nexus_lite::service::{Call, ServiceError};
-use nexus_lite::store::{DATABASE_FILE, FaultPoint, Mutation, Sql, contents};
+use nexus_lite::store::{FaultPoint, Mutation, Sql, contents};
 use serde_json::json;
 
+use crate::harness::engine;
 use crate::harness::world::{Setup, Who, World};
 
 /// Commits, more than there are published states kept.
@@ -46,15 +47,6 @@ async fn world_without(mutation: Option<Mutation>) -> World {
     let owner = json!({"subject": ["user", "alice"], "relation": "direct_owner", "object": ["file", home]});
     world.rpc(Who::Admin, "rebac_create", owner).await.expect("a grant");
     world
-}
-
-/// The revision of the data, which may be ahead of what the running store has published.
-fn durable_rev(database: &Path) -> u64 {
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    #[expect(clippy::disallowed_methods, reason = "past the store on purpose")]
-    let beside = rusqlite::Connection::open_with_flags(database, flags).expect("the database");
-    let rev = beside.query_row("SELECT rev FROM head", [], |row| row.get::<_, i64>(0));
-    rev.expect("a head").cast_unsigned()
 }
 
 async fn put(world: &World, content: &str) {
@@ -101,7 +93,7 @@ async fn a_revoked_reader_never_gets_what_came_after() {
     held.release();
     paused.reached();
 
-    let durable = durable_rev(&world.path().join(DATABASE_FILE));
+    let durable = engine::run(world.path(), "SELECT rev FROM head");
     assert_eq!(
         durable,
         before + 3,

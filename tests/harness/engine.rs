@@ -6,8 +6,11 @@
 
 use std::path::Path;
 
-use nexus_lite::config::Config;
-use nexus_lite::store::Options;
+use nexus_lite::config::{Config, Secret};
+use nexus_lite::store::{DATABASE_FILE, Options};
+
+/// The server's, where there is no file to keep it in.
+const SECRET: &str = "of-the-tests-and-of-nobody-else-at-all";
 
 /// Leaves a test that is about SQLite's files when the other engine is tested: `sqlite_only!("why")`.
 macro_rules! sqlite_only {
@@ -43,17 +46,43 @@ pub(crate) fn options(dir: &Path) -> Options {
 pub(crate) fn config(dir: &Path) -> Config {
     let mut config = Config::for_directory(dir);
     if is_postgres() {
-        // There is no file to keep it in.
-        config.server_secret = Some(nexus_lite::config::Secret::new("of-the-tests-and-of-nobody-else-at-all"));
+        config.server_secret = Some(Secret::new(SECRET));
     }
     config
+}
+
+/// What a server process needs in its environment to serve the store that `dir` stands for.
+pub(crate) fn environment(dir: &Path) -> Vec<(&'static str, String)> {
+    #[cfg(feature = "postgres")]
+    if is_postgres() {
+        let url = databases::with(dir, |database| database.url().to_owned());
+        return vec![("NEXUS_LITE_DATABASE_URL", url), ("NEXUS_LITE_SERVER_SECRET", SECRET.to_owned())];
+    }
+    let _ = dir;
+    Vec::new()
+}
+
+/// Runs a statement on the store that `dir` stands for, past the store: what is durable, or what nobody would write.
+/// How many rows it changed, or the number that it gave. SQLite's store must be closed, or only be looked at.
+pub(crate) fn run(dir: &Path, sql: &str) -> u64 {
+    #[cfg(feature = "postgres")]
+    if is_postgres() {
+        return databases::with(dir, |database| database.run(sql));
+    }
+    #[expect(clippy::disallowed_methods, reason = "past the store, which is closed")]
+    let connection = rusqlite::Connection::open(dir.join(DATABASE_FILE)).expect("the database");
+    let mut statement = connection.prepare(sql).expect(sql);
+    if statement.column_count() == 0 {
+        return statement.raw_execute().expect(sql) as u64;
+    }
+    statement.query_row([], |row| row.get::<_, i64>(0)).expect(sql).try_into().expect("a count")
 }
 
 #[cfg(feature = "postgres")]
 mod databases {
     use std::collections::HashMap;
     use std::path::{Path, PathBuf};
-    use std::sync::{LazyLock, Mutex};
+    use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
     use nexus_lite::store::{Options, PostgresUrl};
 
@@ -62,17 +91,26 @@ mod databases {
     /// Connections for ordinary reads: a test has few callers at a time, and each connection costs its start.
     const READERS: usize = 3;
 
-    static DATABASES: LazyLock<Mutex<HashMap<PathBuf, Database>>> = LazyLock::new(Mutex::default);
+    static DATABASES: LazyLock<Mutex<HashMap<PathBuf, Arc<Database>>>> = LazyLock::new(Mutex::default);
+
+    /// Asks the database that `dir` stands for, a new one if it was not named before.
+    pub(super) fn with<T>(dir: &Path, ask: impl FnOnce(&Database) -> T) -> T {
+        let database = {
+            let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
+            // Of tests that are over.
+            databases.retain(|dir, _| dir.exists());
+            Arc::clone(databases.entry(dir.to_owned()).or_insert_with(|| {
+                std::fs::create_dir_all(dir).expect("a directory, as the other engine would make it");
+                let fresh = fresh_database().expect("NEXUS_LITE_TEST_ENGINE asks for PostgreSQL, and there is none");
+                Arc::new(fresh)
+            }))
+        };
+        ask(&database)
+    }
 
     pub(super) fn options(dir: &Path) -> Options {
-        let mut databases = DATABASES.lock().expect("no panic");
-        // Of tests that are over.
-        databases.retain(|dir, _| dir.exists());
-        let database = databases.entry(dir.to_owned()).or_insert_with(|| {
-            std::fs::create_dir_all(dir).expect("a directory, as the other engine would make it");
-            fresh_database().expect("NEXUS_LITE_TEST_ENGINE asks for PostgreSQL, and there is none")
-        });
-        let mut options = Options::postgres(PostgresUrl::parse(database.url()).expect("our own URL"));
+        let url = with(dir, |database| PostgresUrl::parse(database.url()).expect("our own URL"));
+        let mut options = Options::postgres(url);
         options.limits.read_threads = READERS;
         options
     }

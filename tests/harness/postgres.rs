@@ -19,7 +19,7 @@ use std::sync::{Mutex, OnceLock};
 
 use nexus_lite::model::{OsRandom, RandomSource as _};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use super::client::LIVENESS;
 
@@ -100,6 +100,29 @@ impl Database {
     /// Where it is: `postgresql://…`, over the socket.
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+}
+
+impl Database {
+    /// Runs a statement past the store, as an administrator could; how many rows it changed, or the number that it
+    /// gave.
+    pub(crate) fn run(&self, sql: &str) -> u64 {
+        let (url, sql) = (self.url.clone(), sql.to_owned());
+        // On a thread of its own: whoever asks may be in a runtime.
+        let ran = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("it serves");
+                tokio::spawn(connection);
+                let said = client.simple_query(&sql).await.expect("runs");
+                said.iter().find_map(|message| match message {
+                    SimpleQueryMessage::Row(row) => row.get(0).and_then(|number| number.parse().ok()),
+                    SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+                    _ => None,
+                })
+            })
+        });
+        ran.join().expect("no panic").expect("a number")
     }
 }
 

@@ -16,6 +16,7 @@ use nexus_lite::model::{OsRandom, RandomSource as _};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::{Client, LIVENESS};
+use super::engine;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_nexus-lite");
@@ -97,6 +98,7 @@ impl Process {
             .args(["serve", "--port", "0", "--data-dir"])
             .arg(data_dir)
             .args(args)
+            .envs(engine::environment(data_dir))
             .stdin(Stdio::piped())
             .spawn()
             .unwrap_or_else(|e| panic!("{PROGRAM}: {e}"));

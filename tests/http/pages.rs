@@ -4,6 +4,7 @@ use nexus_lite::rpc::registry::METHODS;
 use serde_json::json;
 
 use super::{Served, Who, metrics, object, text};
+use crate::harness::engine;
 
 #[tokio::test]
 async fn health_and_readiness() {
@@ -31,7 +32,7 @@ async fn status_lists_the_methods() {
         ("service", json!("nexus-rpc")),
         ("version", json!("1.0")),
         ("async", json!(true)),
-        ("engine", json!("sqlite")),
+        ("engine", json!(if engine::is_postgres() { "postgresql" } else { "sqlite" })),
         ("durability", json!("full")),
     ] {
         assert_eq!(status[key], value, "{key}");

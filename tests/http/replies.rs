@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Served, Who, failure, text};
 use crate::harness::client::Answer;
+use crate::harness::engine::sqlite_only;
 use crate::harness::world::{Setup, World};
 
 async fn call(served: &Served, method: &str, params: Value, headers: &[(&str, &str)]) -> Answer {
@@ -90,6 +91,7 @@ async fn large_replies_are_compressed_where_the_client_asks() {
 
 #[tokio::test]
 async fn a_panic_is_an_error_of_its_request_alone() {
+    sqlite_only!("the point that panics is one of blob files");
     let tune = |options: &mut nexus_lite::store::Options| {
         options.faults = Faults::armed(|point| {
             assert!(point != FaultPoint::BlobWritten, "the secret words of a panic");

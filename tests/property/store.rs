@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use nexus_lite::model::{Change, EntityId, EntityRow, NamespaceRow, NodeKind, Rev, TupleRow, VirtualPath};
 use nexus_lite::rebac::default_namespaces;
-use nexus_lite::store::{DATABASE_FILE, Sql, StoreError, changelog, entities, namespaces, nodes, tuples};
+use nexus_lite::store::{Sql, StoreError, changelog, entities, namespaces, nodes, tuples};
 use serde_json::{Value, json};
 
 use super::oracle::{Facts, Oracle, Terms, Who};
 use super::random::Rng;
 use super::runner::{Figures, run};
+use crate::harness::engine;
 use crate::harness::world::{HOME, Setup, Who as Person, World};
 
 const USERS: &[&str] = &["alice", "bob", "u:1", "é", "e\u{301}", "%"];
@@ -232,10 +233,7 @@ impl Play {
         let placeholder = World::new().await;
         let kept = std::mem::replace(&mut self.world, placeholder).close().await;
         let lies = ["UPDATE permission_cache SET decision = 1 - decision", "DELETE FROM permission_cache"];
-        #[expect(clippy::disallowed_methods, reason = "a closed database, to be spoiled")]
-        let connection = rusqlite::Connection::open(path.join(DATABASE_FILE)).expect("the closed database");
-        connection.execute(self.rng.pick(&lies), []).expect("spoiled");
-        drop(connection);
+        engine::run(&path, self.rng.pick(&lies));
         let later = self.past.last().map_or(0, |moment| moment.facts.now);
         let mut world = World::again(&path, Setup { seed: self.rng.next(), ..Setup::default() }, keys).await;
         world.keep(kept);

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rusqlite::ffi;
 
 use super::{Names, add, names, open_with, options, origin};
+use crate::harness::engine::sqlite_only;
 use crate::harness::vfs::{self, Disk, File};
 
 /// The call that fails.
@@ -90,6 +91,7 @@ async fn run(disk: &Faulty, vfs: &str, call: Call, code: c_int, after: usize, st
 
 #[tokio::test]
 async fn each_message_is_answered_rightly_whichever_call_fails() {
+    sqlite_only!("its disk operations are made to fail");
     let disk = Arc::new(Faulty::default());
     vfs::register("store-faults", Arc::<Faulty>::clone(&disk));
     for (call, code, step) in [

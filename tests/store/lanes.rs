@@ -8,6 +8,7 @@ use nexus_lite::store::{
 };
 
 use super::{Names, add, names, open, open_with, options, origin};
+use crate::harness::engine::sqlite_only;
 
 fn decision(object: &str) -> DecisionNote {
     DecisionNote {
@@ -146,6 +147,7 @@ async fn the_use_of_a_key_is_written_once_a_minute() {
 
 #[tokio::test]
 async fn the_log_stays_below_its_bound_and_is_begun_anew_when_idle() {
+    sqlite_only!("checkpoints");
     let t = open_with(|o| {
         o.limits.checkpoint_bytes = 512 << 10;
         o.limits.batch_bytes = 64 << 10;
@@ -170,6 +172,7 @@ async fn the_log_stays_below_its_bound_and_is_begun_anew_when_idle() {
 
 #[tokio::test]
 async fn a_blob_comes_back_or_is_an_error() {
+    sqlite_only!("blob files");
     let t = open();
     let body = bytes::Bytes::from(vec![7_u8; 100_000]);
     let hash = t.store.put_blob(body.clone()).await.expect("stored");
@@ -191,6 +194,7 @@ async fn a_blob_comes_back_or_is_an_error() {
 
 #[tokio::test]
 async fn a_blob_has_its_name_only_when_it_is_synced() {
+    sqlite_only!("blob files");
     let seen = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
     let hits = std::sync::Arc::clone(&seen);
     let t = open_with(|o| {
@@ -217,6 +221,7 @@ async fn a_blob_has_its_name_only_when_it_is_synced() {
 
 #[tokio::test]
 async fn a_long_reader_only_delays_the_checkpoint() {
+    sqlite_only!("checkpoints");
     let t = open_with(|o| {
         o.limits.checkpoint_bytes = 256 << 10;
         o.limits.checkpoint_wait = Duration::from_millis(1);

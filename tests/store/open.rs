@@ -6,6 +6,7 @@ use std::path::Path;
 use nexus_lite::store::{DATABASE_FILE, Durability, FaultPoint, Sql, Store, StoreError, WAL_FILE, migrate};
 
 use super::{Gate, Names, add, names, open, open_with, options, origin};
+use crate::harness::engine::{self, sqlite_only};
 
 #[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
@@ -20,8 +21,10 @@ async fn what_was_written_is_there_after_a_restart() {
 #[tokio::test]
 async fn the_first_start_makes_a_store_that_holds_its_rules() {
     let t = open();
-    let mode = std::fs::metadata(t.store.data_dir()).expect("there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o700);
+    if !engine::is_postgres() {
+        let mode = std::fs::metadata(t.store.data_dir()).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
     let report = t.store.check().await.expect("checked");
     assert_eq!((report.violations, report.rules), (Vec::new(), 20));
     let root = |tx: &nexus_lite::store::ReadTx<'_>| {
@@ -31,8 +34,9 @@ async fn the_first_start_makes_a_store_that_holds_its_rules() {
     };
     assert_eq!(t.store.read(root).await.expect("read"), [(1, 0, String::new(), "default".to_owned())]);
     let status = t.store.status();
+    let engine = if engine::is_postgres() { "postgresql" } else { "sqlite" };
     assert!(status.compile_options_ok, "built with the options of .cargo/config.toml");
-    assert_eq!((status.engine, status.durability, status.rev), ("sqlite", "full", 0));
+    assert_eq!((status.engine, status.durability, status.rev), (engine, "full", 0));
     assert!(!status.incarnation.is_empty() && status.writer_alive);
 }
 
@@ -40,7 +44,14 @@ async fn the_first_start_makes_a_store_that_holds_its_rules() {
 async fn a_second_handle_is_refused_with_the_pid() {
     let t = open();
     let refused = Store::builder(options(&t.dir)).open();
-    assert!(matches!(refused, Err(StoreError::Locked { pid, .. }) if pid == std::process::id().to_string()));
+    let pid = std::process::id().to_string();
+    match refused.expect_err("it is taken") {
+        StoreError::Locked { pid: told, .. } => assert_eq!(told, pid),
+        StoreError::Occupied { who, .. } if engine::is_postgres() => {
+            assert!(who.starts_with(&format!("nexus-lite pid {pid}, session ")), "{who}");
+        }
+        other => panic!("{other}"),
+    }
     t.store.close().await.expect("closes");
     Store::builder(options(&t.dir)).open().expect("free again when closed");
 }
@@ -64,6 +75,7 @@ fn raw(path: &Path) -> rusqlite::Connection {
 
 #[test]
 fn a_foreign_or_newer_database_is_refused_and_not_touched() {
+    sqlite_only!("its file is spoiled");
     type Make = fn(&Path);
     let cases: [(&str, Make, &str); 4] = [
         (
@@ -96,6 +108,7 @@ fn a_foreign_or_newer_database_is_refused_and_not_touched() {
 
 #[tokio::test]
 async fn a_schema_made_by_other_migrations_is_refused() {
+    sqlite_only!("its file is spoiled");
     let t = open();
     t.store.close().await.expect("closes");
     let file = t.store.data_dir().join(DATABASE_FILE);
@@ -106,6 +119,7 @@ async fn a_schema_made_by_other_migrations_is_refused() {
 
 #[tokio::test]
 async fn a_damaged_database_is_refused_with_what_to_do() {
+    sqlite_only!("its file is spoiled");
     let t = open();
     t.store.close().await.expect("closes");
     let file = t.store.data_dir().join(DATABASE_FILE);
@@ -137,6 +151,7 @@ fn the_schema_is_the_sum_of_the_migrations() {
 
 #[tokio::test]
 async fn pragmas_are_what_the_design_says() {
+    sqlite_only!("its pragmas");
     let t = open();
     let value = |name: &'static str| {
         t.store.read(move |tx| tx.query_one(name, &[], |row| row.int(0)).map(|v| v.expect("a value")))
@@ -172,6 +187,7 @@ fn crash(t: &super::Temp) -> tempfile::TempDir {
 
 #[tokio::test]
 async fn a_new_life_begins_where_revisions_may_be_given_again() {
+    sqlite_only!("a power cut is played with copies of its files");
     for (durability, clean, same) in [
         (Durability::Full, true, true),
         (Durability::Full, false, true),

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rusqlite::ffi;
 
 use super::{Add, Names, Temp, add, names, open_with, options, origin};
+use crate::harness::engine::sqlite_only;
 use crate::harness::vfs::{self, Disk, File};
 
 const MIB: u64 = 1 << 20;
@@ -78,6 +79,7 @@ async fn delete(t: &Temp, name: &str) -> Result<(), StoreError> {
 
 #[tokio::test]
 async fn below_the_watermark_only_what_frees_space_is_taken() {
+    sqlite_only!("space on the disk of the data directory");
     let fake = Fake::new();
     let t = on(&fake);
     grow(&t, "before").await.expect("there is space");
@@ -114,6 +116,7 @@ async fn below_the_watermark_only_what_frees_space_is_taken() {
 
 #[tokio::test]
 async fn much_is_noticed_before_a_second_has_passed() {
+    sqlite_only!("space on the disk of the data directory");
     let fake = Fake::new();
     let t = on(&fake);
     fake.free(FLOOR - 1);
@@ -129,6 +132,7 @@ async fn much_is_noticed_before_a_second_has_passed() {
 
 #[tokio::test]
 async fn a_limit_on_the_size_of_files_is_a_full_disk() {
+    sqlite_only!("space on the disk of the data directory");
     let fake = Fake::new();
     fake.0.lock().file_size_max = Some(FLOOR + 100_000);
     let t = on(&fake);
@@ -177,6 +181,7 @@ impl Disk for Wall {
 
 #[tokio::test]
 async fn the_ballast_is_what_deletes_are_written_on() {
+    sqlite_only!("space on the disk of the data directory");
     let wall = Arc::new(Wall::default());
     vfs::register("store-ballast", Arc::<Wall>::clone(&wall));
     let fake = Fake::new();
@@ -221,6 +226,7 @@ async fn the_ballast_is_what_deletes_are_written_on() {
 
 #[tokio::test]
 async fn a_message_that_grows_is_not_written_on_the_ballast() {
+    sqlite_only!("space on the disk of the data directory");
     let wall = Arc::new(Wall::default());
     vfs::register("store-ballast-grows", Arc::<Wall>::clone(&wall));
     let fake = Fake::new();
@@ -241,6 +247,7 @@ async fn a_message_that_grows_is_not_written_on_the_ballast() {
 
 #[tokio::test]
 async fn the_ballast_needs_four_times_its_size() {
+    sqlite_only!("space on the disk of the data directory");
     let fake = Fake::new();
     fake.free(4 * BALLAST);
     let t = on(&fake);
@@ -260,6 +267,7 @@ async fn the_ballast_needs_four_times_its_size() {
 
 #[tokio::test]
 async fn a_start_on_a_full_disk_gives_the_ballast_up() {
+    sqlite_only!("space on the disk of the data directory");
     let fake = Fake::new();
     let t = on(&fake);
     grow(&t, "before").await.expect("there is space");
@@ -281,6 +289,7 @@ async fn a_start_on_a_full_disk_gives_the_ballast_up() {
 
 #[tokio::test]
 async fn a_checkpoint_that_fails_ends_writing() {
+    sqlite_only!("space on the disk of the data directory");
     // A sync that failed is never tried again: the system may have forgotten the pages and say yes the second time,
     // and then the log, which still has them, would be begun anew.
     for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE] {
@@ -311,6 +320,7 @@ async fn a_checkpoint_that_fails_ends_writing() {
 
 #[test]
 fn network_file_systems_are_refused_unless_they_are_wanted() {
+    sqlite_only!("space on the disk of the data directory");
     for (kind, name) in
         [(0x6969, "nfs"), (0xFF53_4D42, "cifs"), (0x517B, "smb"), (0x0102_1997, "9p"), (0x6573_5546, "fuse")]
     {
@@ -337,6 +347,7 @@ const ONE: &str = "SELECT COUNT(*) FROM entities";
 
 #[tokio::test]
 async fn a_reader_of_an_old_revision_is_cut_when_the_log_is_at_its_limit() {
+    sqlite_only!("space on the disk of the data directory");
     use nexus_lite::store::Sql as _;
     let t = open_with(|o| {
         (o.limits.wal_bytes, o.limits.checkpoint_bytes) = (MIB, MIB / 4);
@@ -402,6 +413,7 @@ async fn a_reader_is_cut_at_its_deadline() {
 
 #[tokio::test]
 async fn space_of_deleted_rows_is_given_back_when_nobody_writes() {
+    sqlite_only!("space on the disk of the data directory");
     use nexus_lite::store::Sql as _;
     let t = open_with(|o| (o.limits.decisions, o.limits.notes_per_tick) = (1, 100_000));
     let wide = |n: u32| format!("{n} {}", "x".repeat(60_000));

@@ -7,6 +7,7 @@ use nexus_lite::model::{Clock, ManualClock};
 use nexus_lite::store::{FaultPoint, Faults, Origin, StoreError, WriteOp, WriteTx, changelog};
 
 use super::{Gate, Then, add, add_then, names, open, open_with, origin};
+use crate::harness::engine::{self, sqlite_only};
 
 #[tokio::test]
 async fn a_write_is_there_when_it_is_answered() {
@@ -15,7 +16,10 @@ async fn a_write_is_there_when_it_is_answered() {
     assert_eq!((id, rev), (1, 1));
     assert_eq!(names(&t.store).await.expect("read"), (1, vec!["alice".to_owned()]));
     let status = t.store.status();
-    assert_eq!((status.rw_connections_opened, status.rw_connections_max, status.rev), (1, 1, 1));
+    assert_eq!(status.rev, 1);
+    if !engine::is_postgres() {
+        assert_eq!((status.rw_connections_opened, status.rw_connections_max), (1, 1));
+    }
     t.store.close().await.expect("closes");
 }
 
@@ -228,6 +232,7 @@ impl WriteOp for NoSpace {
 
 #[tokio::test]
 async fn a_full_disk_fails_the_whole_batch_and_the_next_one_works() {
+    sqlite_only!("its page limit is the disk");
     let gate = Gate::new(FaultPoint::AfterPublishBeforeReply);
     let t = open_with(|o| o.faults = gate.faults());
     t.store.submit(origin(), add("before")).await.expect("written");

@@ -111,6 +111,15 @@ impl Session {
         self.failed.set(false);
     }
 
+    /// As [`abandon`](Self::abandon), and waits until everything is answered that was sent: what comes next must not
+    /// hear of it.
+    pub(in crate::store) fn discard(&self) {
+        self.abandon();
+        // What failed is why it is given up; a lost connection is remembered.
+        let _ = self.settle("rolling back");
+        self.failed.set(false);
+    }
+
     /// Runs a statement without parameters or rows. In a pipelined transaction it is only sent.
     pub(in crate::store) fn control(&self, step: &'static str, text: &'static str) -> Result<(), StoreError> {
         self.send_control(text);
