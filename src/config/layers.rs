@@ -16,7 +16,8 @@ const PREFIX: &str = "NEXUS_LITE_";
 pub(super) const FAULT_VARIABLE: &str = "NEXUS_LITE_FAULT";
 /// Variables with the prefix that are no settings: the file's path, what tests must not skip and how much they do, and
 /// armed fault points.
-const NO_SETTINGS: &[&str] = &["NEXUS_LITE_CONFIG", "NEXUS_LITE_REQUIRE", "NEXUS_LITE_SOAK", FAULT_VARIABLE];
+const NO_SETTINGS: &[&str] =
+    &["NEXUS_LITE_CONFIG", "NEXUS_LITE_REQUIRE", "NEXUS_LITE_SOAK", "NEXUS_LITE_TEST_ENGINE", FAULT_VARIABLE];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
