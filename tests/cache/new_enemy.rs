@@ -1,7 +1,6 @@
 //! A revoked reader never gets what was written after the revoke, a new grantee never what was there before, with the
 //! writer stopped between COMMIT and publish or the reader stopped inside its transaction.
 
-use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
