@@ -17,6 +17,8 @@ use crate::rpc::{ErrorCode, RpcError};
 /// How much of a body over the limit is read and thrown away, bytes, so that its sender gets to read the answer.
 const DRAIN_BYTES_MAX: usize = 32 << 20;
 
+/// Bytes of a block of a body that does not say how long it is.
+const BLOCK_BYTES: usize = 256 << 10;
 /// How often a body is looked for before it counts as waited for.
 const EARLY_LOOKS: usize = 3;
 
@@ -111,11 +113,51 @@ pub(super) async fn read(shared: &Shared, request: &HttpRequest, payload: Payloa
     })
 }
 
+/// Bytes that arrive in pieces. Of a body that says how long it is one block takes all; any other is kept in blocks until
+/// it is whole, because a buffer that doubles is in memory with its predecessors while it grows.
+struct Blocks {
+    /// Size of the first block.
+    first: usize,
+    blocks: Vec<BytesMut>,
+}
+
+impl Blocks {
+    fn new(declared: usize) -> Self {
+        let first = if declared > 0 { declared } else { BLOCK_BYTES };
+        Self { first, blocks: Vec::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    fn push(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = |block: &BytesMut| block.capacity() - block.len();
+            if self.blocks.last().is_none_or(|block| room(block) == 0) {
+                let size = if self.blocks.is_empty() { self.first } else { BLOCK_BYTES };
+                self.blocks.push(BytesMut::with_capacity(size));
+            }
+            let block = self.blocks.last_mut().expect("one with room was made");
+            let (now, later) = bytes.split_at(bytes.len().min(room(block)));
+            block.extend_from_slice(now);
+            bytes = later;
+        }
+    }
+
+    fn join(mut self) -> Bytes {
+        if self.blocks.len() == 1 {
+            return self.blocks.remove(0).freeze();
+        }
+        self.blocks.concat().into()
+    }
+}
+
 async fn collect(shared: &Shared, declared: usize, mut payload: Payload) -> Result<Body, RpcError> {
     let limits = &shared.app.limits;
     let mut share = Share { taken: 0, all: Arc::clone(&shared.bodies) };
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut rest = Blocks::new(declared.min(limits.body_bytes));
     let mut arrived = 0_usize;
     while let Some(chunk) = payload.next().await {
         // The sender hung up, or broke the framing: nobody will read the answer.
@@ -123,7 +165,7 @@ async fn collect(shared: &Shared, declared: usize, mut payload: Payload) -> Resu
         arrived += chunk.len();
         if arrived > limits.body_bytes {
             // Nothing more is kept; the sender is heard out so far.
-            (first, rest) = (Bytes::new(), BytesMut::new());
+            (first, rest) = (Bytes::new(), Blocks::new(0));
             if arrived > limits.body_bytes.saturating_add(DRAIN_BYTES_MAX) {
                 break;
             }
@@ -135,15 +177,14 @@ async fn collect(shared: &Shared, declared: usize, mut payload: Payload) -> Resu
             continue;
         }
         if rest.is_empty() {
-            rest.reserve(declared.clamp(first.len() + chunk.len(), limits.body_bytes.max(first.len() + chunk.len())));
-            rest.extend_from_slice(&first);
+            rest.push(&first);
         }
-        rest.extend_from_slice(&chunk);
+        rest.push(&chunk);
     }
     if arrived > limits.body_bytes {
         return Err(too_large(limits));
     }
-    let bytes = if rest.is_empty() { first } else { rest.freeze() };
+    let bytes = if rest.is_empty() { first } else { rest.join() };
     Ok(Body { bytes, _share: share })
 }
 
