@@ -2,7 +2,7 @@
 //! one is written.
 //!
 //! Owns that list; what a row means is known by `store/<noun>.rs` alone. Used where a whole store is moved, never by a
-//! request. Invariant: every table and column of `schema.sql` is in [`TABLES`] or in [`STAYS`], a test says so.
+//! request. Invariant: every table and column of `schema.sql` is in `TABLES` or in `STAYS`, a test says so.
 
 use super::StoreError;
 use super::row::{Row, Val};

@@ -29,7 +29,7 @@ enum Says {
     Changes,
 }
 
-/// The text columns of each table that say something; the others of [`SILENT`] say nothing.
+/// The text columns of each table that say something; the others of `SILENT` say nothing.
 const SAYING: &[(&str, &str, Says)] = &[
     ("entities", "tenant", Says::Tenant),
     ("entities", "name", Says::IdOf("type")),
