@@ -29,7 +29,7 @@ impl Serve {
             let message = "api_key is the demo's key, which everybody knows; it opens demos only";
             return Err(Failure::new(exit::CONFIG, message).hint("unset NEXUS_API_KEY; the first start makes a key"));
         }
-        let new = !config.data_dir.join(DATABASE_FILE).exists();
+        let new = config.database_url.is_none() && !config.data_dir.join(DATABASE_FILE).exists();
         runtime()?.block_on(async move {
             let signals = Signals::listen()?;
             let app = App::open(config).await?;
