@@ -24,7 +24,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_nexus-lite");
 const PAUSED: &str = "paused at ";
 
 /// The secret of a server without a directory.
-const FAR_SECRET: &str = "a secret of no value that is long enough for a server";
+pub(crate) const FAR_SECRET: &str = "a secret of no value that is long enough for a server";
 /// The first key of such a server.
 pub(crate) const FAR_KEY: &str =
     "sk-default_admin_0123abcd_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

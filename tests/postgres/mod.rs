@@ -4,6 +4,8 @@
 mod cluster;
 // The server is killed, the database is, and the connection between them is cut.
 mod kill;
+// Who may serve from a database: one server, with the secret of before, if the database is its own.
+mod serve;
 // Every migration makes the same schema on both.
 mod migrations;
 // Every statement means the same to both.
