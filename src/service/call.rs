@@ -56,18 +56,25 @@ impl Call {
         Some(answer)
     }
 
+    /// `f`, remembering the revision it is asked at.
+    fn noting<R>(
+        &self,
+        f: impl FnOnce(&ReadTx<'_>) -> R + Send + 'static,
+    ) -> impl FnOnce(&ReadTx<'_>) -> R + Send + 'static {
+        let seen = Arc::clone(&self.seen);
+        move |tx: &ReadTx<'_>| {
+            seen.fetch_max(tx.rev(), Ordering::Relaxed);
+            f(tx)
+        }
+    }
+
     /// `store.read`, remembering the revision for the reply's header.
     pub async fn read<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>
     where
         R: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let seen = Arc::clone(&self.seen);
-        let noted = move |tx: &ReadTx<'_>| {
-            seen.fetch_max(tx.rev(), Ordering::Relaxed);
-            f(tx)
-        };
-        self.store.read(noted).await
+        self.store.read(self.noting(f)).await
     }
 
     /// `store.read_slow`, remembering the revision for the reply's header.
@@ -76,12 +83,7 @@ impl Call {
         R: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let seen = Arc::clone(&self.seen);
-        let noted = move |tx: &ReadTx<'_>| {
-            seen.fetch_max(tx.rev(), Ordering::Relaxed);
-            f(tx)
-        };
-        self.store.read_slow(noted).await
+        self.store.read_slow(self.noting(f)).await
     }
 
     /// `store.read_long`, remembering the revision for the reply's header.
@@ -90,12 +92,7 @@ impl Call {
         R: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let seen = Arc::clone(&self.seen);
-        let noted = move |tx: &ReadTx<'_>| {
-            seen.fetch_max(tx.rev(), Ordering::Relaxed);
-            f(tx)
-        };
-        self.store.read_long(noted).await
+        self.store.read_long(self.noting(f)).await
     }
 
     /// `store.submit`, remembering the revision for the reply's header.

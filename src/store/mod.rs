@@ -43,6 +43,7 @@ mod pool;
 mod publish;
 mod queue;
 mod readers;
+mod reading;
 mod recover;
 mod refusal;
 mod shared;
@@ -99,6 +100,8 @@ pub mod tx;
 pub mod versions;
 pub mod workspaces;
 
+use reading::Reading;
+
 #[cfg(feature = "postgres")]
 pub use backend::postgres::{PostgresUrl, UrlError};
 pub use error::{Place, StoreError};
@@ -139,38 +142,6 @@ struct Inner {
     closing: AtomicBool,
     /// Held by whoever closes; the others wait for it and find the outcome.
     closed: tokio::sync::Mutex<Option<Result<(), StoreError>>>,
-}
-
-/// Where ordinary reads run.
-enum Reading {
-    /// On the caller's thread: a hop would cost as much as the read.
-    Inline(readers::Readers),
-    /// On threads of their own, which wait for a network in the caller's place.
-    #[cfg(feature = "postgres")]
-    Pooled(pool::Pool),
-}
-
-impl Reading {
-    /// Refuses new reads and waits for those that run.
-    fn close(&self) {
-        match self {
-            Self::Inline(readers) => readers.close(),
-            #[cfg(feature = "postgres")]
-            Self::Pooled(pool) => {
-                pool.close();
-                pool.join();
-            }
-        }
-    }
-
-    /// Refuses new reads.
-    fn stop(&self) {
-        match self {
-            Self::Inline(readers) => readers.close(),
-            #[cfg(feature = "postgres")]
-            Self::Pooled(pool) => pool.close(),
-        }
-    }
 }
 
 impl Store {

@@ -171,6 +171,11 @@ mod far {
             if !writer.is_gone() {
                 writer.session().discard();
             }
+            if let StoreError::ReadOnly { reason } = &lost.error {
+                // Nothing of the batch was done; nothing more may be.
+                self.stop_writing(reason.clone());
+                return lost.error;
+            }
             match lost.trouble {
                 Some(Trouble::Gone) if lost.committing => StoreError::Indeterminate { reason: lost.error.to_string() },
                 _ => lost.error,

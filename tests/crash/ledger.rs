@@ -272,7 +272,7 @@ fn ask(connection: &mut Client, method: &str, params: &Value) -> Result<Result<V
     connection.call(method, params).map(|answer| answer.rpc()).map_err(|_| Died)
 }
 
-fn text(file: &Value) -> String {
+pub(crate) fn text(file: &Value) -> String {
     use base64::Engine as _;
     let data = file["data"].as_str().expect("bytes");
     let body = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");

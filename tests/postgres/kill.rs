@@ -11,6 +11,7 @@ use std::sync::mpsc;
 
 use nexus_lite::model::random::SeededRandom;
 use nexus_lite::model::time::monotonic;
+use serde_json::json;
 
 use crate::crash::ledger::{self, Ledger, Told, pick};
 use crate::harness::client::{Client, LIVENESS};
@@ -212,6 +213,31 @@ fn nothing_is_lost_or_done_twice_when_the_answer_to_commit_is_cut_off() {
         short(began.elapsed())
     );
     assert_eq!(done, cuts, "every cut must have met a COMMIT");
+}
+
+/// The parts of a large body move no revision, so the head row tells nothing of a COMMIT of theirs that was cut off.
+#[test]
+fn parts_of_a_body_that_never_arrived_are_not_taken_for_stored() {
+    let Some((cluster, _)) = durable() else { return };
+    let proxy = Proxy::start(cluster.port());
+    let url = format!("postgres://{USER}@127.0.0.1:{}/kill", proxy.port);
+    let server = Process::start_far(&url, &["--log", "error"]);
+    let mut client = Client::new(server.address(), Some(FAR_KEY));
+    for (turn, cut) in [Cut::BeforeCommit, Cut::AfterCommit, Cut::BeforeCommit].into_iter().enumerate() {
+        let params = json!({"path": "/large.txt", "content": format!("{turn}").repeat(100 << 10)});
+        proxy.cut(cut);
+        match client.rpc("write", &params) {
+            Ok(_) => {}
+            Err(failure) => {
+                assert_eq!(failure.code, BUSY, "{failure:?}");
+                client.rpc("write", &params).expect("there is a connection again");
+            }
+        }
+        ready(&server);
+        let read = client.rpc("read", &json!({"path": "/large.txt"})).expect("what was acknowledged is there");
+        assert_eq!(ledger::text(&read), params["content"].as_str().expect("a text"));
+    }
+    assert_eq!(proxy.done(), 3, "every cut must have met a COMMIT");
 }
 
 /// Where a connection is cut.

@@ -93,7 +93,7 @@ impl Writer {
         if head != *expected {
             self.session.abandon();
             let what = format!("the database is at revision {}, this server at {}", head.rev, expected.rev);
-            return Err(StoreError::Corrupt { what: format!("{what}: somebody else has written to it") });
+            return Err(StoreError::ReadOnly { reason: format!("{what}: somebody else has written to it") });
         }
         Ok(())
     }
@@ -148,8 +148,10 @@ impl Writer {
     /// On a connection that was made since.
     pub(in crate::store) fn outcome(&self, before: &Counters, after: &Counters) -> Result<Outcome, StoreError> {
         Ok(match self.head()? {
-            head if head == *after => Outcome::Committed,
+            // First: a transaction that would not have moved the head has left no sign, and what is taken for done
+            // without being there would be lost. Such messages may be sent again.
             head if head == *before => Outcome::RolledBack,
+            head if head == *after => Outcome::Committed,
             head => Outcome::Foreign { rev: head.rev },
         })
     }
