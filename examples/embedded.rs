@@ -16,8 +16,8 @@ use std::sync::Arc;
 use nexus_lite::app::App;
 use nexus_lite::auth::Caller;
 use nexus_lite::config::Config;
-use nexus_lite::service::files_ops::PutOptions;
-use nexus_lite::service::list::{ListQuery, list};
+use nexus_lite::service::files::list::{ListQuery, list};
+use nexus_lite::service::files::ops::PutOptions;
 use nexus_lite::service::{Call, files};
 
 #[tokio::main]

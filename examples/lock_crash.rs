@@ -22,7 +22,7 @@ use std::time::Duration;
 use nexus_lite::app::App;
 use nexus_lite::auth::Caller;
 use nexus_lite::config::Config;
-use nexus_lite::service::files_ops::PutOptions;
+use nexus_lite::service::files::ops::PutOptions;
 use nexus_lite::service::{Call, files};
 use rusqlite::{Connection, TransactionBehavior, params};
 

@@ -17,8 +17,8 @@ use crate::model::Rev;
 use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
 use crate::sandbox::Sandboxes;
-use crate::service::files_ops::free_detached;
-use crate::service::{ServiceError, keys_ops, sandboxes_ops};
+use crate::service::files::ops::free_detached;
+use crate::service::{ServiceError, keys, sandboxes};
 use crate::store::{
     Durability, FaultPoint, Faults, Options, Place, ReadTx, Sql as _, Store, StoreError, decisions, meta,
 };
@@ -153,17 +153,17 @@ impl App {
         if has_keys && given.as_ref().is_some_and(|key| !is_known(published.view(), key, &hasher, &store)) {
             tracing::warn!("api_key is used at the first start only, and this data directory has other keys");
         }
-        let first_key = keys_ops::first_key(&store, &hasher, given.clone());
+        let first_key = keys::ops::first_key(&store, &hasher, given.clone());
         if let Some(new) = &first_key {
             if given.is_none() && store.has_disk() {
                 write_key(store.data_dir(), new.key.expose())?;
             }
             store.reach(FaultPoint::StartKeyWritten);
-            keys_ops::bootstrap(&store, new).await.map_err(AppError::FirstKey)?;
+            keys::ops::bootstrap(&store, new).await.map_err(AppError::FirstKey)?;
             store.reach(FaultPoint::StartKeyStored);
         }
         let sandboxes = Sandboxes::new(if store.has_disk() { store.data_dir() } else { &config.data_dir });
-        if let Err(error) = sandboxes_ops::sweep(&store, &sandboxes).await {
+        if let Err(error) = sandboxes::ops::sweep(&store, &sandboxes).await {
             tracing::warn!(%error, "directories of sandboxes without a record were not removed");
         }
         let services = Services { sandboxes: Arc::new(sandboxes), hasher: Arc::new(hasher), pins: Arc::default() };
@@ -252,7 +252,7 @@ async fn check_secret(store: &Store, hasher: &KeyHasher) -> Result<(), AppError>
     match stored {
         Some(stored) if stored == given => Ok(()),
         Some(_) => Err(AppError::Secret(SecretError::Other)),
-        None => Ok(keys_ops::keep_secret_check(store, given).await.map_err(AppError::FirstKey)?),
+        None => Ok(keys::ops::keep_secret_check(store, given).await.map_err(AppError::FirstKey)?),
     }
 }
 

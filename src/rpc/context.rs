@@ -19,7 +19,7 @@ pub struct Services {
     /// Makes keyed hashes of API keys.
     pub hasher: Arc<crate::auth::KeyHasher>,
     /// Lists of objects that can be continued.
-    pub pins: Arc<crate::service::pins::Pins>,
+    pub pins: Arc<crate::service::relations::pins::Pins>,
 }
 
 /// One request to one method.

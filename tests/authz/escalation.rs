@@ -70,7 +70,7 @@ async fn a_forward_tupleset_needs_the_right_on_both_ends() {
 #[tokio::test]
 async fn the_right_on_the_subject_counts_when_the_turn_comes() {
     use nexus_lite::service::names::EntityName;
-    use nexus_lite::service::tuples_ops::{CreateTuple, DeleteTuple, TupleRequest};
+    use nexus_lite::service::relations::tuples_ops::{CreateTuple, DeleteTuple, TupleRequest};
     use nexus_lite::store::Origin;
 
     let world = organisations().await;

@@ -8,10 +8,10 @@ use nexus_lite::auth::Caller;
 use nexus_lite::model::time::iso_utc;
 use nexus_lite::model::{AgentRow, NodeRow, TupleRow, VirtualPath};
 use nexus_lite::service::ServiceError;
-use nexus_lite::service::agents_ops::DeleteAgent;
-use nexus_lite::service::keys_ops::{KeyChange, RevokeKey, UpdateKey};
+use nexus_lite::service::agents::ops::DeleteAgent;
+use nexus_lite::service::keys::ops::{KeyChange, RevokeKey, UpdateKey};
 use nexus_lite::service::names::EntityName;
-use nexus_lite::service::tuples_ops::{CreateTuple, DeleteTuple, TupleRequest};
+use nexus_lite::service::relations::tuples_ops::{CreateTuple, DeleteTuple, TupleRequest};
 use nexus_lite::store::{
     Mutation, Options, Origin, Sql, StoreError, WriteOp, WriteTx, agents, entities, nodes, tuples,
 };

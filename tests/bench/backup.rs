@@ -26,7 +26,7 @@ use bytes::Bytes;
 use nexus_lite::model::time::monotonic;
 use nexus_lite::model::{ContentHash, Rev, VirtualPath};
 use nexus_lite::service::files;
-use nexus_lite::service::files_ops::PutOptions;
+use nexus_lite::service::files::ops::PutOptions;
 use nexus_lite::store::backup;
 use serde_json::json;
 

@@ -34,7 +34,7 @@ use nexus_lite::model::VirtualPath;
 use nexus_lite::model::time::monotonic;
 use nexus_lite::rebac::{Caches, Graph};
 use nexus_lite::service::Call;
-use nexus_lite::service::files_ops::PutFile;
+use nexus_lite::service::files::ops::PutFile;
 use nexus_lite::store::{Limits, Options, Store};
 use parking_lot::Mutex;
 

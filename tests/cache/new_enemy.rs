@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nexus_lite::model::{ContentHash, VirtualPath};
 use nexus_lite::service::access::Permission;
-use nexus_lite::service::files_ops::{DeleteFile, PutFile, PutOptions};
+use nexus_lite::service::files::ops::{DeleteFile, PutFile, PutOptions};
 use nexus_lite::service::located::Located;
 use nexus_lite::service::{Call, ServiceError};
 use nexus_lite::store::{FaultPoint, Mutation, Sql, contents};

@@ -8,7 +8,7 @@ use nexus_lite::model::NamespaceRow;
 use nexus_lite::model::random::{RandomSource, SeededRandom};
 use nexus_lite::model::time::iso_utc;
 use nexus_lite::service::ServiceError;
-use nexus_lite::service::past::{At, PastView};
+use nexus_lite::service::relations::past::{At, PastView};
 use nexus_lite::store::{Durability, Origin, StoreError, WriteOp, WriteTx, namespaces};
 use serde_json::{Value, json};
 

@@ -15,12 +15,14 @@ use crate::cli::{Failure, exit};
 use crate::config::{Config, Secret};
 use crate::model::random::SeededRandom;
 use crate::model::{Clock as _, ManualClock, SystemClock};
-use crate::service::agents_ops::{self, AgentRequest};
-use crate::service::files_ops::PutOptions;
+use crate::service::agents;
+use crate::service::agents::ops::AgentRequest;
+use crate::service::files::ops::PutOptions;
 use crate::service::names::EntityName;
-use crate::service::tuples_ops::{self, TupleRequest};
+use crate::service::relations::tuples_ops::{self, TupleRequest};
+use crate::service::workspaces;
 use crate::service::workspaces::Scope;
-use crate::service::workspaces_ops::{self, WorkspaceRequest};
+use crate::service::workspaces::ops::WorkspaceRequest;
 use crate::service::{Call, ServiceError, facts_ops, files};
 use crate::store::{Found, Options, Store, meta};
 
@@ -125,7 +127,7 @@ async fn do_step(app: &App, step: &Step) -> Result<Option<String>, ServiceError>
                 session_id: None,
                 ttl_us: None,
             };
-            workspaces_ops::register(&call(app, By::Admin), request).await?;
+            workspaces::ops::register(&call(app, By::Admin), request).await?;
         }
         Step::Agent { id, name, description, key, inherits, metadata } => {
             let request = AgentRequest {
@@ -136,7 +138,7 @@ async fn do_step(app: &App, step: &Step) -> Result<Option<String>, ServiceError>
                 metadata: metadata.as_object().cloned(),
                 generate_api_key: *key,
             };
-            let made = agents_ops::register(&call(app, By::Admin), &app.services.hasher, request).await?;
+            let made = agents::ops::register(&call(app, By::Admin), &app.services.hasher, request).await?;
             return Ok(made.key.map(|new| new.key.expose().to_owned()));
         }
     }

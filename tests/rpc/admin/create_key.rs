@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use nexus_lite::auth::{ApiKey, AuthError};
-use nexus_lite::service::keys_ops::{bootstrap, first_key};
+use nexus_lite::service::keys::ops::{bootstrap, first_key};
 use serde_json::json;
 
 use super::{make, shown};

@@ -30,7 +30,7 @@ async fn a_write_of_the_same_batch_is_refused_after_the_revocation() {
     let world = World::new().await;
     let bob = world.call_as(Who::Bob).caller;
     let admin = world.call_as(Who::Admin).caller;
-    let register = |sandbox_id: &str, name: &str| nexus_lite::service::sandboxes_ops::GetOrCreateSandbox {
+    let register = |sandbox_id: &str, name: &str| nexus_lite::service::sandboxes::ops::GetOrCreateSandbox {
         caller: bob.clone(),
         sandbox_id: sandbox_id.into(),
         name: name.into(),
@@ -40,7 +40,7 @@ async fn a_write_of_the_same_batch_is_refused_after_the_revocation() {
         reuse: true,
         stale: None,
     };
-    let revoke = nexus_lite::service::keys_ops::RevokeKey { caller: admin, key_id: key_of(&world, Who::Bob) };
+    let revoke = nexus_lite::service::keys::ops::RevokeKey { caller: admin, key_id: key_of(&world, Who::Bob) };
     let origin = || nexus_lite::store::Origin::system("test");
     let held = world.hold_writer();
     let before = world.store.submit(origin(), register("sb-1", "one"));

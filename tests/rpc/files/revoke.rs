@@ -2,7 +2,7 @@
 
 use nexus_lite::model::VirtualPath;
 use nexus_lite::service::files;
-use nexus_lite::service::files_ops::{PutFile, PutOptions};
+use nexus_lite::service::files::ops::{PutFile, PutOptions};
 use nexus_lite::store::Origin;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! `rmdir`.
 
 use nexus_lite::model::{NodeId, VirtualPath};
-use nexus_lite::service::files_ops::free_detached;
+use nexus_lite::service::files::ops::free_detached;
 use nexus_lite::store::{StoreError, nodes};
 use serde_json::json;
 

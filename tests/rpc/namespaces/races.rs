@@ -1,7 +1,7 @@
-use nexus_lite::service::keys_ops::RevokeKey;
+use nexus_lite::service::keys::ops::RevokeKey;
 use nexus_lite::service::names::EntityName;
-use nexus_lite::service::namespaces_ops;
-use nexus_lite::service::tuples_ops::{CreateTuple, TupleRequest};
+use nexus_lite::service::relations::namespaces_ops;
+use nexus_lite::service::relations::tuples_ops::{CreateTuple, TupleRequest};
 use nexus_lite::service::{Call, ServiceError};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;

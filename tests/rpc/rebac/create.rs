@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use nexus_lite::model::TupleRow;
 use nexus_lite::service::names::EntityName;
-use nexus_lite::service::tuples_ops::{CreateTuple, DeleteTuple, TupleRequest};
+use nexus_lite::service::relations::tuples_ops::{CreateTuple, DeleteTuple, TupleRequest};
 use nexus_lite::store::{Origin, Sql, StoreError, WriteOp, WriteTx, entities, tuples};
 use serde_json::json;
 

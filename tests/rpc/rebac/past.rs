@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nexus_lite::model::time::iso_utc;
-use nexus_lite::service::files_ops::FreeDetached;
+use nexus_lite::service::files::ops::FreeDetached;
 use nexus_lite::store::{Origin, StoreError, WriteOp, WriteTx, entities, meta};
 use serde_json::{Value, json};
 

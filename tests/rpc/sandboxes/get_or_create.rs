@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use nexus_lite::service::sandboxes_ops::sweep;
+use nexus_lite::service::sandboxes::ops::sweep;
 use serde_json::json;
 
 use super::{directories, id, sandbox};

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
+use crate::service::audit::view::{ChangeView, FieldView};
 use crate::service::audit::{self, AuditEntry, AuditFilter, AuditKind, AuditRequest};
-use crate::service::audit_view::{ChangeView, FieldView};
 
 /// Entries of a page, unless the caller says otherwise.
 const LIMIT: usize = 100;

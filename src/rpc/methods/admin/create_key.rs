@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::keys_ops::{self, KeyRequest};
+use crate::service::keys;
+use crate::service::keys::ops::KeyRequest;
 
 /// Make an API key for a user, a service or a registered agent.
 ///
@@ -79,7 +80,7 @@ impl Method for AdminCreateKey {
             is_instance_admin: self.is_instance_admin.unwrap_or(false),
             expires_days: self.expires_days,
         };
-        let new = keys_ops::create(&cx.call, &cx.services.hasher, request).await?;
+        let new = keys::ops::create(&cx.call, &cx.services.hasher, request).await?;
         Ok(CreatedKey {
             key_id: new.row.key_id,
             api_key: new.key.expose().to_owned(),

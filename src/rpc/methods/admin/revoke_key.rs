@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::keys_ops;
+use crate::service::keys;
 
 /// Revoke an API key.
 ///
@@ -35,7 +35,7 @@ impl Method for AdminRevokeKey {
     async fn call(self, cx: &RequestContext) -> Result<RevokedKey, RpcError> {
         let key_id = self.key_id.clone();
         cx.reply_with(move |(): &()| RevokedKey { success: true, key_id: key_id.clone() });
-        keys_ops::revoke(&cx.call, self.key_id.clone()).await?;
+        keys::ops::revoke(&cx.call, self.key_id.clone()).await?;
         Ok(RevokedKey { success: true, key_id: self.key_id })
     }
 }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::KeyView;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
+use crate::service::keys;
 use crate::service::keys::KeyInfo;
-use crate::service::keys_ops::{self, KeyChange};
+use crate::service::keys::ops::KeyChange;
 
 /// Change the label, the admin flag or the end of an API key.
 ///
@@ -46,7 +47,7 @@ impl Method for AdminUpdateKey {
     async fn call(self, cx: &RequestContext) -> Result<UpdatedKey, RpcError> {
         let change = KeyChange { name: self.name, is_admin: self.is_admin, expires_days: self.expires_days };
         cx.reply_with(|info: &KeyInfo| UpdatedKey { success: true, key: info.clone().into() });
-        let info = keys_ops::update(&cx.call, self.key_id, change).await?;
+        let info = keys::ops::update(&cx.call, self.key_id, change).await?;
         Ok(UpdatedKey { success: true, key: info.into() })
     }
 }

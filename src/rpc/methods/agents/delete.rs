@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::agents_ops;
+use crate::service::agents;
 
 /// Delete an agent.
 ///
@@ -25,6 +25,6 @@ impl Method for DeleteAgent {
 
     async fn call(self, cx: &RequestContext) -> Result<bool, RpcError> {
         cx.reply_with(|(was_there, _): &(bool, bool)| *was_there);
-        Ok(agents_ops::delete(&cx.call, self.agent_id).await?)
+        Ok(agents::ops::delete(&cx.call, self.agent_id).await?)
     }
 }

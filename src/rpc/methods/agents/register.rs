@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use crate::model::VirtualPath;
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
+use crate::service::agents;
 use crate::service::agents::AgentInfo;
-use crate::service::agents_ops::{self, AgentRequest, Registered};
+use crate::service::agents::ops::{AgentRequest, Registered};
 
 /// Register an agent of the calling user, or change one of it.
 ///
@@ -89,7 +90,7 @@ impl Method for RegisterAgent {
                 RegisteredAgent::new(Registered { info: info.clone(), config_path: config_path.clone(), key: None })
             });
         }
-        Ok(RegisteredAgent::new(agents_ops::register(&cx.call, &cx.services.hasher, request).await?))
+        Ok(RegisteredAgent::new(agents::ops::register(&cx.call, &cx.services.hasher, request).await?))
     }
 }
 

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::write::WriteMetadata;
 use crate::rpc::codec::WireBytes;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::append_ops::append;
 use crate::service::files;
-use crate::service::files_ops::{PutOptions, Written};
+use crate::service::files::append_ops::append;
+use crate::service::files::ops::{PutOptions, Written};
 
 /// Append to a file.
 ///

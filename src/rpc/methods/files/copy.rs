@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::write::WriteMetadata;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::append_ops::copy;
 use crate::service::files;
-use crate::service::files_ops::Written;
+use crate::service::files::append_ops::copy;
+use crate::service::files::ops::Written;
 
 /// Copy a file.
 ///

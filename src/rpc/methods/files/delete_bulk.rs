@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::by_path::{ByPath, Outcome};
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::bulk_ops::{Done, remove_many};
+use crate::service::files::bulk_ops::{Done, remove_many};
 
 /// Delete files and directories.
 ///

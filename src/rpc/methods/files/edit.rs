@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::write::WriteMetadata;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::edit::{self, Plan};
-use crate::service::files_ops::Written;
+use crate::service::files::edit::{self, Plan};
+use crate::service::files::ops::Written;
 use crate::service::{ServiceError, files};
 
 /// How often the edits are made anew because the file has changed since they were.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::glob::root;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::files;
+use crate::service::search::text::{CONTEXT_LINES_MAX, Line};
 use crate::service::search::{FileCounts, GrepQuery, Match, Stopped, grep};
-use crate::service::search_text::{CONTEXT_LINES_MAX, Line};
 
 /// Find lines by a regular expression.
 ///

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::files;
-use crate::service::list::{Entry, ListQuery, list};
+use crate::service::files::list::{Entry, ListQuery, list};
 
 /// List a directory.
 ///

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::by_path::ByPath;
 use crate::rpc::codec::{WireBytes, WireTime};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::bulk_read::read_many;
 use crate::service::files::FileRead;
+use crate::service::files::bulk_read::read_many;
 
 /// Read several files.
 ///

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::rpc::codec::{WireBytes, WireTime};
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::files;
-use crate::service::files_ops::{PutOptions, Written};
+use crate::service::files::ops::{PutOptions, Written};
 
 /// Write a file.
 ///

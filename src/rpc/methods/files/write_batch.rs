@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::write::WriteMetadata;
 use crate::rpc::codec::WireBytes;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::bulk_ops::write_all;
 use crate::service::files;
-use crate::service::files_ops::Written;
+use crate::service::files::bulk_ops::write_all;
+use crate::service::files::ops::Written;
 
 /// Write several files, all or none.
 ///

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::replies;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::namespaces_ops;
+use crate::service::relations::namespaces_ops;
 
 /// Put the rules of an object type in force, for every tenant and at once.
 ///

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::replies;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::namespaces_ops;
+use crate::service::relations::namespaces_ops;
 
 /// Delete the stored rules of an object type, for every tenant and at once.
 ///

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::NamespaceView;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::namespaces;
+use crate::service::relations::namespaces;
 
 /// Look at the rules of an object type that are in force; the same as `namespace_get`.
 #[derive(Debug, Deserialize, JsonSchema)]

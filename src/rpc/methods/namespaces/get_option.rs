@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::engine_options;
+use crate::service::relations::options;
 
 /// Look at an option of the permission engine.
 ///
@@ -38,7 +38,7 @@ impl Method for GetRebacOption {
     type Output = OptionView;
 
     async fn call(self, cx: &RequestContext) -> Result<OptionView, RpcError> {
-        let option = engine_options::get(&cx.call, &self.key).await?;
+        let option = options::get(&cx.call, &self.key).await?;
         Ok(OptionView {
             key: option.key,
             value: option.value,

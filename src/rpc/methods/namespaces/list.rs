@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::namespaces::{self, NamespaceInfo};
+use crate::service::relations::namespaces::{self, NamespaceInfo};
 
 /// List the rules in force, by object type.
 ///

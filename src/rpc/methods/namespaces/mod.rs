@@ -26,8 +26,8 @@ use serde_json::Value;
 
 use crate::rpc::RequestContext;
 use crate::rpc::codec::WireTime;
-use crate::service::namespaces::NamespaceInfo;
-use crate::service::namespaces_ops::Outcome;
+use crate::service::relations::namespaces::NamespaceInfo;
+use crate::service::relations::namespaces_ops::Outcome;
 
 /// Says how the reply is made from whether anything has changed; a message that asks for another look is none.
 fn replies<R: Serialize>(cx: &RequestContext, reply: impl Fn(bool) -> R + Send + Sync + 'static) {

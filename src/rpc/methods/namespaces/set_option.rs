@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::engine_options;
+use crate::service::relations::options;
 
 /// Refuse to set an option of the permission engine, and say why.
 ///
@@ -27,6 +27,6 @@ impl Method for SetRebacOption {
     type Output = ();
 
     async fn call(self, cx: &RequestContext) -> Result<(), RpcError> {
-        Ok(engine_options::set(&cx.call, &self.key).await?)
+        Ok(options::set(&cx.call, &self.key).await?)
     }
 }

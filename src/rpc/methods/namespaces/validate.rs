@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::rebac::{NamespaceError, Warning};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::namespaces::{self, Report};
+use crate::service::relations::namespaces::{self, Report};
 
 /// Look at rules as `namespace_create` would, and write nothing.
 ///

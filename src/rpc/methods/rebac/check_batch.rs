@@ -7,8 +7,8 @@ use super::{moment, object, subject};
 use crate::model::Rev;
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::checks;
-use crate::service::questions::Question;
+use crate::service::relations::checks;
+use crate::service::relations::questions::Question;
 
 /// Ask many times whether a subject has a permission on an object, at one revision.
 ///

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{grantee, object};
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::tuples_ops::{self, TupleRequest};
+use crate::service::relations::tuples_ops::{self, TupleRequest};
 
 /// Write a relationship tuple: `subject` `relation` `object`.
 ///

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::tuples_ops;
+use crate::service::relations::tuples_ops;
 
 /// Delete a relationship tuple.
 ///

@@ -8,7 +8,7 @@ use super::object;
 use crate::rebac::{Expanded, Grantee, Operation};
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::subject_list::{self, SubjectsRequest};
+use crate::service::relations::subjects::{self, SubjectsRequest};
 
 /// Expand a permission on an object: who has it, and by which rules and tuples.
 ///
@@ -150,9 +150,9 @@ impl Method for RebacExpand {
             tenant: self.tenant_id,
         };
         if !self.tree {
-            return Ok(ExpandView::Flat(subject_list::flat(&cx.call, request).await?));
+            return Ok(ExpandView::Flat(subjects::flat(&cx.call, request).await?));
         }
-        let mut answer = subject_list::tree(&cx.call, request).await?;
+        let mut answer = subjects::tree(&cx.call, request).await?;
         let tree = answer.tree.take().map(NodeView::from);
         Ok(ExpandView::Tree(Box::new(TreeView { subjects: answer.into(), tree })))
     }

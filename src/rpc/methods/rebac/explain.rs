@@ -9,8 +9,8 @@ use super::{moment, object, subject};
 use crate::model::Rev;
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::explain;
-use crate::service::questions::Question;
+use crate::service::relations::explain;
+use crate::service::relations::questions::Question;
 
 /// Explain why a subject has a permission on an object, or has not.
 ///

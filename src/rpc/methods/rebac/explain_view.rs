@@ -8,7 +8,7 @@ use super::explain::{Explanation, Metadata};
 use crate::model::time::iso_utc;
 use crate::rebac::explain::{Action, Fact, How, Miss, MissWhy, Named, Proof, Repair, Step, TupleFact};
 use crate::rebac::{Verdict, Why};
-use crate::service::explain::Explained;
+use crate::service::relations::explain::Explained;
 
 /// Levels of `sub_paths` that are written: readers of JSON stop at some depth.
 const LEVELS_MAX: usize = 32;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{object, subject};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::object_filter::{self, FilterRequest};
+use crate::service::relations::filter::{self, FilterRequest};
 
 /// Ask of many objects whether a subject has a permission on them, at one revision.
 ///
@@ -38,6 +38,6 @@ impl Method for RebacFilter {
             objects: self.objects.iter().map(|parts| object(parts)).collect::<Result<_, _>>()?,
             tenant: self.tenant_id,
         };
-        Ok(object_filter::filter(&cx.call, request).await?)
+        Ok(filter::filter(&cx.call, request).await?)
     }
 }

@@ -7,7 +7,7 @@ use super::subject;
 use crate::model::VirtualPath;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::ServiceError;
-use crate::service::object_list::{self, ObjectsRequest};
+use crate::service::relations::objects::{self, ObjectsRequest};
 
 /// List the objects of a type on which a subject has a permission.
 ///
@@ -95,7 +95,7 @@ impl Method for RebacListObjects {
             cursor: self.cursor,
         };
         let kind = request.kind.clone();
-        let page = object_list::list(&cx.call, &cx.services.pins, request).await?;
+        let page = objects::list(&cx.call, &cx.services.pins, request).await?;
         let named = |id: String| (kind.clone(), id);
         let undecided = page.undecided.into_iter();
         Ok(ObjectsView {

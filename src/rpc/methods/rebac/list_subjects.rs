@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::object;
 use crate::rebac::{Everybody, SubjectName};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::subject_list::{self, SubjectsAnswer, SubjectsRequest, told};
+use crate::service::relations::subjects::{self, SubjectsAnswer, SubjectsRequest, told};
 
 /// List the subjects of a type who have a permission on an object.
 ///
@@ -124,6 +124,6 @@ impl Method for RebacListSubjects {
             kind: Some(self.subject_type.unwrap_or_else(|| "user".into())),
             tenant: self.tenant_id,
         };
-        Ok(subject_list::list(&cx.call, request).await?.into())
+        Ok(subjects::list(&cx.call, request).await?.into())
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rpc::codec::WireTime;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::tuples::{self, NamedTuple, TupleFilter};
+use crate::service::relations::tuples::{self, NamedTuple, TupleFilter};
 
 /// List relationship tuples.
 ///

@@ -27,7 +27,7 @@ use crate::model::Rev;
 use crate::rpc::RpcError;
 use crate::rpc::codec::WireTime;
 use crate::service::names::EntityName;
-use crate::service::past::At;
+use crate::service::relations::past::At;
 
 /// `(type, id)` of an object.
 pub(super) fn object(parts: &[String]) -> Result<EntityName, RpcError> {

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::{SandboxView, TTL_MINUTES};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::sandboxes_ops::{self, Given, SandboxRequest};
+use crate::service::sandboxes;
+use crate::service::sandboxes::ops::{Given, SandboxRequest};
 
 /// Make a sandbox; an active one of the same name is a refusal.
 ///
@@ -41,7 +42,7 @@ impl Method for SandboxCreate {
             reuse: false,
         };
         SandboxView::replies(cx, |given: &Given| &given.info);
-        let given = sandboxes_ops::get_or_create(&cx.call, &cx.services.sandboxes, request).await?;
+        let given = sandboxes::ops::get_or_create(&cx.call, &cx.services.sandboxes, request).await?;
         Ok(SandboxView::new(cx, given.info))
     }
 }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::{SandboxView, TTL_MINUTES};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::sandboxes_ops::{self, Given, SandboxRequest};
+use crate::service::sandboxes;
+use crate::service::sandboxes::ops::{Given, SandboxRequest};
 
 /// Get the caller's active sandbox of a name, or make it.
 ///
@@ -47,7 +48,7 @@ impl Method for SandboxGetOrCreate {
             reuse: true,
         };
         SandboxView::replies(cx, |given: &Given| &given.info);
-        let given = sandboxes_ops::get_or_create(&cx.call, &cx.services.sandboxes, request).await?;
+        let given = sandboxes::ops::get_or_create(&cx.call, &cx.services.sandboxes, request).await?;
         let view = SandboxView::new(cx, given.info);
         Ok(if given.verified { view.verified(true) } else { view })
     }

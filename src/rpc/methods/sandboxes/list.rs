@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::SandboxView;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::sandboxes::{self, SandboxFilter};
-use crate::service::sandboxes_ops;
 
 /// List the caller's sandboxes, stopped ones too, oldest first.
 ///
@@ -54,7 +53,7 @@ impl Method for SandboxList {
         let mut views = Vec::new();
         for info in sandboxes::list(&cx.call, filter).await? {
             let verified = match verify && info.is_active() {
-                true => Some(sandboxes_ops::verify(&cx.services.sandboxes, &info.row).await?),
+                true => Some(sandboxes::ops::verify(&cx.services.sandboxes, &info.row).await?),
                 false => None,
             };
             let view = SandboxView::new(cx, info);

@@ -5,8 +5,9 @@ use serde::Deserialize;
 
 use super::SandboxView;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
+use crate::service::sandboxes;
 use crate::service::sandboxes::SandboxInfo;
-use crate::service::sandboxes_ops::{self, SandboxChange};
+use crate::service::sandboxes::ops::SandboxChange;
 
 /// Resume a paused sandbox: its time to live begins anew.
 ///
@@ -26,7 +27,7 @@ impl Method for SandboxResume {
     async fn call(self, cx: &RequestContext) -> Result<SandboxView, RpcError> {
         SandboxView::replies(cx, |info: &SandboxInfo| info);
         let services = &cx.services.sandboxes;
-        let info = sandboxes_ops::change(&cx.call, services, self.sandbox_id, SandboxChange::Resume).await?;
+        let info = sandboxes::ops::change(&cx.call, services, self.sandbox_id, SandboxChange::Resume).await?;
         Ok(SandboxView::new(cx, info))
     }
 }

@@ -8,8 +8,9 @@ use super::WorkspaceView;
 use crate::model::WorkspaceRow;
 use crate::rpc::codec::WireDuration;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
+use crate::service::workspaces;
 use crate::service::workspaces::Scope;
-use crate::service::workspaces_ops::{self, WorkspaceRequest};
+use crate::service::workspaces::ops::WorkspaceRequest;
 
 /// Longest life of a registration, seconds: a hundred years.
 const TTL_SECONDS_MAX: f64 = 3_155_760_000.0;
@@ -73,7 +74,7 @@ impl Method for RegisterWorkspace {
             ttl_us,
         };
         cx.reply_with(|row: &WorkspaceRow| WorkspaceView::from(row.clone()));
-        Ok(workspaces_ops::register(&cx.call, request).await?.into())
+        Ok(workspaces::ops::register(&cx.call, request).await?.into())
     }
 }
 

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
+use crate::service::workspaces;
 use crate::service::workspaces::Scope;
-use crate::service::workspaces_ops;
 
 /// Unregister a workspace.
 ///
@@ -25,6 +25,6 @@ impl Method for UnregisterWorkspace {
 
     async fn call(self, cx: &RequestContext) -> Result<bool, RpcError> {
         cx.reply_with(|was_there: &bool| *was_there);
-        Ok(workspaces_ops::unregister(&cx.call, Scope::Workspace, &self.path).await?)
+        Ok(workspaces::ops::unregister(&cx.call, Scope::Workspace, &self.path).await?)
     }
 }
