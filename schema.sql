@@ -22,6 +22,7 @@
 --   R14 permission_cache rows have rev <= head.rev.
 --   R15 at most one sandbox with status 'active' per (tenant, user_id, name).
 --   R16 idempotency rows have rev <= head.rev.
+--   R17 snapshots are of a revision <= head.rev and of a node below head.next_id; numbers are from 1.
 
 -- The head of the store: one row, read first by every read transaction (it fixes the snapshot), written once a batch.
 CREATE TABLE head (
@@ -86,7 +87,7 @@ CREATE TABLE versions (
     reason        TEXT,             -- free text, e.g. 'Rollback to version 2'
     PRIMARY KEY (node, from_rev)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX versions_by_parent ON versions (parent, from_rev);
+CREATE INDEX versions_by_place ON versions (parent, name, from_rev);
 CREATE INDEX versions_by_content ON versions (content) WHERE content IS NOT NULL;
 
 -- Bodies by content address. Up to 64 KiB inline; larger ones are files under blobs/, there before their row is.
@@ -234,6 +235,7 @@ CREATE TABLE workspaces (
     expires_at_us INTEGER
 ) STRICT;
 CREATE INDEX workspaces_by_tenant ON workspaces (tenant, created_at_us);
+CREATE INDEX workspaces_by_expiry ON workspaces (expires_at_us) WHERE expires_at_us IS NOT NULL;
 
 -- What is mounted where. The root mount is not a row: it is the store itself.
 CREATE TABLE mounts (
@@ -297,3 +299,24 @@ CREATE TABLE chunks (
     body BLOB NOT NULL,    -- its bytes
     PRIMARY KEY (hash, part)
 ) STRICT;
+-- Snapshots of registered directories: each a directory and a revision. Its files are what `versions` says of then.
+CREATE TABLE snapshots (
+    key           BLOB NOT NULL,    -- first 16 bytes of BLAKE3(path)
+    number        INTEGER NOT NULL, -- from 1 per path, never given twice
+    snapshot_id   TEXT NOT NULL,    -- the UUID that clients know
+    path          TEXT NOT NULL,    -- where the directory lay when it was taken
+    tenant        TEXT NOT NULL,    -- the tenant of the directory
+    node          INTEGER NOT NULL, -- nodes.id of the directory
+    rev           INTEGER,          -- the revision whose state it is; NULL = deleted, only the number is kept
+    description   TEXT,             -- free text
+    tags          TEXT NOT NULL,    -- a JSON array of texts
+    created_by    TEXT NOT NULL,    -- the user
+    created_at_us INTEGER NOT NULL,
+    file_count    INTEGER,          -- files below it; NULL = not counted
+    total_size    INTEGER,          -- bytes of these files; NULL = not counted
+    manifest_hash TEXT,             -- BLAKE3 over paths and contents, hex; NULL = not counted
+    PRIMARY KEY (key, number)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX snapshots_by_id ON snapshots (snapshot_id);
+CREATE INDEX snapshots_by_node ON snapshots (node, rev);
+CREATE INDEX snapshots_by_rev ON snapshots (rev) WHERE rev IS NOT NULL;

@@ -57,6 +57,8 @@ pub enum Change {
     Mount(Delta<MountRow>),
     /// A sandbox record changed.
     Sandbox(Delta<SandboxRow>),
+    /// A snapshot was taken or deleted.
+    Snapshot(Delta<SnapshotRow>),
 }
 
 impl Change {
@@ -73,6 +75,7 @@ impl Change {
             Self::Workspace(d) => Self::Workspace(d.inverse()),
             Self::Mount(d) => Self::Mount(d.inverse()),
             Self::Sandbox(d) => Self::Sandbox(d.inverse()),
+            Self::Snapshot(d) => Self::Snapshot(d.inverse()),
         }
     }
 
@@ -88,7 +91,7 @@ impl Change {
                 (Some(_), None) => true,
                 (None, _) => false,
             },
-            Self::Workspace(_) | Self::Mount(_) | Self::Sandbox(_) => false,
+            Self::Workspace(_) | Self::Mount(_) | Self::Sandbox(_) | Self::Snapshot(_) => false,
         }
     }
 }
@@ -322,4 +325,35 @@ pub struct SandboxRow {
     pub ttl_minutes: i64,
     /// Unix time, µs.
     pub expires_at_us: Option<i64>,
+}
+
+/// A row of `snapshots`: the state of a directory at a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRow {
+    /// The UUID that clients know.
+    pub snapshot_id: String,
+    /// Its number among those of the path, from 1; never given twice.
+    pub number: u64,
+    /// Where the directory lay when it was taken.
+    pub path: String,
+    /// The tenant of the directory.
+    pub tenant: String,
+    /// The directory.
+    pub node: NodeId,
+    /// The revision whose state it is; `None` = deleted, only the number is kept.
+    pub rev: Option<Rev>,
+    /// Free text.
+    pub description: Option<String>,
+    /// A JSON array of texts.
+    pub tags: String,
+    /// The user.
+    pub created_by: String,
+    /// Unix time, µs.
+    pub created_at_us: i64,
+    /// Files below it; `None` = not counted.
+    pub file_count: Option<u64>,
+    /// Bytes of these files; `None` = not counted.
+    pub total_size: Option<u64>,
+    /// BLAKE3 over paths and contents, hex; `None` = not counted.
+    pub manifest_hash: Option<String>,
 }

@@ -10,8 +10,8 @@ pub mod random;
 pub mod time;
 
 pub use change::{
-    AgentRow, Change, Delta, EntityRow, KeyRow, MountRow, NamespaceRow, NodeKind, NodeRow, SandboxRow, TupleRow,
-    WorkspaceRow,
+    AgentRow, Change, Delta, EntityRow, KeyRow, MountRow, NamespaceRow, NodeKind, NodeRow, SandboxRow, SnapshotRow,
+    TupleRow, WorkspaceRow,
 };
 pub use hash::ContentHash;
 pub use nearest::nearest;

@@ -45,7 +45,7 @@ impl Projection for Graph {
             Change::Namespace(delta) => self.apply_namespace(delta, rev),
             // The owner of a node comes with the question.
             Change::Node(_) | Change::Key(_) | Change::Agent(_) => {}
-            Change::Workspace(_) | Change::Mount(_) | Change::Sandbox(_) => {}
+            Change::Workspace(_) | Change::Mount(_) | Change::Sandbox(_) | Change::Snapshot(_) => {}
         }
     }
 

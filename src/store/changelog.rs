@@ -180,6 +180,7 @@ pub(super) fn encode(changes: &[Change]) -> (String, String) {
             Change::Workspace(d) => push(&mut before, &mut after, "workspace", d),
             Change::Mount(d) => push(&mut before, &mut after, "mount", d),
             Change::Sandbox(d) => push(&mut before, &mut after, "sandbox", d),
+            Change::Snapshot(d) => push(&mut before, &mut after, "snapshot", d),
         }
     }
     before.push(']');
@@ -242,6 +243,7 @@ fn decode_one(before: Option<&RawValue>, after: Option<&RawValue>) -> Result<Cha
         "workspace" => Change::Workspace(delta(before, after)?),
         "mount" => Change::Mount(delta(before, after)?),
         "sandbox" => Change::Sandbox(delta(before, after)?),
+        "snapshot" => Change::Snapshot(delta(before, after)?),
         other => return Err(format!("a change of the unknown kind '{other}'")),
     })
 }

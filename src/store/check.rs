@@ -108,6 +108,9 @@ statements! {
     /// R16: no remembered reply is from the future.
     CHECK_R16 = "SELECT 'a reply of ' || i.method || ' is from revision ' || CAST(i.rev AS TEXT) \
         FROM idempotency AS i, head AS h WHERE i.rev > h.rev";
+    /// R17: snapshots are of what has been.
+    CHECK_R17 = "SELECT 'snapshot ' || s.snapshot_id || ' is of a revision, a node or a number that cannot be' \
+        FROM snapshots AS s, head AS h WHERE s.rev > h.rev OR s.node >= h.next_id OR s.number < 1";
     /// Every entity, for the part of R9 that is a hash.
     CHECK_ENTITIES = "SELECT id, tenant, type, name, key FROM entities";
     /// Every body that is a file, for the part of R8 that is on disk.
@@ -132,6 +135,7 @@ const RULES: &[(&str, &str)] = &[
     ("R14", CHECK_R14),
     ("R15", CHECK_R15),
     ("R16", CHECK_R16),
+    ("R17", CHECK_R17),
 ];
 
 /// Violations that are told per rule; more would only hide the next rule's.
@@ -149,7 +153,7 @@ pub struct Report {
 /// One broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Violation {
-    /// `R1` … `R16`, or the name of SQLite's check.
+    /// `R1` … `R17`, or the name of SQLite's check.
     pub rule: &'static str,
     /// What is wrong, and where.
     pub what: String,

@@ -32,6 +32,8 @@ statements! {
         UNION ALL SELECT 'sandboxes', COUNT(*) FROM sandboxes";
     /// Rows per table of the second.
     INSPECT_ROWS_2 = "SELECT 'idempotency', COUNT(*) FROM idempotency UNION ALL SELECT 'denials', COUNT(*) FROM denials";
+    /// Rows per table of the fourth.
+    INSPECT_ROWS_4 = "SELECT 'snapshots', COUNT(*) FROM snapshots";
     /// Keys: all, revoked, past their end.
     INSPECT_KEYS = "SELECT COUNT(*), \
         CAST(COALESCE(SUM(CASE WHEN revoked_at_us IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT), \
@@ -244,7 +246,9 @@ impl Inspector {
         let small = self.length(DATABASE_FILE) <= QUICK_BYTES_MAX;
         let quick_check = if small { Some(quick(&conn)?) } else { None };
         let mut rows = Vec::new();
-        for sql in [Some(INSPECT_ROWS), (version >= 2).then_some(INSPECT_ROWS_2)].into_iter().flatten() {
+        let later = [(2, INSPECT_ROWS_2), (4, INSPECT_ROWS_4)].into_iter();
+        let later = later.filter(|(since, _)| version >= *since).map(|(_, sql)| sql);
+        for sql in std::iter::once(INSPECT_ROWS).chain(later) {
             sqlite::each(&conn, sql, &[], |row| {
                 rows.push((row.string(0)?, row.id(1)?));
                 Ok(ControlFlow::Continue(()))

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0002_idempotency_and_denials.sql"),
     },
     Migration { name: "0003_chunks.sql", sql: include_str!("migrations/0003_chunks.sql") },
+    Migration { name: "0004_snapshots.sql", sql: include_str!("migrations/0004_snapshots.sql") },
 ];
 
 impl Migration {

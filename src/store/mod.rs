@@ -92,6 +92,7 @@ pub mod sandboxes;
 pub mod schema;
 pub mod scrub;
 pub mod skills;
+pub mod snapshots;
 pub mod space;
 pub mod statements;
 pub mod status;

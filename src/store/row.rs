@@ -33,6 +33,11 @@ impl From<u64> for Val<'_> {
         Self::Int(Some(i64::try_from(v).expect("ids, revisions and sizes fit 63 bits")))
     }
 }
+impl From<Option<u64>> for Val<'_> {
+    fn from(v: Option<u64>) -> Self {
+        Val::Int(v.map(|v| i64::try_from(v).expect("ids, revisions and sizes stay below 2^63")))
+    }
+}
 impl From<u32> for Val<'_> {
     fn from(v: u32) -> Self {
         Self::Int(Some(i64::from(v)))

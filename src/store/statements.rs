@@ -39,6 +39,7 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("schema", super::schema::ALL),
     ("scrub", super::scrub::ALL),
     ("skills", super::skills::ALL),
+    ("snapshots", super::snapshots::ALL),
     ("tables", super::tables::ALL),
     ("tuples", super::tuples::ALL),
     ("versions", super::versions::ALL),

@@ -115,6 +115,15 @@ statements! {
         expires_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     /// How many rows of `sandboxes` travel.
     SANDBOXES_ROWS_COUNT = "SELECT COUNT(*) FROM sandboxes";
+    /// Every row of `snapshots` that travels.
+    SNAPSHOTS_ROWS = "SELECT key, number, snapshot_id, path, tenant, node, rev, description, tags, \
+        created_by, created_at_us, file_count, total_size, manifest_hash FROM snapshots ORDER BY key, number";
+    /// A row of `snapshots`.
+    SNAPSHOTS_ROW_PUT = "INSERT INTO snapshots (key, number, snapshot_id, path, tenant, node, rev, \
+        description, tags, created_by, created_at_us, file_count, total_size, manifest_hash) VALUES (?1, ?2, ?3, ?4, \
+        ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    /// How many rows of `snapshots` travel.
+    SNAPSHOTS_ROWS_COUNT = "SELECT COUNT(*) FROM snapshots";
     /// Every row of `changelog` that travels.
     CHANGELOG_ROWS = "SELECT rev, at_us, actor, tenant, request_id, op, permissions, before, after FROM \
         changelog ORDER BY rev";
@@ -319,6 +328,11 @@ tables! {
         sandbox_id: text, name: text, tenant: text, user_id: text, agent_id: [text], provider: text,
         template_id: [text], status: text, created_at_us: int, last_active_at_us: int, paused_at_us: [int],
         stopped_at_us: [int], ttl_minutes: int, expires_at_us: [int]
+    }
+    snapshots [0, 1] SNAPSHOTS_ROWS SNAPSHOTS_ROW_PUT SNAPSHOTS_ROWS_COUNT {
+        key: hex, number: int, snapshot_id: text, path: text, tenant: text, node: int, rev: [int],
+        description: [text], tags: text, created_by: text, created_at_us: int, file_count: [int],
+        total_size: [int], manifest_hash: [text]
     }
     changelog [0] CHANGELOG_ROWS CHANGELOG_ROW_PUT CHANGELOG_ROWS_COUNT {
         rev: int, at_us: int, actor: text, tenant: text, request_id: text, op: text, permissions: int,

@@ -105,11 +105,18 @@ async fn every_rule_that_is_broken_is_named() {
             ],
         ),
         ("R16", &["INSERT INTO idempotency (key, request, method, rev, at_us) VALUES (x'00', x'00', 'write', 99, 0)"]),
+        (
+            "R17",
+            &[
+                "INSERT INTO snapshots (key, number, snapshot_id, path, tenant, node, rev, tags, created_by, created_at_us) \
+            VALUES (x'00', 1, 's', '/w', 't', 1, 99, '[]', 'u', 0)",
+            ],
+        ),
     ];
     for (rule, broken) in cases {
         let report = check_after(broken).await;
         assert!(report.violations.iter().any(|v| v.rule == *rule), "{rule} after {broken:?}: {report:?}");
     }
     let named: std::collections::BTreeSet<_> = cases.iter().map(|(rule, _)| *rule).collect();
-    assert_eq!(named.len(), 16, "every rule is broken once");
+    assert_eq!(named.len(), 17, "every rule is broken once");
 }

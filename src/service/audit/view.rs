@@ -87,6 +87,9 @@ impl Scene<'_, '_> {
             Change::Workspace(d) => view("workspace", d, |r| (Some(r.tenant.clone()), r.path.clone())),
             Change::Mount(d) => view("mount", d, |r| (Some(r.tenant.clone()), r.mount_point.clone())),
             Change::Sandbox(d) => view("sandbox", d, |r| (Some(r.tenant.clone()), format!("sandbox:{}", r.sandbox_id))),
+            Change::Snapshot(d) => {
+                view("snapshot", d, |r| (Some(r.tenant.clone()), format!("snapshot:{}#{}", r.path, r.number)))
+            }
         }))
     }
 

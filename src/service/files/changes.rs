@@ -47,9 +47,12 @@ impl<T: Sql> Looker<'_, T> {
             // A new name says nothing yet. One that moves or goes comes with its node.
             Change::Entity(_) => Ok(false),
             Change::Node(delta) => self.node(delta),
-            Change::Key(_) | Change::Agent(_) | Change::Workspace(_) | Change::Mount(_) | Change::Sandbox(_) => {
-                Ok(false)
-            }
+            Change::Key(_)
+            | Change::Agent(_)
+            | Change::Workspace(_)
+            | Change::Mount(_)
+            | Change::Sandbox(_)
+            | Change::Snapshot(_) => Ok(false),
         }
     }
 

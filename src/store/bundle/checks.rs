@@ -107,6 +107,11 @@ impl Sequence {
                 let key = digest::key16(&[fields.text("scope"), fields.text("path")]);
                 same(&key, fields.bytes("key"), "the key of the workspace is that of another path")
             }
+            "snapshots" if fields.id("rev")? > header.rev => Err("a snapshot is of a later revision".into()),
+            "snapshots" => {
+                let key = digest::key16(&[fields.text("path")]);
+                same(&key, fields.bytes("key"), "the key of the snapshot is that of another path")
+            }
             "changelog" => self.change(&fields),
             "idempotency" if fields.id("rev")? > header.rev => Err("a reply is from a later revision".into()),
             "head" => self.head(&fields, header),

@@ -46,6 +46,8 @@ const SAYING: &[(&str, &str, Says)] = &[
     ("mounts", "mount_point", Says::Path),
     ("mounts", "tenant", Says::Tenant),
     ("sandboxes", "tenant", Says::Tenant),
+    ("snapshots", "path", Says::Path),
+    ("snapshots", "tenant", Says::Tenant),
     ("changelog", "actor", Says::Typed),
     ("changelog", "tenant", Says::Tenant),
     ("changelog", "before", Says::Changes),
@@ -71,6 +73,7 @@ const SILENT: &[(&str, &[&str])] = &[
     ("workspaces", &["scope", "name", "description", "created_by", "metadata", "session_id"]),
     ("mounts", &["backend_type", "backend_config"]),
     ("sandboxes", &["sandbox_id", "name", "user_id", "agent_id", "provider", "template_id", "status"]),
+    ("snapshots", &["snapshot_id", "description", "tags", "created_by", "manifest_hash"]),
     ("changelog", &["request_id", "op"]),
     ("idempotency", &["method", "reply"]),
     ("denials", &["method", "permission", "request_id"]),
@@ -160,6 +163,7 @@ impl Tenants {
         let key = match table.name {
             "entities" => Some(entities::key(text("tenant"), text("type"), text("name"))),
             "workspaces" => Some(digest::key16(&[text("scope"), text("path")])),
+            "snapshots" => Some(digest::key16(&[text("path")])),
             _ => None,
         };
         if let Some(key) = key {
@@ -282,6 +286,10 @@ impl Tenants {
                 self.path(&mut row.mount_point)
             }),
             Change::Sandbox(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
+            Change::Snapshot(delta) => each(delta, |row| {
+                self.tenant(&mut row.tenant)?;
+                self.path(&mut row.path)
+            }),
         }
     }
 }
