@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::decode::{Arguments, decode, write_result};
-use super::methods::{admin, agents, files, mounts, namespaces, rebac, sandboxes, skills, workspaces};
+use super::methods::{admin, agents, files, mounts, namespaces, rebac, sandboxes, skills, versions, workspaces};
 use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 use crate::telemetry::metric::{CounterSeries, SecondsSeries};
 
@@ -27,18 +27,22 @@ pub static METHODS: &[Entry] = &[
     entry::<admin::AdminRevokeKey>(),
     entry::<admin::AdminUpdateKey>(),
     entry::<files::Append>(),
+    entry::<versions::BatchGetContentIds>(),
     entry::<files::Copy>(),
     entry::<files::Delete>(),
     entry::<agents::DeleteAgent>(),
     entry::<files::DeleteBulk>(),
+    entry::<versions::DiffVersions>(),
     entry::<files::Edit>(),
     entry::<files::Exists>(),
     entry::<agents::GetAgent>(),
     entry::<files::GetAvailableNamespaces>(),
     entry::<files::GetEtag>(),
+    entry::<versions::GetMetadata>(),
     entry::<mounts::GetMount>(),
     entry::<namespaces::GetNamespace>(),
     entry::<namespaces::GetRebacOption>(),
+    entry::<versions::GetVersion>(),
     entry::<workspaces::GetWorkspaceInfo>(),
     entry::<files::Glob>(),
     entry::<files::Grep>(),
@@ -47,6 +51,7 @@ pub static METHODS: &[Entry] = &[
     entry::<files::List>(),
     entry::<agents::ListAgents>(),
     entry::<mounts::ListMounts>(),
+    entry::<versions::ListVersions>(),
     entry::<workspaces::ListWorkspaces>(),
     entry::<files::Mkdir>(),
     entry::<namespaces::NamespaceCreate>(),
@@ -73,6 +78,7 @@ pub static METHODS: &[Entry] = &[
     entry::<files::Rename>(),
     entry::<files::RenameBulk>(),
     entry::<files::Rmdir>(),
+    entry::<versions::Rollback>(),
     entry::<sandboxes::SandboxConnect>(),
     entry::<sandboxes::SandboxCreate>(),
     entry::<sandboxes::SandboxDisconnect>(),

@@ -22,6 +22,7 @@ pub mod relations;
 pub mod sandboxes;
 pub mod search;
 pub mod skills;
+pub mod versions;
 pub mod workspaces;
 
 pub use call::Call;

@@ -34,6 +34,7 @@ pub const OPS: &[&str] = ops![
     super::sandboxes::ops::GetOrCreateSandbox,
     super::relations::tuples_ops::CreateTuple,
     super::relations::tuples_ops::DeleteTuple,
+    super::versions::ops::RollbackFile,
     super::workspaces::ops::RegisterWorkspace,
     super::workspaces::ops::UnregisterWorkspace,
     crate::store::chunks::PutChunks,

@@ -3,10 +3,17 @@
 //! Owns the table `versions`: intervals `[from_rev, to_rev)` of one node that neither overlap nor are empty. A file
 //! gets one per version and one per move, a directory one per move. Written by `nodes` only.
 
+use std::ops::ControlFlow;
+
 use super::statements::statements;
 use super::{Row, Sql, StoreError, WriteTx, nodes};
 use crate::model::{NodeId, NodeRow, Rev};
 use crate::params;
+
+/// The source of a version that was written.
+pub const ORIGINAL: &str = "original";
+/// The source of a row that is no version: the node was moved.
+const MOVED: &str = "move";
 
 statements! {
     /// Opens an interval. Two states of one node in one revision leave the last one.
@@ -22,9 +29,12 @@ statements! {
          (SELECT MAX(last.from_rev) FROM versions AS last WHERE last.node = ?1 AND last.from_rev < ?2)";
     /// A state that did not outlive its own revision never was.
     DROP_VERSION = "DELETE FROM versions WHERE node = ?1 AND from_rev = ?2 AND to_rev IS NULL";
-    /// The versions of a file, newest first; moves are left out.
+    /// The states of a node, newest first.
     VERSIONS_OF = "SELECT from_rev, to_rev, version, content, size, mime, created_at_us, created_by, source, \
-         reason FROM versions WHERE node = ?1 AND source <> 'move' ORDER BY from_rev DESC";
+         reason FROM versions WHERE node = ?1 ORDER BY from_rev DESC";
+    /// The first state of one version of a file that is kept.
+    VERSION_OF = "SELECT from_rev, to_rev, version, content, size, mime, created_at_us, created_by, source, \
+         reason FROM versions WHERE node = ?1 AND version = ?2 ORDER BY from_rev LIMIT 1";
     /// Whether a node began at or before a revision.
     BEGAN_BY = "SELECT 1 FROM versions WHERE node = ?1 AND from_rev <= ?2 LIMIT 1";
     /// Where a node lay at a revision, and until when.
@@ -58,6 +68,15 @@ pub struct VersionRow {
     pub source: String,
     /// Free text.
     pub reason: Option<String>,
+}
+
+impl VersionRow {
+    /// A version that was written and moved in one revision has the row of the move alone.
+    fn as_made(&mut self) {
+        if self.source == MOVED {
+            ORIGINAL.clone_into(&mut self.source);
+        }
+    }
 }
 
 /// Opens the interval of a node's new state, from the revision of this transaction.
@@ -96,9 +115,28 @@ pub(super) fn end(tx: &mut WriteTx<'_>, node: NodeId) -> Result<(), StoreError> 
     tx.exec(DROP_VERSION, params![node, rev])
 }
 
-/// The versions of a file, newest first.
-pub fn of_node(tx: &impl Sql, node: NodeId) -> Result<Vec<VersionRow>, StoreError> {
-    tx.query(VERSIONS_OF, params![node], from_row)
+/// The newest `limit` versions of a file, newest first, each once: as it was made. Moves are not told.
+pub fn of_node(tx: &impl Sql, node: NodeId, limit: usize) -> Result<Vec<VersionRow>, StoreError> {
+    let mut versions: Vec<VersionRow> = Vec::new();
+    tx.each(VERSIONS_OF, params![node], |row| {
+        let (row, full) = (from_row(row)?, versions.len() == limit);
+        match versions.last_mut() {
+            // The same version at another place, or before it was gone for a while: its beginning counts.
+            Some(last) if last.version == row.version => *last = VersionRow { to_rev: last.to_rev, ..row },
+            _ if full => return Ok(ControlFlow::Break(())),
+            _ => versions.push(row),
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    versions.iter_mut().for_each(VersionRow::as_made);
+    Ok(versions)
+}
+
+/// One version of a file, as it was made.
+pub fn of_number(tx: &impl Sql, node: NodeId, version: u64) -> Result<Option<VersionRow>, StoreError> {
+    let mut found = tx.query_one(VERSION_OF, params![node, version], from_row)?;
+    found.iter_mut().for_each(VersionRow::as_made);
+    Ok(found)
 }
 
 /// Whether a node was there at some revision up to `rev`.

@@ -115,6 +115,8 @@ pub(super) static ROWS: &[Row] = &[
     row("admin_revoke_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
     row("admin_update_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"], "name": "renamed"})).after(new_key),
     row("append", WRITTEN, |s| json!({"path": s.file, "content": "more"})),
+    // Of each path a null, as for nothing.
+    row("batch_get_content_ids", SEEN, |s| json!({"paths": [s.file]})),
     row("copy", WRITTEN, |s| json!({"src_path": s.file, "dst_path": format!("{}/copy", s.directory)})),
     row("delete", WRITTEN, |s| json!({"path": s.file})),
     // In another tenant there is no such agent, and what is not there is not deleted. An agent deletes none.
@@ -126,15 +128,18 @@ pub(super) static ROWS: &[Row] = &[
     .after(new_agent),
     // Of each path it is said that it is refused, in the words of the method for one.
     row("delete_bulk", only(WRITERS, Blind), |s| json!({"paths": [s.file]})),
+    row("diff_versions", READ, |s| json!({"path": s.file, "v1": 1, "v2": 1})),
     row("edit", WRITTEN, |s| json!({"path": s.file, "edits": [{"old_str": "body", "new_str": "text"}]})),
     row("exists", SEEN, |s| json!({"path": s.file})),
     row("get_agent", MINE, |s| json!({"agent_id": agent(s)})).after(new_agent),
     row("get_available_namespaces", ANYBODY, |_| json!({})),
     row("get_etag", READ, |s| json!({"path": s.file})),
+    row("get_metadata", READ, |s| json!({"path": s.file})),
     row("get_mount", ANYBODY, |_| json!({"mount_point": "/"})),
     // Rules hold for every tenant, so everybody may know them.
     row("get_namespace", ANYBODY, |_| json!({"object_type": "file"})),
     row("get_rebac_option", ANYBODY, |_| json!({"key": "edges_per_request"})),
+    row("get_version", READ, |s| json!({"path": s.file, "version": 1})),
     row("get_workspace_info", MINE, |s| json!({"path": s.directory})).after(new_workspace),
     row("glob", SEEN, |s| json!({"pattern": "**", "path": s.directory})),
     row("grep", SEEN, |s| json!({"pattern": "body of", "path": s.directory})),
@@ -143,6 +148,7 @@ pub(super) static ROWS: &[Row] = &[
     row("list", SEEN, |s| json!({"path": s.directory})),
     row("list_agents", MINE, |_| json!({})).after(new_agent),
     row("list_mounts", ANYBODY, |_| json!({})),
+    row("list_versions", READ, |s| json!({"path": s.file})),
     row("list_workspaces", MINE, |_| json!({})).after(new_workspace),
     row("mkdir", WRITTEN, |s| json!({"path": format!("{}/new", s.directory)})),
     row("namespace_create", ROOTS, |s| json!({"object_type": s.tag, "config": rules()})),
@@ -190,6 +196,7 @@ pub(super) static ROWS: &[Row] = &[
     row("rename", WRITTEN, |s| json!({"old_path": s.file, "new_path": format!("{}/moved", s.directory)})),
     row("rename_bulk", only(WRITERS, Blind), |s| json!({"renames": [[s.file, format!("{}/moved", s.directory)]]})),
     row("rmdir", WRITTEN, |s| json!({"path": s.directory, "recursive": true})),
+    row("rollback", WRITTEN, |s| json!({"path": s.file, "version": 1})),
     row("sandbox_connect", CANNOT, sandbox).after(new_sandbox),
     row("sandbox_create", ANYBODY, |s| json!({"name": s.tag})),
     row("sandbox_disconnect", CANNOT, sandbox).after(new_sandbox),

@@ -10,6 +10,7 @@ mod namespaces;
 mod rebac;
 mod sandboxes;
 mod skills;
+mod versions;
 mod workspaces;
 
 use nexus_lite::model::{TupleRow, VirtualPath};

@@ -8,4 +8,5 @@ pub mod namespaces;
 pub mod rebac;
 pub mod sandboxes;
 pub mod skills;
+pub mod versions;
 pub mod workspaces;

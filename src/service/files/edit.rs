@@ -78,7 +78,7 @@ pub async fn plan(
             return Err(ServiceError::Validation(format!("{path} is no UTF-8 text; write it whole")));
         };
         let (after, replaced) = edited(&path, &before, &edits)?;
-        let (diff, diff_cut) = difference(&path, node.version, &before, &after);
+        let (diff, diff_cut) = difference(&path, [node.version, node.version + 1], &before, &after);
         let etag = node.content.unwrap_or_default();
         Ok(Plan { path, text: after.into(), etag, version: node.version, replaced, diff, diff_cut })
     })
@@ -124,10 +124,15 @@ fn edited(path: &VirtualPath, before: &str, edits: &[Edit]) -> Result<(String, u
     Ok((text, replaced))
 }
 
-/// The unified difference, and whether it was cut.
-fn difference(path: &VirtualPath, version: u64, before: &str, after: &str) -> (String, bool) {
+/// The unified difference between two versions, and whether it was cut.
+pub(in crate::service) fn difference(
+    path: &VirtualPath,
+    versions: [u64; 2],
+    before: &str,
+    after: &str,
+) -> (String, bool) {
     let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(before, after);
-    let names = [version, version + 1].map(|version| format!("{path} (v{version})"));
+    let names = versions.map(|version| format!("{path} (v{version})"));
     let mut text = diff.unified_diff().context_radius(DIFF_CONTEXT_LINES).header(&names[0], &names[1]).to_string();
     let cut = text.len() > DIFF_BYTES_MAX;
     if cut {

@@ -13,7 +13,7 @@ pub struct ByPath<T>(Vec<(String, T)>);
 
 impl<T> ByPath<T> {
     /// Pairs in their order; of one path the last counts.
-    pub(super) fn new(pairs: impl IntoIterator<Item = (String, T)>) -> Self {
+    pub(in crate::rpc) fn new(pairs: impl IntoIterator<Item = (String, T)>) -> Self {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
         let mut seen = std::collections::HashSet::new();
         let mut at = pairs.len();
