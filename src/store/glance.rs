@@ -54,6 +54,9 @@ impl Sql for Glance<'_> {
     fn view<P: Projection>(&self) -> &P {
         self.published.view()
     }
+    fn is_far(&self) -> bool {
+        false
+    }
     fn known(&self) -> Option<Known<'_>> {
         Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev })
     }

@@ -36,6 +36,7 @@ mod batch;
 mod checkpoint;
 mod claim;
 mod glance;
+mod memory;
 mod metrics;
 mod notes;
 mod places;
@@ -99,6 +100,7 @@ pub mod status;
 pub mod tuples;
 pub mod tx;
 pub mod versions;
+mod ways;
 pub mod workspaces;
 
 use reading::Reading;

@@ -5,25 +5,17 @@
 //! change is recorded here.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use super::places::Walked;
 use super::statements::statements;
+pub use super::ways::{Place, chain, child, find, nearest, parent_of, path_of, place, root};
 use super::{Row, Sql, StoreError, WriteTx, versions};
-use crate::model::{Change, ContentHash, Delta, EntityId, NodeId, NodeKind, NodeRow, ROOT_NODE, VirtualPath};
+use crate::model::{Change, ContentHash, Delta, EntityId, NodeId, NodeKind, NodeRow, VirtualPath};
 use crate::params;
 
 /// The id under which detached directories lie: no node has it.
-const NOWHERE: NodeId = 0;
-/// Deepest tree that a walk upwards follows; more is a cycle, which would be corruption.
-const DEPTH_MAX: usize = 4096;
+pub(super) const NOWHERE: NodeId = 0;
 
 statements! {
-    /// One by its directory and name.
-    NODE_BY_NAME = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
-         mime, created_at_us, modified_at_us, created_by FROM nodes WHERE parent = ?1 AND name = ?2";
-    /// The id of one by its directory and name.
-    NODE_ID_BY_NAME = "SELECT id FROM nodes WHERE parent = ?1 AND name = ?2";
     /// One by its id.
     NODE_BY_ID = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
          mime, created_at_us, modified_at_us, created_by FROM nodes WHERE id = ?1";
@@ -53,8 +45,6 @@ statements! {
     OWNED_FILES = "SELECT parent, name, id, tenant, type, owner, implicit, mixed, content, size, version, \
          mime, created_at_us, modified_at_us, created_by FROM nodes WHERE owner = ?1 AND type = 0 \
          ORDER BY parent, name LIMIT ?2";
-    /// Where a node lies.
-    PLACE_BY_ID = "SELECT parent, name FROM nodes WHERE id = ?1";
     /// A new one.
     INSERT_NODE = "INSERT INTO nodes (parent, name, id, tenant, type, owner, implicit, mixed, detached, \
          content, size, version, mime, created_at_us, modified_at_us, created_by) \
@@ -74,128 +64,9 @@ statements! {
     DETACHED_CHILDREN = "SELECT name, id, type FROM nodes WHERE parent = ?1 LIMIT ?2";
 }
 
-/// What permissions depend on, of the deepest node on the way to a path that exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The tenant it belongs to.
-    pub tenant: Arc<str>,
-    /// Whether it is the node at the path.
-    pub exact: bool,
-    /// What it is.
-    pub kind: NodeKind,
-    /// The owner column.
-    pub owner: Option<EntityId>,
-}
-
-/// The directory that holds all others.
-pub fn root(tx: &impl Sql) -> Result<NodeRow, StoreError> {
-    get(tx, ROOT_NODE)?.ok_or_else(|| StoreError::Corrupt { what: "the root node is missing".into() })
-}
-
 /// The node of this id, detached ones too.
 pub fn get(tx: &impl Sql, id: NodeId) -> Result<Option<NodeRow>, StoreError> {
     tx.query_one(NODE_BY_ID, params![id], from_row)
-}
-
-/// The node `name` in the directory `parent`.
-pub fn child(tx: &impl Sql, parent: NodeId, name: &str) -> Result<Option<NodeRow>, StoreError> {
-    tx.query_one(NODE_BY_NAME, params![parent, name], from_row)
-}
-
-/// The nodes on the way to `path` that exist, from the root down. All components exist if there is one row more than
-/// `path` has components.
-pub fn chain(tx: &impl Sql, path: &VirtualPath) -> Result<Vec<NodeRow>, StoreError> {
-    let mut chain = vec![root(tx)?];
-    let mut parent = ROOT_NODE;
-    for name in path.components() {
-        let Some(row) = child(tx, parent, name)? else { break };
-        parent = row.id;
-        chain.push(row);
-    }
-    Ok(chain)
-}
-
-/// The node at `path`.
-pub fn find(tx: &impl Sql, path: &VirtualPath) -> Result<Option<NodeRow>, StoreError> {
-    let (node, exact) = nearest(tx, path)?;
-    Ok(exact.then_some(node))
-}
-
-/// The deepest node on the way to `path` that exists, and whether it is the one at `path`. Of the others on the way
-/// only the ids are read.
-pub fn nearest(tx: &impl Sql, path: &VirtualPath) -> Result<(NodeRow, bool), StoreError> {
-    walk(tx, path, |_, _| ())
-}
-
-/// Of the deepest node on the way to `path` that exists, what permissions depend on; from what is remembered, if that
-/// is exact.
-pub fn place(tx: &impl Sql, path: &VirtualPath) -> Result<Place, StoreError> {
-    if let Some(place) = tx.known().and_then(|known| known.get(path.as_str())) {
-        return Ok(place);
-    }
-    let mut walked = Walked::default();
-    let (row, exact) = walk(tx, path, |parent, name| walked.name(parent, name))?;
-    let place = Place { tenant: row.tenant.into(), exact, kind: row.kind, owner: row.owner };
-    if let Some(known) = tx.known() {
-        // Its own place tells of changes of the node where no name led to it: of the root.
-        walked.name(row.parent, &row.name);
-        known.put(path.as_str(), walked, place.clone());
-    }
-    Ok(place)
-}
-
-/// As [`nearest`], naming each directory and what is looked up in it.
-fn walk(
-    tx: &impl Sql,
-    path: &VirtualPath,
-    mut looked_up: impl FnMut(NodeId, &str),
-) -> Result<(NodeRow, bool), StoreError> {
-    let mut nearest = ROOT_NODE;
-    let mut names = path.components().peekable();
-    while let Some(name) = names.next() {
-        looked_up(nearest, name);
-        let found = if names.peek().is_some() {
-            tx.query_one(NODE_ID_BY_NAME, params![nearest, name], |row| row.id(0))?
-        } else if let Some(row) = child(tx, nearest, name)? {
-            return Ok((row, true));
-        } else {
-            None
-        };
-        let Some(id) = found else { return Ok((passed(tx, nearest)?, false)) };
-        nearest = id;
-    }
-    Ok((root(tx)?, true))
-}
-
-/// A node that a walk down has just passed.
-fn passed(tx: &impl Sql, id: NodeId) -> Result<NodeRow, StoreError> {
-    get(tx, id)?.ok_or_else(|| StoreError::Corrupt { what: format!("node {id} has a name and no row") })
-}
-
-/// The path of a node; `None` if there is none of this id, or if it lies in a detached directory.
-pub fn path_of(tx: &impl Sql, id: NodeId) -> Result<Option<VirtualPath>, StoreError> {
-    let (mut names, mut at) = (Vec::new(), id);
-    while at != ROOT_NODE {
-        let Some((parent, name)) = position(tx, at)? else { return Ok(None) };
-        if parent == NOWHERE {
-            return Ok(None);
-        }
-        names.push(name);
-        if names.len() > DEPTH_MAX {
-            return Err(StoreError::Corrupt { what: format!("node {id} lies deeper than {DEPTH_MAX} directories") });
-        }
-        at = parent;
-    }
-    Ok(Some(names.iter().rev().fold(VirtualPath::root(), |path, name| path.child(name))))
-}
-
-/// The directory a node lies in; 0 for the root and for detached directories.
-pub fn parent_of(tx: &impl Sql, id: NodeId) -> Result<Option<NodeId>, StoreError> {
-    Ok(position(tx, id)?.map(|(parent, _)| parent))
-}
-
-fn position(tx: &impl Sql, id: NodeId) -> Result<Option<(NodeId, String)>, StoreError> {
-    tx.query_one(PLACE_BY_ID, params![id], |row| Ok((row.id(0)?, row.string(1)?)))
 }
 
 /// Gives what lies in a directory to `each`, by name, until it breaks.
@@ -429,7 +300,7 @@ pub(super) fn content_hex(row: &Row<'_>, at: usize) -> Result<Option<String>, St
     Ok(Some(ContentHash::from_bytes(bytes).to_hex()))
 }
 
-fn from_row(row: &Row<'_>) -> Result<NodeRow, StoreError> {
+pub(super) fn from_row(row: &Row<'_>) -> Result<NodeRow, StoreError> {
     node_at(row, 0)
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::model::{Change, Rev};
 
 use super::StoreError;
+use super::memory::NodeMemory;
 use super::tx::Sql;
 
 /// A copy-on-write state derived from the tables. A clone must cost pointers, not data: it is the savepoint, the
@@ -105,9 +106,10 @@ impl<P: Projection> Slot for TypedSlot<P> {
     }
 }
 
-/// The writer's working copies of all projections.
+/// The writer's working copies of all projections, and the nodes that it has met.
 pub(super) struct Working {
     slots: Vec<Box<dyn Slot>>,
+    nodes: NodeMemory,
 }
 
 /// A point to come back to: one mark per projection.
@@ -115,20 +117,27 @@ pub(super) struct Mark(Vec<Box<dyn Any + Send>>);
 
 impl Working {
     pub(super) fn new(slots: Vec<Box<dyn Slot>>) -> Self {
-        Self { slots }
+        Self { slots, nodes: NodeMemory::new() }
     }
     pub(super) fn load(&mut self, loader: &super::tx::Loader<'_>) -> Result<(), StoreError> {
+        self.nodes.clear();
         self.slots.iter_mut().try_for_each(|slot| slot.load(loader))
     }
     pub(super) fn apply(&mut self, change: &Change, rev: Rev) {
+        self.nodes.apply(change);
         for slot in &mut self.slots {
             slot.apply(change, rev);
         }
+    }
+    /// The nodes of the open transaction, as far as they are remembered.
+    pub(super) fn nodes(&self) -> &NodeMemory {
+        &self.nodes
     }
     pub(super) fn mark(&self) -> Mark {
         Mark(self.slots.iter().map(|slot| slot.mark()).collect())
     }
     pub(super) fn rollback(&mut self, mark: &Mark) {
+        self.nodes.clear();
         for (slot, mark) in self.slots.iter_mut().zip(&mark.0) {
             slot.rollback(mark.as_ref());
         }

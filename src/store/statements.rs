@@ -43,6 +43,7 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("tables", super::tables::ALL),
     ("tuples", super::tuples::ALL),
     ("versions", super::versions::ALL),
+    ("ways", super::ways::ALL),
     ("workspaces", super::workspaces::ALL),
 ];
 

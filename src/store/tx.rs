@@ -11,6 +11,7 @@ use crate::model::{Change, EntityId, NodeId, Rev};
 
 use super::StoreError;
 use super::backend::{Conn, Trouble, sqlite};
+use super::memory::NodeMemory;
 use super::op::Origin;
 use super::places::Known;
 use super::projection::{Mark, Projection, Published, Working};
@@ -49,6 +50,14 @@ pub trait Sql {
     fn known(&self) -> Option<Known<'_>> {
         None
     }
+
+    /// The nodes that the writer remembers; `None` for everybody else.
+    fn remembered(&self) -> Option<&NodeMemory> {
+        None
+    }
+
+    /// Whether each statement is a journey over a network.
+    fn is_far(&self) -> bool;
 
     /// All rows of a query.
     fn query<T>(
@@ -119,6 +128,9 @@ impl Sql for ReadTx<'_> {
     fn view<P: Projection>(&self) -> &P {
         self.published.view()
     }
+    fn is_far(&self) -> bool {
+        !self.conn.is_lite()
+    }
     fn known(&self) -> Option<Known<'_>> {
         Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev })
     }
@@ -165,6 +177,9 @@ impl Sql for Loader<'_> {
     }
     fn wall_us(&self) -> i64 {
         self.now_us
+    }
+    fn is_far(&self) -> bool {
+        !self.conn.is_lite()
     }
     fn view<P: Projection>(&self) -> &P {
         panic!("{} asked for a view while it was loaded", P::NAME)
@@ -387,6 +402,12 @@ impl Sql for WriteTx<'_> {
     }
     fn view<P: Projection>(&self) -> &P {
         self.working.view()
+    }
+    fn is_far(&self) -> bool {
+        !self.conn.is_lite()
+    }
+    fn remembered(&self) -> Option<&NodeMemory> {
+        Some(self.working.nodes())
     }
 }
 

@@ -90,7 +90,8 @@ fn main() {
     #[cfg(feature = "postgres")]
     {
         let ours = plain.iter().find(|series| series.way == Way::Group && series.clients == size.clients);
-        far::compare(&mut say, &size, ours.map_or(0.0, |series| series.rate), full);
+        let scratch = scratch.path().join("alike");
+        far::compare(&mut say, &size, ours.map_or(0.0, |series| series.rate), &scratch, full);
     }
     say(format!("load average after: {}", load_average()));
 }

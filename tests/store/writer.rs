@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_lite::model::{Clock, ManualClock};
-use nexus_lite::store::{FaultPoint, Faults, Origin, StoreError, WriteOp, WriteTx, changelog};
+use nexus_lite::model::{Clock, ManualClock, NodeKind, NodeRow, ROOT_NODE};
+use nexus_lite::store::{FaultPoint, Faults, Origin, StoreError, WriteOp, WriteTx, changelog, nodes};
 
 use super::{Gate, Then, add, add_then, names, open, open_with, origin};
 use crate::harness::engine::{self, sqlite_only};
@@ -271,4 +271,93 @@ async fn a_writer_that_dies_is_told_to_everybody() {
     assert_eq!(names(&t.store).await.expect("reads go on").1, Vec::<String>::new());
     assert!(t.store.close().await.is_err());
     assert!(!t.store.status().writer_alive);
+}
+
+/// Makes, changes, moves or removes a file in the root, and fails afterwards if asked to.
+#[derive(Debug, Clone)]
+struct Touch {
+    name: &'static str,
+    to: Option<&'static str>,
+    fails: bool,
+}
+
+impl WriteOp for Touch {
+    const NAME: &'static str = "test_touch";
+    /// What the writer found under the old and the new name.
+    type Output = (bool, bool);
+    type Error = StoreError;
+
+    fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(bool, bool), StoreError> {
+        let found = nodes::child(tx, ROOT_NODE, self.name)?;
+        let there = match self.to {
+            Some(to) => nodes::child(tx, ROOT_NODE, to)?.is_some(),
+            None => false,
+        };
+        match (&found, self.to) {
+            (Some(row), Some(to)) => drop(nodes::relocate(tx, row, ROOT_NODE, to)?),
+            (Some(row), None) => nodes::remove(tx, row)?,
+            (None, _) => {
+                let row = directory(tx.next_id(), self.name);
+                nodes::insert(tx, row)?;
+            }
+        }
+        if self.fails {
+            Err(StoreError::Corrupt { what: "asked to fail".into() })
+        } else {
+            Ok((found.is_some(), there))
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        1
+    }
+}
+
+fn directory(id: u64, name: &str) -> NodeRow {
+    NodeRow {
+        parent: ROOT_NODE,
+        name: name.into(),
+        id,
+        tenant: "default".into(),
+        kind: NodeKind::Directory,
+        owner: None,
+        implicit: false,
+        mixed: false,
+        content: None,
+        size: 0,
+        version: 0,
+        mime: None,
+        created_at_us: 0,
+        modified_at_us: 0,
+        created_by: "user:alice".into(),
+    }
+}
+
+/// What a message that failed has made, moved or removed, no later message may meet: not in its batch, not after it.
+#[tokio::test]
+async fn nobody_remembers_a_node_of_a_message_that_failed() {
+    let touch = |name, to, fails| Touch { name, to, fails };
+    let steps = [
+        (touch("a", None, true), None),
+        (touch("a", None, false), Some((false, false))),
+        (touch("a", Some("b"), true), None),
+        (touch("a", Some("b"), false), Some((true, false))),
+        (touch("b", None, true), None),
+        (touch("b", None, false), Some((true, false))),
+    ];
+    let gate = Gate::new(FaultPoint::BeforeCommit);
+    let t = open_with(|o| o.faults = gate.faults());
+    for (step, expected) in steps.clone() {
+        let answer = t.store.submit(origin(), step).await.ok();
+        assert_eq!(answer.map(|(found, _)| found), expected, "alone");
+    }
+    gate.shut();
+    let first = t.store.submit(origin(), add("first"));
+    gate.wait_arrived();
+    let batch = steps.map(|(step, expected)| (t.store.submit(origin(), step), expected));
+    gate.open();
+    first.await.expect("written");
+    for (answer, expected) in batch {
+        assert_eq!(answer.await.ok().map(|(found, _)| found), expected, "in one batch");
+    }
 }
