@@ -194,7 +194,11 @@ impl App {
             store: self.store.clone(),
             caches: Arc::clone(&self.caches),
             services: Arc::clone(&self.services),
-            limits: Limits { body_bytes: self.config.body_limit.0, ..Limits::default() },
+            limits: Limits {
+                body_bytes: self.config.body_limit.0,
+                file_bytes: self.config.upload_limit.0 as u64,
+                ..Limits::default()
+            },
             open_access: self.config.open_access,
             demo: false,
             allowed_hosts: self.config.allowed_hosts.0.clone(),

@@ -94,6 +94,8 @@ settings! {
     open_access: bool = "false";
     /// Largest request body, bytes, e.g. `16MiB`.
     body_limit: ByteSize = "16MiB";
+    /// Largest file that is sent to `/files`, bytes.
+    upload_limit: ByteSize = "4GiB";
     /// Size that the write-ahead log should not pass, bytes; reads of old revisions that hold it are cut then.
     wal_limit: ByteSize = "64MiB";
     /// Space held back on the disk so that a full one can be mended by deleting, bytes; `0` = none. By default as

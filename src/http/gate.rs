@@ -20,7 +20,7 @@ const TARGET_BYTES_MAX: usize = 8 << 10;
 /// Longest request id that is taken over, bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Says "as it is" to the compressor inside, and is taken off outside.
-const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+pub(super) const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The outermost layer.
 pub(super) async fn gate(

@@ -7,6 +7,7 @@
 mod body;
 pub mod control;
 pub mod descriptors;
+mod files;
 mod gate;
 mod identity;
 mod pages;

@@ -19,8 +19,10 @@ use crate::telemetry::metric;
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The revision that an answer depends on.
 pub(super) const REVISION: HeaderName = HeaderName::from_static("x-nexus-revision");
+/// The version of a file, from 1.
+pub(super) const VERSION: HeaderName = HeaderName::from_static("x-nexus-version");
 /// Seconds after which a refused request may be sent again.
-const RETRY_SECONDS: u32 = 1;
+pub(super) const RETRY_SECONDS: u32 = 1;
 /// Of what is never kept.
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Of every JSON body.
@@ -73,7 +75,8 @@ pub(super) fn unauthenticated(error: &AuthError, request_id: &str) -> HttpRespon
     }
 }
 
-fn unauthorized(request_id: &str) -> HttpResponse {
+/// Nobody is calling.
+pub(super) fn unauthorized(request_id: &str) -> HttpResponse {
     let mut response = detail(StatusCode::UNAUTHORIZED, UNAUTHENTICATED, Some(KEY_HINT), request_id);
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response

@@ -26,6 +26,8 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 const PREFLIGHT_SECONDS: usize = 600;
 /// Ports after a taken one that are tried for the hint.
 const PORTS_TRIED: u16 = 20;
+/// One of so many descriptors is for a file that is written.
+const UPLOADS_SHARE: usize = 8;
 /// How many more descriptors would do where there are too few.
 const DESCRIPTORS_WANTED: usize = 256;
 /// How long a connection may linger after its last answer.
@@ -165,7 +167,10 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
         _ => ServeError::Bind { address: bind, source },
     };
     let limits = state.limits.clone();
-    let connections = room(limits.workers)?.min(limits.connections);
+    let room = room(limits.workers)?;
+    // A file that is written is open beside its connection.
+    let uploads = limits.uploads.min(room / UPLOADS_SHARE).max(1);
+    let connections = (room - uploads).min(limits.connections);
     let started_us = state.store.clock().now_us();
     let shared = web::Data::new(Shared {
         app: state,
@@ -173,6 +178,7 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
         closing: AtomicBool::new(false),
         bodies: Arc::default(),
         bodies_waited_for: Arc::default(),
+        uploads: tokio::sync::Semaphore::new(uploads),
         started_us,
     });
     let data = shared.clone();
@@ -220,9 +226,10 @@ fn room(workers: usize) -> Result<usize, ServeError> {
 /// Pages of these origins may call, and read what they need.
 fn cors(origins: &[String]) -> Cors {
     let none = Cors::default()
-        .allowed_methods(["GET", "POST", "PATCH", "DELETE", "OPTIONS"])
+        .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
         .allow_any_header()
-        .expose_headers([header::ETAG, reply::REVISION, reply::REQUEST_ID])
+        .expose_headers([header::ETAG, header::ACCEPT_RANGES, header::CONTENT_RANGE, header::CONTENT_DISPOSITION])
+        .expose_headers([reply::REVISION, reply::REQUEST_ID, reply::VERSION])
         .supports_credentials()
         .max_age(PREFLIGHT_SECONDS);
     origins.iter().fold(none, |cors, origin| cors.allowed_origin(origin))

@@ -20,6 +20,10 @@ pub struct Limits {
     pub bodies_waited_for: usize,
     /// How long a body may take to arrive.
     pub body_deadline: Duration,
+    /// Largest file that is sent to `/files`, bytes.
+    pub file_bytes: u64,
+    /// Files over 64 KiB that are sent to `/files` at the same time; others wait.
+    pub uploads: usize,
     /// How long the head of a request may take to arrive.
     pub head_deadline: Duration,
     /// How long a request may take, from its whole body to its answer.
@@ -39,6 +43,8 @@ impl Default for Limits {
             bodies_bytes: 256 << 20,
             bodies_waited_for: 256,
             body_deadline: Duration::from_secs(30),
+            file_bytes: 4 << 30,
+            uploads: 32,
             head_deadline: Duration::from_secs(5),
             request_deadline: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
@@ -90,6 +96,8 @@ pub(super) struct Shared {
     pub(super) bodies: Arc<AtomicUsize>,
     /// Bodies that are waited for.
     pub(super) bodies_waited_for: Arc<AtomicUsize>,
+    /// Places for files that are written.
+    pub(super) uploads: tokio::sync::Semaphore,
     /// When it was started, µs since the Unix epoch.
     pub(super) started_us: i64,
 }

@@ -4,6 +4,7 @@
 
 pub mod change;
 pub mod hash;
+pub mod mime;
 pub mod nearest;
 pub mod path;
 pub mod random;

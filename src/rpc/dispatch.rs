@@ -44,7 +44,7 @@ pub async fn dispatch(
         None => Err(RpcError::unknown_method(method)),
     };
     if let (Some(lacking), Some(spec)) = (result.as_ref().err().and_then(|e| e.lacking.as_deref()), spec) {
-        note_denial(cx, spec, lacking);
+        note_denial(&cx.call, spec.entry.name, lacking);
     }
     let duration = started.elapsed();
     let code = result.as_ref().map_or_else(|error| error.code.name(), |_| "ok");
@@ -64,14 +64,14 @@ pub async fn dispatch(
 }
 
 /// Leaves a record of a refusal; nobody waits for it.
-fn note_denial(cx: &RequestContext, spec: &Spec, lacking: &Lacking) {
-    let Call { caller, store, request_id, .. } = &cx.call;
-    let seen = cx.call.revision();
+pub fn note_denial(call: &Call, method: &'static str, lacking: &Lacking) {
+    let Call { caller, store, request_id, .. } = call;
+    let seen = call.revision();
     store.note(Note::Denial(DenialNote {
         at_us: store.now_us(),
         tenant: caller.tenant.clone(),
         actor: caller.actor(),
-        method: spec.entry.name.to_owned(),
+        method: method.to_owned(),
         permission: lacking.permission.clone(),
         object: lacking.object.clone(),
         // The writer refuses at the newest there is.

@@ -196,6 +196,9 @@ impl From<ServiceError> for RpcError {
                 .with("current_etag", current),
             ServiceError::Precondition(_) => Self::new(ErrorCode::Precondition, text),
             ServiceError::NotSupported { message, hint } => Self::new(ErrorCode::NotSupported, message).hint(hint),
+            ServiceError::FileTooLarge { path, .. } => Self::new(ErrorCode::ResultTooLarge, text)
+                .hint("read it in parts with `read_range`, or as it is with GET /files/{path}")
+                .with("path", path),
             ServiceError::ResultTooLarge { limit_bytes } => Self::result_too_large(limit_bytes),
             ServiceError::Indeterminate { permission, path, .. } => Self::new(ErrorCode::Indeterminate, text)
                 .lacking(Lacking { permission, object: path.clone() })

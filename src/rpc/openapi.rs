@@ -13,6 +13,7 @@ pub fn document() -> Value {
     for (path, summary) in OTHER_ROUTES {
         paths.insert((*path).into(), json!({ "get": get(summary) }));
     }
+    paths.insert("/files/{path}".into(), files());
     for entry in METHODS {
         let described = describer.describe(entry);
         let operation = json!({
@@ -28,6 +29,12 @@ pub fn document() -> Value {
     let mut schemas = describer.components();
     schemas.insert("RpcId".into(), json!({ "type": ["string", "integer", "null"] }));
     schemas.insert("RpcErrorReply".into(), error_reply());
+    schemas.insert("ErrorObject".into(), error_object());
+    let error = json!({ "$ref": "#/components/schemas/ErrorObject" });
+    schemas.insert(
+        "FileError".into(),
+        json!({ "type": "object", "properties": { "error": error }, "required": ["error"] }),
+    );
     json!({
         "openapi": "3.1.0",
         "info": { "title": "nexus-lite", "version": env!("CARGO_PKG_VERSION") },
@@ -59,6 +66,88 @@ fn tag(access: super::Access) -> &'static str {
 
 fn get(summary: &str) -> Value {
     json!({ "summary": summary, "responses": { "200": { "description": summary } } })
+}
+
+/// A file as its bytes.
+fn files() -> Value {
+    let error = |status: &str, what: &str| {
+        let content = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/FileError" } } });
+        (status.to_owned(), json!({ "description": what, "content": content }))
+    };
+    let plain = |status: &str, what: &str| (status.to_owned(), json!({ "description": what }));
+    let bytes = |status: &str, what: &str| {
+        let content = json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } });
+        (status.to_owned(), json!({ "description": what, "content": content }))
+    };
+    let all = |own: Vec<(String, Value)>| {
+        let refusals = [
+            error("400", "A path or a header that is none"),
+            plain("401", "No key, or one that is not known, revoked or expired"),
+            error("403", "A right is missing; told alike for files that are there and that are not"),
+            error("404", "No such file"),
+            error("409", "It is a directory, or the path leads through a file"),
+            error("412", "If-Match or If-None-Match does not hold"),
+            error("503", "Too much at once, or not to be decided: nothing was done"),
+        ];
+        own.into_iter().chain(refusals).collect::<Map<String, Value>>()
+    };
+    let header = |name: &str, what: &str| json!({ "name": name, "in": "header", "description": what, "schema": { "type": "string" } });
+    let (matches, matches_none) = (
+        header("If-Match", "Entity tags of which the file must have one, or `*`"),
+        header("If-None-Match", "Entity tags of which the file must have none, or `*`"),
+    );
+    let reading = |id: &str, summary: &str, own| {
+        json!({
+            "operationId": id,
+            "summary": summary,
+            "tags": ["read"],
+            "parameters": [header("Range", "One range of bytes"), header("If-Range", "Of which version"), matches, matches_none],
+            "responses": all(own),
+        })
+    };
+    let written = json!({ "type": "object", "properties": {
+        "etag": { "type": "string" },
+        "version": { "type": "integer" },
+        "modified_at": { "type": "string", "format": "date-time" },
+        "size": { "type": "integer" },
+    }, "required": ["etag", "version", "modified_at", "size"] });
+    let wrote = |status: &str, what: &str| {
+        (status.to_owned(), json!({ "description": what, "content": { "application/json": { "schema": written } } }))
+    };
+    json!({
+        "parameters": [{
+            "name": "path", "in": "path", "required": true, "schema": { "type": "string" },
+            "description": "The absolute virtual path without its first slash; it may hold slashes",
+        }],
+        "get": reading("file_get", "The bytes of a file, or of a range of it", vec![
+            bytes("200", "The file"),
+            bytes("206", "The range"),
+            plain("304", "The version named by If-None-Match still holds"),
+            plain("416", "A range past the end"),
+        ]),
+        "head": reading("file_head", "The headers of a file", vec![plain("200", "Its size, tag, kind and time")]),
+        "put": {
+            "operationId": "file_put",
+            "summary": "Write a file: a new one, or the next version; whole or not at all",
+            "tags": ["write"],
+            "parameters": [matches, matches_none],
+            "requestBody": { "content": { "*/*": { "schema": { "type": "string", "format": "binary" } } } },
+            "responses": all(vec![
+                wrote("200", "The next version"),
+                wrote("201", "A new file"),
+                error("408", "The body did not arrive in time"),
+                error("413", "The file is larger than upload_limit"),
+                error("507", "No space left: nothing was done"),
+            ]),
+        },
+        "delete": {
+            "operationId": "file_delete",
+            "summary": "Delete a file, or a directory that is empty",
+            "tags": ["write"],
+            "parameters": [matches, matches_none],
+            "responses": all(vec![plain("204", "It is gone")]),
+        },
+    })
 }
 
 fn request(method: &str, params: Map<String, Value>) -> Value {
@@ -98,31 +187,35 @@ fn responses(output: &Value) -> Value {
 }
 
 fn error_reply() -> Value {
-    let names: Vec<&str> = super::ErrorCode::ALL.iter().map(|code| code.name()).collect();
     json!({
         "type": "object",
         "properties": {
             "jsonrpc": { "const": "2.0" },
             "id": { "$ref": "#/components/schemas/RpcId" },
-            "error": {
-                "type": "object",
-                "properties": {
-                    "code": { "type": "integer" },
-                    "message": { "type": "string" },
-                    "data": {
-                        "type": "object",
-                        "properties": {
-                            "code": { "enum": names },
-                            "hint": { "type": "string" },
-                            "request_id": { "type": "string" },
-                        },
-                        "required": ["code", "request_id"],
-                    },
-                },
-                "required": ["code", "message", "data"],
-            },
+            "error": { "$ref": "#/components/schemas/ErrorObject" },
         },
         "required": ["jsonrpc", "id", "error"],
+    })
+}
+
+fn error_object() -> Value {
+    let names: Vec<&str> = super::ErrorCode::ALL.iter().map(|code| code.name()).collect();
+    json!({
+        "type": "object",
+        "properties": {
+            "code": { "type": "integer" },
+            "message": { "type": "string" },
+            "data": {
+                "type": "object",
+                "properties": {
+                    "code": { "enum": names },
+                    "hint": { "type": "string" },
+                    "request_id": { "type": "string" },
+                },
+                "required": ["code", "request_id"],
+            },
+        },
+        "required": ["code", "message", "data"],
     })
 }
 

@@ -96,6 +96,7 @@ pub static METHODS: &[Entry] = &[
     entry::<workspaces::UnregisterWorkspace>(),
     entry::<files::Write>(),
     entry::<files::WriteBatch>(),
+    entry::<files::WriteStream>(),
 ];
 
 /// Parameters as a door has them.

@@ -86,6 +86,14 @@ pub enum ServiceError {
         /// The limit, bytes.
         limit_bytes: usize,
     },
+    /// A file that is too large to be handed out whole.
+    #[error("the file is larger than {limit_bytes} bytes: {path}")]
+    FileTooLarge {
+        /// The file.
+        path: String,
+        /// The limit, bytes.
+        limit_bytes: usize,
+    },
     /// A question about a revision whose changes are no longer kept.
     #[error("{asked} is before the history that is kept: it begins with revision {first}")]
     RevisionTooOld {

@@ -37,5 +37,7 @@ pub const OPS: &[&str] = ops![
     super::versions::ops::RollbackFile,
     super::workspaces::ops::RegisterWorkspace,
     super::workspaces::ops::UnregisterWorkspace,
+    crate::store::chunks::DropChunks,
+    crate::store::chunks::NameChunks,
     crate::store::chunks::PutChunks,
 ];

@@ -4,14 +4,14 @@
 //! the directory. Reading verifies the hash.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::model::ContentHash;
 
 use super::StoreError;
 use super::fault::FaultPoint;
-use super::files::Files;
+use super::files::{Files, NewFile};
 use super::shared::Shared;
 
 /// The folder in the data directory.
@@ -40,46 +40,104 @@ pub(super) fn clear_partial(files: &Files, data_dir: &Path) -> Result<(), StoreE
 
 /// Stores `body`; durable when it returns. Storing it again costs a read.
 pub(super) fn put(shared: &Shared, body: &[u8]) -> Result<ContentHash, StoreError> {
-    let stored = place(shared, body);
-    if let Err(error @ StoreError::Io { step: "syncing", .. }) = &stored {
-        // The system may say yes the next time and have thrown the pages away: only a restart reads what is there.
+    place(shared, body).inspect_err(|error| distrust(shared, error))
+}
+
+/// After a failed sync the system may say yes the next time and have thrown the pages away: only a restart reads what
+/// is there.
+fn distrust(shared: &Shared, error: &StoreError) {
+    if matches!(error, StoreError::Io { step: "syncing", .. }) {
         tracing::error!(%error, "the store is read-only from now on; restart the server");
         shared.read_only.lock().get_or_insert_with(|| error.to_string());
     }
-    stored
 }
 
 fn place(shared: &Shared, body: &[u8]) -> Result<ContentHash, StoreError> {
-    let (hash, files) = (ContentHash::of(body), &shared.files);
-    let target = path(&shared.data_dir, hash);
-    let folder = target.parent().unwrap_or(&shared.data_dir);
-    files.make_dirs(&shared.data_dir, folder)?;
-    if get(&shared.data_dir, hash).is_err() {
-        let partials = shared.data_dir.join(BLOBS_DIR).join(PARTIAL_DIR);
-        files.make_dirs(&shared.data_dir, &partials)?;
-        let partial = partials.join(shared.random.hex(16));
-        let written = write(shared, &partial, body)
-            .and_then(|()| files.rename(&partial, &target).map_err(|e| StoreError::io("naming", &target, e)));
-        if let Err(error) = written {
-            // The first error is the one to tell; what is left is cleared at the next start.
-            let _ = files.remove(&partial);
-            return Err(error);
-        }
-        shared.faults.hit(FaultPoint::BlobRenamed);
+    let hash = ContentHash::of(body);
+    if verify(&shared.data_dir, hash).is_ok() {
+        return durable(shared, hash);
     }
-    // Also if it was there: who renamed it may have been stopped before this line.
-    files.sync_dir(folder).map_err(|e| StoreError::io("syncing", folder, e))?;
+    let mut partial = Partial::create(shared)?;
+    partial.write(body)?;
+    partial.name(shared, hash)
+}
+
+/// The folder of the blob of `hash`, made if it is missing.
+fn folder(shared: &Shared, hash: ContentHash) -> Result<PathBuf, StoreError> {
+    let mut folder = path(&shared.data_dir, hash);
+    folder.pop();
+    shared.files.make_dirs(&shared.data_dir, &folder)?;
+    Ok(folder)
+}
+
+/// Makes the name of a blob durable. Also if it was there: who renamed it may have been stopped before this line.
+fn durable(shared: &Shared, hash: ContentHash) -> Result<ContentHash, StoreError> {
+    let folder = folder(shared, hash)?;
+    shared.files.sync_dir(&folder).map_err(|e| StoreError::io("syncing", &folder, e))?;
     shared.faults.hit(FaultPoint::BlobDurable);
     Ok(hash)
 }
 
-fn write(shared: &Shared, partial: &Path, body: &[u8]) -> Result<(), StoreError> {
-    let mut file = shared.files.create(partial).map_err(|e| StoreError::io("creating", partial, e))?;
-    file.write_all(body).map_err(|e| StoreError::io("writing", partial, e))?;
-    shared.faults.hit(FaultPoint::BlobWritten);
-    file.sync_all().map_err(|e| StoreError::io("syncing", partial, e))?;
-    shared.faults.hit(FaultPoint::BlobSynced);
-    Ok(())
+/// A blob file that has no name yet. Gone with whoever gives it up; what a killed process leaves is cleared at the next
+/// start.
+pub(super) struct Partial {
+    files: Files,
+    file: NewFile,
+    path: PathBuf,
+    hasher: blake3::Hasher,
+    named: bool,
+}
+
+impl Partial {
+    /// A new, empty one.
+    pub(super) fn create(shared: &Shared) -> Result<Self, StoreError> {
+        let partials = shared.data_dir.join(BLOBS_DIR).join(PARTIAL_DIR);
+        shared.files.make_dirs(&shared.data_dir, &partials)?;
+        let path = partials.join(shared.random.hex(16));
+        let file = shared.files.create(&path).map_err(|e| StoreError::io("creating", &path, e))?;
+        Ok(Self { files: shared.files.clone(), file, path, hasher: blake3::Hasher::new(), named: false })
+    }
+
+    /// Adds bytes of which the hash is taken on the way.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.hasher.update(bytes);
+        self.write(bytes)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all(bytes).map_err(|e| StoreError::io("writing", &self.path, e))
+    }
+
+    /// Gives it the name of what was [added](Self::add); durable when it returns.
+    pub(super) fn finish(self, shared: &Shared) -> Result<ContentHash, StoreError> {
+        let hash = ContentHash::from_bytes(*self.hasher.finalize().as_bytes());
+        let stored = match verify(&shared.data_dir, hash) {
+            Ok(_) => durable(shared, hash),
+            Err(_) => self.name(shared, hash),
+        };
+        stored.inspect_err(|error| distrust(shared, error))
+    }
+
+    fn name(mut self, shared: &Shared, hash: ContentHash) -> Result<ContentHash, StoreError> {
+        folder(shared, hash)?;
+        shared.faults.hit(FaultPoint::BlobWritten);
+        self.file.sync_all().map_err(|e| StoreError::io("syncing", &self.path, e))?;
+        shared.faults.hit(FaultPoint::BlobSynced);
+        let target = path(&shared.data_dir, hash);
+        self.files.rename(&self.path, &target).map_err(|e| StoreError::io("naming", &target, e))?;
+        self.named = true;
+        shared.faults.hit(FaultPoint::BlobRenamed);
+        durable(shared, hash)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.named {
+            // The error that led here is the one to tell; what is left is cleared at the next start.
+            let _ = self.files.remove(&self.path);
+        }
+    }
 }
 
 /// Reads the blob of `hash` and verifies it.
@@ -90,6 +148,23 @@ pub(super) fn get(data_dir: &Path, hash: ContentHash) -> Result<Vec<u8>, StoreEr
     match read {
         Ok(_) if ContentHash::of(&body) == hash => Ok(body),
         Ok(_) => Err(StoreError::Corrupt { what: format!("the blob {hash} holds something else than was stored") }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(StoreError::Corrupt { what: format!("the blob {hash} is missing") })
+        }
+        Err(e) => Err(StoreError::io("reading", &path, e)),
+    }
+}
+
+/// At most `most` bytes of the blob of `hash` from `at` on, not verified.
+pub(super) fn part(data_dir: &Path, hash: ContentHash, at: u64, most: usize) -> Result<Vec<u8>, StoreError> {
+    let path = path(data_dir, hash);
+    let mut bytes = Vec::with_capacity(most);
+    let read = File::open(&path).and_then(|mut file| {
+        file.seek(SeekFrom::Start(at))?;
+        file.take(most as u64).read_to_end(&mut bytes)
+    });
+    match read {
+        Ok(_) => Ok(bytes),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(StoreError::Corrupt { what: format!("the blob {hash} is missing") })
         }

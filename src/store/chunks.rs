@@ -14,7 +14,7 @@ use crate::params;
 #[cfg(feature = "postgres")]
 use super::backend::Conn;
 use super::statements::statements;
-use super::{Sql, StoreError, WriteOp, WriteTx};
+use super::{Origin, Sql, Store, StoreError, WriteOp, WriteTx};
 
 /// Size of a part, bytes; the last may be shorter.
 pub(super) const PART_BYTES: usize = 64 << 10;
@@ -28,6 +28,13 @@ statements! {
     CHUNK_LIST = "SELECT body FROM chunks WHERE hash = ?1 ORDER BY part";
     /// Whether a body is stored, and how long it is.
     CHUNK_SIZE = "SELECT CAST(COALESCE(SUM(LENGTH(body)), 0) AS BIGINT) FROM chunks WHERE hash = ?1";
+    /// Some parts of a body, in order.
+    CHUNK_SOME = "SELECT body FROM chunks WHERE hash = ?1 AND part >= ?2 AND part < ?3 ORDER BY part";
+    /// Gives some parts the name of the whole body, but those that are there.
+    CHUNK_NAME = "UPDATE chunks SET hash = ?1 WHERE hash = ?2 AND part >= ?3 AND part < ?4 \
+        AND NOT EXISTS (SELECT 1 FROM chunks AS c WHERE c.hash = ?1 AND c.part = chunks.part)";
+    /// Removes some parts.
+    CHUNK_DROP = "DELETE FROM chunks WHERE hash = ?1 AND part >= ?2 AND part < ?3";
     /// Removes parts that no content names.
     CHUNK_SWEEP = "DELETE FROM chunks WHERE NOT EXISTS (SELECT 1 FROM contents AS c WHERE c.hash = chunks.hash)";
     /// R8: every body that is not in its row is in parts of its size.
@@ -62,6 +69,96 @@ impl WriteOp for PutChunks {
 
     fn bytes(&self) -> usize {
         self.bytes.len()
+    }
+}
+
+/// Gives parts that were stored under another name that of the whole body.
+#[derive(Debug)]
+pub struct NameChunks {
+    /// The name that they have.
+    pub from: ContentHash,
+    /// The whole body's.
+    pub to: ContentHash,
+    /// The number of the first.
+    pub first: usize,
+    /// How many at most.
+    pub count: usize,
+}
+
+impl WriteOp for NameChunks {
+    const NAME: &'static str = "chunks_name";
+    const UNRECORDED: bool = true;
+    type Output = ();
+    type Error = StoreError;
+
+    fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
+        let (first, end) = (self.first as u64, (self.first + self.count) as u64);
+        tx.exec(CHUNK_NAME, params![&self.to.as_bytes()[..], &self.from.as_bytes()[..], first, end])
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// Removes parts of a body that nobody wants any more.
+#[derive(Debug)]
+pub struct DropChunks {
+    /// The name that they have.
+    pub hash: ContentHash,
+    /// The number of the first.
+    pub first: usize,
+    /// How many at most.
+    pub count: usize,
+}
+
+impl WriteOp for DropChunks {
+    const NAME: &'static str = "chunks_drop";
+    const UNRECORDED: bool = true;
+    const GROWS: bool = false;
+    type Output = ();
+    type Error = StoreError;
+
+    fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
+        let (first, end) = (self.first as u64, (self.first + self.count) as u64);
+        tx.exec(CHUNK_DROP, params![&self.hash.as_bytes()[..], first, end])
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
+/// At most `most` bytes of a body from `at` on, not verified.
+pub(super) fn part(tx: &impl Sql, hash: ContentHash, at: u64, most: usize) -> Result<Vec<u8>, StoreError> {
+    let part_bytes = PART_BYTES as u64;
+    let (first, end) = (at / part_bytes, (at + most as u64).div_ceil(part_bytes));
+    let mut bytes = Vec::with_capacity(most + PART_BYTES);
+    tx.each(CHUNK_SOME, params![&hash.as_bytes()[..], first, end], |row| {
+        bytes.extend_from_slice(row.blob(0)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let before = usize::try_from(at % part_bytes).unwrap_or(usize::MAX).min(bytes.len());
+    bytes.drain(..before);
+    bytes.truncate(most);
+    Ok(bytes)
+}
+
+impl Store {
+    /// Stores a body in parts, a few in each message to the writer.
+    pub(super) async fn put_chunks(&self, body: Bytes) -> Result<ContentHash, StoreError> {
+        let hash = ContentHash::of(&body);
+        let size = body.len() as u64;
+        if self.read_slow(move |tx| stored(tx, hash)).await? == size {
+            return Ok(hash);
+        }
+        let step = PART_BYTES * PARTS_PER_MESSAGE;
+        for from in (0..body.len()).step_by(step) {
+            let bytes = body.slice(from..body.len().min(from + step));
+            let put = PutChunks { hash, first: from / PART_BYTES, bytes };
+            self.submit(Origin::system("a body in parts"), put).await?;
+        }
+        Ok(hash)
     }
 }
 

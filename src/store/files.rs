@@ -74,8 +74,8 @@ pub struct Files {
 }
 
 /// A file that is being written for the first time.
-pub(crate) struct NewFile<'f> {
-    files: &'f Files,
+pub(crate) struct NewFile {
+    files: Files,
     path: PathBuf,
     file: File,
 }
@@ -109,11 +109,11 @@ impl Files {
     }
 
     /// Makes a new file that only its owner may read; an error if there is one.
-    pub(crate) fn create(&self, path: &Path) -> io::Result<NewFile<'_>> {
+    pub(crate) fn create(&self, path: &Path) -> io::Result<NewFile> {
         // A file that was not made cannot be written: this one is never skipped.
         self.ask(FileOp::Create(path))?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(NewFile { files: self, path: path.to_owned(), file })
+        Ok(NewFile { files: self.clone(), path: path.to_owned(), file })
     }
 
     /// Makes the content of the file at `path` durable.
@@ -215,7 +215,7 @@ impl Files {
     }
 }
 
-impl NewFile<'_> {
+impl NewFile {
     /// Adds `bytes` at the end.
     pub(crate) fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Self { files, path, file } = self;

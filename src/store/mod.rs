@@ -67,6 +67,7 @@ pub mod control;
 pub mod decisions;
 pub mod denials;
 pub mod digest;
+pub mod download;
 pub mod entities;
 pub mod error;
 pub mod fault;
@@ -99,6 +100,7 @@ pub mod statements;
 pub mod status;
 pub mod tuples;
 pub mod tx;
+pub mod upload;
 pub mod versions;
 mod ways;
 pub mod workspaces;
@@ -107,6 +109,7 @@ use reading::Reading;
 
 #[cfg(feature = "postgres")]
 pub use backend::postgres::{PostgresUrl, UrlError};
+pub use download::Download;
 pub use error::{Place, StoreError};
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
@@ -122,6 +125,7 @@ pub use projection::{Projection, Published};
 pub use row::{Row, Val};
 pub use status::Status;
 pub use tx::{ReadTx, Sql, WriteTx};
+pub use upload::{StoredBody, Upload};
 
 /// What is said of backups on a database server.
 const USE_PG_DUMP: &str = "use pg_dump, or your provider's backups; `nexus-lite export` makes a file that moves";
@@ -257,22 +261,6 @@ impl Store {
         }
         let shared = Arc::clone(&self.inner.shared);
         self.slow(move |_| blobs::get(&shared.data_dir, hash).map(Bytes::from)).await?
-    }
-
-    /// Stores a body in parts, a few in each message to the writer.
-    async fn put_chunks(&self, body: Bytes) -> Result<ContentHash, StoreError> {
-        let hash = ContentHash::of(&body);
-        let size = body.len() as u64;
-        if self.read_slow(move |tx| chunks::stored(tx, hash)).await? == size {
-            return Ok(hash);
-        }
-        let step = chunks::PART_BYTES * chunks::PARTS_PER_MESSAGE;
-        for from in (0..body.len()).step_by(step) {
-            let bytes = body.slice(from..body.len().min(from + step));
-            let put = chunks::PutChunks { hash, first: from / chunks::PART_BYTES, bytes };
-            self.submit(Origin::system("a body in parts"), put).await?;
-        }
-        Ok(hash)
     }
 
     /// Refuses what only a store with a disk of its own has.

@@ -170,6 +170,7 @@ pub(super) fn share(mut options: Options, far: Option<Far>) -> Shared {
         engine_version: OnceLock::new(),
         incarnation: OnceLock::new(),
         gauges: Gauges::default(),
+        verified: super::download::Verified::default(),
         places: Places::new(),
         read_only: Mutex::new(None),
         damaged: AtomicBool::new(false),

@@ -53,6 +53,8 @@ pub(super) struct Shared {
     /// This life of the store.
     pub(super) incarnation: OnceLock<String>,
     pub(super) gauges: Gauges,
+    /// Bodies that were found to be what was stored.
+    pub(super) verified: super::download::Verified,
     /// Where paths lead, as readers have found it.
     pub(super) places: Places,
     /// Why the store takes no writes, once an input/output error has made it so.

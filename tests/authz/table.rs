@@ -221,4 +221,5 @@ pub(super) static ROWS: &[Row] = &[
     row("unregister_workspace", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_workspace),
     row("write", WRITTEN, |s| json!({"path": s.file, "content": "new"})),
     row("write_batch", WRITTEN, |s| json!({"files": [[s.file, "new"]]})),
+    row("write_stream", WRITTEN, |s| json!({"path": s.file, "chunks": ["n", "ew"]})),
 ];

@@ -82,7 +82,7 @@ async fn a_revoked_reader_never_gets_what_came_after() {
     assert_eq!(read(&bob).await.expect("bob may"), OLD);
 
     let secret = Bytes::from_static(SECRET.as_bytes());
-    let delete = DeleteFile { caller: alice.caller.clone(), path: path() };
+    let delete = DeleteFile { caller: alice.caller.clone(), path: path(), options: PutOptions::default() };
     let create = PutFile::prepare(&alice, path(), secret, PutOptions::default()).await.expect("alice may");
     let before = world.head().await;
     let held = world.hold_writer();

@@ -10,7 +10,7 @@ use crate::store::{ReadTx, contents};
 
 /// Files that one request may read.
 pub const READ_FILES_MAX: usize = 1_000;
-/// Bytes of all bodies that one request may read; they take a third more in an answer.
+/// Bytes of all bodies, or of one, that one request may read; they take a third more in an answer.
 pub const READ_BYTES_MAX: usize = 48 << 20;
 /// Files that are read on the caller's thread; more go to the slow lane.
 const INLINE_FILES_MAX: usize = 16;

@@ -11,12 +11,14 @@ pub mod edit;
 pub mod list;
 pub mod ops;
 pub mod reach;
+pub mod transfer;
 pub mod tree;
 
 use bytes::Bytes;
 
 use crate::model::{ContentHash, NodeKind, NodeRow, VirtualPath};
 use crate::service::access::{Access, Permission};
+use crate::service::files::bulk_read::READ_BYTES_MAX;
 use crate::service::files::ops::{
     DeleteFile, MakeDirectory, PutFile, PutOptions, RemoveDirectory, RenameNode, Written, free_detached,
 };
@@ -59,6 +61,9 @@ pub async fn read(call: &Call, path: VirtualPath, known: Option<String>) -> Resu
             let hash = content_of(&node, &path)?;
             if known.is_some() && known == node.content {
                 return Ok((node, Body::Here(Bytes::new())));
+            }
+            if node.size > READ_BYTES_MAX as u64 {
+                return Err(ServiceError::FileTooLarge { path: path.to_string(), limit_bytes: READ_BYTES_MAX });
             }
             let content = contents::get(tx, hash).map_err(|e| damaged(&path, e))?.ok_or_else(|| lost(&path))?;
             Ok::<_, ServiceError>((node, content.body.map_or(Body::Blob(hash), |b| Body::Here(b.into()))))
@@ -141,9 +146,14 @@ pub async fn write(call: &Call, path: VirtualPath, body: Bytes, options: PutOpti
 
 /// Deletes a file, or a directory that is empty.
 pub async fn delete(call: &Call, path: VirtualPath) -> Result<(), ServiceError> {
+    delete_if(call, path, PutOptions::default()).await
+}
+
+/// As [`delete`], only if it is as `options` says.
+pub async fn delete_if(call: &Call, path: VirtualPath, options: PutOptions) -> Result<(), ServiceError> {
     let (asked, of) = (call.clone(), path.clone());
     call.read(move |tx| DeleteFile::check(&asked.access(tx)?, &Located::find(tx, &of)?).map(|_| ())).await?;
-    call.submit(DeleteFile { caller: call.caller.clone(), path }).await
+    call.submit(DeleteFile { caller: call.caller.clone(), path, options }).await
 }
 
 /// Moves a file, or a directory with everything below it.

@@ -34,6 +34,45 @@ pub struct PutOptions {
     pub if_none_match: bool,
     /// Neither condition counts.
     pub force: bool,
+    /// What must hold of the file, `force` or not.
+    pub conditions: Vec<Condition>,
+}
+
+/// What must hold of a file that is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It is there.
+    Exists,
+    /// It is not there.
+    Absent,
+    /// It is there with one of these etags.
+    OneOf(Vec<String>),
+    /// It is not there with one of these etags.
+    NoneOf(Vec<String>),
+}
+
+impl Condition {
+    /// Whether it holds of a file with this etag; `None` = no file.
+    #[must_use]
+    pub fn holds(&self, current: Option<&str>) -> bool {
+        let among = |etags: &[String]| current.is_some_and(|current| etags.iter().any(|etag| etag == current));
+        match self {
+            Self::Exists => current.is_some(),
+            Self::Absent => current.is_none(),
+            Self::OneOf(etags) => among(etags),
+            Self::NoneOf(etags) => !among(etags),
+        }
+    }
+
+    /// What was expected, for people.
+    fn expected(&self) -> String {
+        match self {
+            Self::Exists => "(any)".to_owned(),
+            Self::Absent => NO_FILE.to_owned(),
+            Self::OneOf(etags) => etags.join(", "),
+            Self::NoneOf(etags) => format!("(not {})", etags.join(", ")),
+        }
+    }
 }
 
 /// Writes a file: a new one, or the next version.
@@ -57,6 +96,12 @@ impl PutFile {
         call.read(move |tx| asked.access(tx)?.require_write(&Located::find(tx, &of)?)).await?;
         let body = FileBody::store(&call.store, &path, body).await?;
         Ok(Self { caller: call.caller.clone(), path, body, options })
+    }
+
+    /// A body that is stored already; whether it may be written is decided when it is.
+    #[must_use]
+    pub fn stored(call: &Call, path: VirtualPath, body: FileBody, options: PutOptions) -> Self {
+        Self { caller: call.caller.clone(), path, body, options }
     }
 }
 
@@ -88,10 +133,17 @@ impl PutOptions {
 
     /// The refusal of a file that is not as it should be.
     pub(in crate::service) fn check(&self, path: &VirtualPath, node: Option<&NodeRow>) -> Result<(), ServiceError> {
+        let current = node.and_then(|n| n.content.as_deref());
+        if let Some(failed) = self.conditions.iter().find(|condition| !condition.holds(current)) {
+            return Err(ServiceError::Conflict {
+                path: path.as_str().to_owned(),
+                expected: failed.expected(),
+                current: current.unwrap_or(NO_FILE).to_owned(),
+            });
+        }
         if self.force {
             return Ok(());
         }
-        let current = node.and_then(|n| n.content.as_deref());
         if self.if_none_match && current.is_some() {
             return Err(ServiceError::Exists(format!("File already exists: {path}")));
         }
@@ -176,6 +228,8 @@ pub struct DeleteFile {
     pub caller: Caller,
     /// The file.
     pub path: VirtualPath,
+    /// Under which conditions.
+    pub options: PutOptions,
 }
 
 impl WriteOp for DeleteFile {
@@ -187,6 +241,7 @@ impl WriteOp for DeleteFile {
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), ServiceError> {
         let located = Located::find(tx, &self.path)?;
         let node = Self::check(&Access::in_writer(&*tx, &self.caller)?, &located)?.clone();
+        self.options.check(&self.path, Some(&node))?;
         remove_at(tx, &located, &node)
     }
 

@@ -7,14 +7,16 @@
 use bytes::Bytes;
 
 use crate::auth::Caller;
-use crate::model::{ContentHash, EntityId, NodeKind, NodeRow, TupleRow, VirtualPath};
+use crate::model::{ContentHash, EntityId, NodeKind, NodeRow, TupleRow, VirtualPath, mime};
 use crate::rebac::{Graph, ObjectRef};
 use crate::service::ServiceError;
 use crate::service::access::{FILE, USER};
 use crate::service::located::Located;
 use crate::service::skills::front_matter;
 use crate::store::skills::SkillRow;
-use crate::store::{INLINE_BYTES_MAX, Sql, Store, StoreError, WriteTx, contents, entities, nodes, skills, tuples};
+use crate::store::{
+    INLINE_BYTES_MAX, Sql, Store, StoreError, StoredBody, WriteTx, contents, entities, nodes, skills, tuples,
+};
 
 /// A body that is ready for the writer: hashed, stored if it is large, looked into if it is a skill.
 #[derive(Debug, Clone)]
@@ -23,6 +25,7 @@ pub struct FileBody {
     size: u64,
     /// `None` = a blob file.
     inline: Option<Bytes>,
+    mime: &'static str,
     skill: Option<SkillRow>,
 }
 
@@ -35,7 +38,8 @@ impl FileBody {
     pub fn inline(path: &VirtualPath, body: Bytes) -> Self {
         assert!(body.len() <= INLINE_BYTES_MAX, "a large body is stored as a blob file first");
         let skill = front_matter::is_skill_file(path).then(|| front_matter::parse(&body).ok()).flatten();
-        Self { hash: ContentHash::of(&body), size: body.len() as u64, inline: Some(body), skill }
+        let mime = mime::of(path.name(), &body);
+        Self { hash: ContentHash::of(&body), size: body.len() as u64, inline: Some(body), mime, skill }
     }
 
     /// A body of any size for the file at `path`: a large one is stored and durable when this returns.
@@ -43,15 +47,26 @@ impl FileBody {
         if body.len() <= INLINE_BYTES_MAX {
             return Ok(Self::inline(path, body));
         }
-        let size = body.len() as u64;
-        Ok(Self { hash: store.put_blob(body).await?, size, inline: None, skill: None })
+        let (size, mime) = (body.len() as u64, mime::of(path.name(), &body));
+        Ok(Self { hash: store.put_blob(body).await?, size, inline: None, mime, skill: None })
+    }
+
+    /// A body that has arrived in pieces, for the file at `path`.
+    #[must_use]
+    pub fn arrived(path: &VirtualPath, body: StoredBody) -> Self {
+        let StoredBody { hash, size, inline, head } = body;
+        match inline {
+            Some(body) => Self::inline(path, body),
+            None => Self { hash, size, inline: None, mime: mime::of(path.name(), &head), skill: None },
+        }
     }
 
     /// The body of this hash, which is stored already, for another file; `inline` is the body if it lies in the
     /// database and can be read.
     pub(in crate::service) fn stored(path: &VirtualPath, hash: ContentHash, size: u64, inline: Option<&[u8]>) -> Self {
+        let mime = mime::of(path.name(), inline.unwrap_or_default());
         let body = inline.filter(|_| front_matter::is_skill_file(path));
-        Self { hash, size, inline: None, skill: body.and_then(|body| front_matter::parse(body).ok()) }
+        Self { hash, size, inline: None, mime, skill: body.and_then(|body| front_matter::parse(body).ok()) }
     }
 
     pub(in crate::service) fn bytes(&self) -> usize {
@@ -104,6 +119,7 @@ pub fn put_at(
                 content: Some(body.hash.to_hex()),
                 size: body.size,
                 version: before.version + 1,
+                mime: Some(body.mime.to_owned()),
                 modified_at_us: now,
                 created_by: caller.writer(),
                 ..before.clone()
@@ -125,7 +141,7 @@ pub fn put_at(
                 content: Some(body.hash.to_hex()),
                 size: body.size,
                 version: 1,
-                mime: None,
+                mime: Some(body.mime.to_owned()),
                 created_at_us: now,
                 modified_at_us: now,
                 created_by: caller.writer(),

@@ -78,12 +78,12 @@ fn partial_name(target: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// A new file as a writer that counts.
-struct Out<'f> {
-    file: NewFile<'f>,
+struct Out {
+    file: NewFile,
     bytes: u64,
 }
 
-impl Write for Out<'_> {
+impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write_all(bytes)?;
         self.bytes += bytes.len() as u64;

@@ -347,7 +347,7 @@ impl Body<'_> {
 pub(super) struct BlobFile<'f> {
     files: &'f Files,
     dir: PathBuf,
-    file: NewFile<'f>,
+    file: NewFile,
     partial: PathBuf,
     path: PathBuf,
 }

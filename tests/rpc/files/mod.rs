@@ -20,6 +20,7 @@ mod search;
 mod tenants;
 mod walk;
 mod write;
+mod write_stream;
 
 use serde_json::json;
 

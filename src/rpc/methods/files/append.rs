@@ -45,7 +45,8 @@ impl Method for Append {
 
     async fn call(self, cx: &RequestContext) -> Result<WriteMetadata, RpcError> {
         let path = files::path_below_root(&self.path)?;
-        let options = PutOptions { if_match: self.if_match, if_none_match: false, force: self.force };
+        let options =
+            PutOptions { if_match: self.if_match, if_none_match: false, force: self.force, ..PutOptions::default() };
         // Nothing is remembered of a message that was too late and is sent anew.
         cx.reply_if(|written: &Option<Written>| written.clone().map(WriteMetadata::from));
         Ok(append(&cx.call, path, self.content.0, options).await?.into())

@@ -23,6 +23,7 @@ pub mod rmdir;
 pub mod stat;
 pub mod write;
 pub mod write_batch;
+pub mod write_stream;
 
 pub use append::Append;
 pub use copy::Copy;
@@ -46,3 +47,4 @@ pub use rmdir::Rmdir;
 pub use stat::Stat;
 pub use write::Write;
 pub use write_batch::WriteBatch;
+pub use write_stream::WriteStream;

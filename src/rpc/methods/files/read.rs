@@ -78,6 +78,7 @@ impl Method for Read {
         ErrorCode::PermissionDenied,
         ErrorCode::Precondition,
         ErrorCode::Integrity,
+        ErrorCode::ResultTooLarge,
     ];
     const CACHE: CachePolicy = CachePolicy::MaxAge(60);
     type Output = ReadOutput;

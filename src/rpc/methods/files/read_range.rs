@@ -5,11 +5,13 @@ use serde::Deserialize;
 
 use crate::rpc::codec::WireBytes;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::{ServiceError, files};
+use crate::service::ServiceError;
+use crate::service::files::{self, transfer};
 
 /// Read a part of a file.
 ///
-/// The bytes from `start` up to, not including, `end`, as far as there are any. Needs `read` on the file.
+/// The bytes from `start` up to, not including, `end`, as far as there are any; at most 48 MiB at once, of a file of
+/// any size. Needs `read` on the file.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ReadRange {
     /// Absolute virtual path.
@@ -33,6 +35,7 @@ impl Method for ReadRange {
         ErrorCode::PermissionDenied,
         ErrorCode::Precondition,
         ErrorCode::Integrity,
+        ErrorCode::ResultTooLarge,
     ];
     type Output = WireBytes;
 
@@ -41,11 +44,10 @@ impl Method for ReadRange {
             return Err(RpcError::invalid_params("end must not be before start"));
         }
         let path = files::path_below_root(&self.path)?;
-        let file = files::read(&cx.call, path.clone(), None).await?;
+        let file = transfer::open(&cx.call, path.clone(), |_| true).await?;
         if let Some(expected) = self.if_match.filter(|etag| !etag.is_empty() && *etag != file.etag) {
             return Err(ServiceError::Conflict { path: path.to_string(), expected, current: file.etag }.into());
         }
-        let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX).min(file.body.len());
-        Ok(WireBytes(file.body.slice(at(self.start)..at(self.end))))
+        Ok(WireBytes(transfer::read_part(&cx.call, file, self.start..self.end).await?))
     }
 }

@@ -87,7 +87,12 @@ impl Method for Write {
 
     async fn call(self, cx: &RequestContext) -> Result<WriteOutput, RpcError> {
         let path = files::path_below_root(&self.path)?;
-        let options = PutOptions { if_match: self.if_match, if_none_match: self.if_none_match, force: self.force };
+        let options = PutOptions {
+            if_match: self.if_match,
+            if_none_match: self.if_none_match,
+            force: self.force,
+            ..PutOptions::default()
+        };
         cx.reply_with(|written: &Written| WriteOutput::from(written.clone()));
         Ok(files::write(&cx.call, path, self.content.0, options).await?.into())
     }

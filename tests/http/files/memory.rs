@@ -1,0 +1,119 @@
+//! A large file costs the server a bounded part of its memory, both ways.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::json;
+
+use crate::harness::client::{Client, LIVENESS};
+use crate::harness::process::{Process, soak};
+
+/// Size of the file in CI; with `NEXUS_LITE_SOAK=4` 1 GiB.
+const FILE_BYTES: u64 = 256 << 20;
+/// What the server may take more for it, KiB.
+const GROWTH_MAX_KB: u64 = 64 << 10;
+/// Bytes that are sent or read at once.
+const CHUNK_BYTES: usize = 256 << 10;
+
+fn status_kb(pid: u32, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("our own child");
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}"));
+    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+}
+
+/// The most that it had since the last call, KiB.
+fn peak_kb(pid: u32) -> u64 {
+    let peak = status_kb(pid, "VmHWM:");
+    // 5 = begin a new peak.
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("our own child");
+    peak
+}
+
+/// The bytes of the file, piece by piece; no two pieces are alike.
+fn pieces(bytes: u64) -> impl Iterator<Item = Vec<u8>> {
+    let count = bytes / CHUNK_BYTES as u64;
+    (0..count).map(|at| {
+        let mut piece = vec![0; CHUNK_BYTES];
+        piece
+            .chunks_mut(8)
+            .enumerate()
+            .for_each(|(n, word)| word.copy_from_slice(&(at << 32 | n as u64).to_le_bytes()));
+        piece
+    })
+}
+
+fn connect(address: SocketAddr, head: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("connected");
+    stream.set_read_timeout(Some(LIVENESS)).expect("a socket");
+    stream.write_all(head.as_bytes()).expect("sent");
+    stream
+}
+
+/// Reads the head of an answer and hashes what follows; the head, the bytes and their hash.
+fn receive(mut stream: TcpStream) -> (String, u64, blake3::Hash) {
+    let (mut head, mut buffer) = (Vec::new(), vec![0; CHUNK_BYTES]);
+    let rest = loop {
+        let read = stream.read(&mut buffer).expect("an answer");
+        assert!(read > 0, "no whole head");
+        head.extend_from_slice(&buffer[..read]);
+        if let Some(at) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+            break head.split_off(at + 4);
+        }
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&rest);
+    loop {
+        match stream.read(&mut buffer).expect("the body") {
+            0 => break,
+            read => drop(hasher.update(&buffer[..read])),
+        }
+    }
+    (String::from_utf8(head).expect("ASCII"), hasher.count(), hasher.finalize())
+}
+
+#[test]
+fn a_large_file_takes_little_memory_both_ways() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
+    let mut server = Process::start_with(&dir.path().join("data"), "", &["--log", "error"]);
+    let (address, pid, bytes) = (server.address(), server.id(), FILE_BYTES * soak());
+    let key = server.admin_key();
+    let mut client = Client::new(address, Some(&key));
+    client.rpc("list", &json!({"path": "/"})).expect("an answer");
+    let common = format!("Host: 127.0.0.1\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
+    let before = status_kb(pid, "VmRSS:");
+    peak_kb(pid);
+    let grown = |what: &str| {
+        let grown = peak_kb(pid).saturating_sub(before);
+        println!("{what} of {} MiB: {grown} KiB more", bytes >> 20);
+        assert!(grown < GROWTH_MAX_KB, "{what}: {grown} KiB more");
+    };
+
+    let head = format!("PUT /files/large HTTP/1.1\r\n{common}Content-Length: {bytes}\r\n\r\n");
+    let mut stream = connect(address, &head);
+    let mut sent = blake3::Hasher::new();
+    for piece in pieces(bytes) {
+        sent.update(&piece);
+        stream.write_all(&piece).expect("taken");
+    }
+    let (said, _, _) = receive(stream);
+    assert!(said.starts_with("HTTP/1.1 201"), "{said}");
+    grown("writing");
+
+    let stream = connect(address, &format!("GET /files/large HTTP/1.1\r\n{common}\r\n"));
+    let (said, got, hash) = receive(stream);
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    assert_eq!((got, hash), (bytes, sent.finalize()));
+    grown("reading");
+
+    let range = format!("Range: bytes={}-\r\n", bytes - 10);
+    let (said, got, _) = receive(connect(address, &format!("GET /files/large HTTP/1.1\r\n{common}{range}\r\n")));
+    assert!(said.starts_with("HTTP/1.1 206") && got == 10, "{said}");
+    // What would need the whole of it in memory says so, and where to go.
+    let refused = client.rpc("read", &json!({"path": "/large"})).expect_err("too large");
+    assert_eq!(refused.data["code"], json!("result_too_large"));
+    assert!(refused.data["hint"].as_str().is_some_and(|hint| hint.contains("/files/")), "{refused:?}");
+    client.rpc("read_range", &json!({"path": "/large", "start": bytes / 2, "end": bytes / 2 + 9})).expect("a part");
+    client.rpc("copy", &json!({"src_path": "/large", "dst_path": "/copy"})).expect("copied");
+    grown("parts and copies");
+    server.kill();
+}
