@@ -178,6 +178,9 @@ impl From<ServiceError> for RpcError {
         let text = error.to_string();
         match error {
             ServiceError::NotFound(what) => Self::new(ErrorCode::FileNotFound, text).with("path", what),
+            ServiceError::NoSnapshot(number) => Self::new(ErrorCode::FileNotFound, text)
+                .hint("workspace_log lists the snapshots there are")
+                .with("snapshot_number", number),
             ServiceError::Exists(_) => Self::new(ErrorCode::FileExists, text),
             ServiceError::InvalidPath { path, reason } => {
                 let text = if path.trim().is_empty() { reason.to_string() } else { text };

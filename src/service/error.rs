@@ -28,6 +28,9 @@ pub enum ServiceError {
     /// The caller may know that it is not there (may read the directory).
     #[error("File not found: {0}")]
     NotFound(String),
+    /// No snapshot of the workspace has this number, or none that the caller may know of.
+    #[error("Snapshot not found: snapshot:{0}")]
+    NoSnapshot(u64),
     /// Something is there already. The text is whole, e.g. `Directory already exists: /a`.
     #[error("{0}")]
     Exists(String),

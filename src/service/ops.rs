@@ -37,7 +37,11 @@ pub const OPS: &[&str] = ops![
     super::versions::ops::RollbackFile,
     super::workspaces::ops::RegisterWorkspace,
     super::workspaces::ops::UnregisterWorkspace,
+    super::workspaces::restore_ops::RestoreWorkspace,
     crate::store::chunks::DropChunks,
     crate::store::chunks::NameChunks,
+    super::workspaces::snapshot_ops::DeleteSnapshot,
+    super::workspaces::snapshot_ops::TakeSnapshot,
     crate::store::chunks::PutChunks,
+    crate::store::workspaces::SweepWorkspaces,
 ];

@@ -107,6 +107,10 @@ points! {
     SearchNextFile = "search_next_file";
     /// Nobody waits for a search any more.
     SearchAbandoned = "search_abandoned";
+    /// A walk over the tree of a workspace is about to look at an entry.
+    TreeNextEntry = "tree_next_entry";
+    /// Nobody waits for such a walk any more.
+    TreeAbandoned = "tree_abandoned";
     /// An import has said in the empty database that it is being filled; no row is there.
     ImportMarked = "import_marked";
     /// A part of the rows is committed.

@@ -87,6 +87,7 @@ pub mod note;
 pub mod op;
 pub mod open;
 pub mod options;
+pub mod past;
 pub mod projection;
 pub mod relay;
 pub mod row;

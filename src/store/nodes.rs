@@ -127,6 +127,16 @@ pub fn next_owned_parent(
 
 /// A new node; opens its first version row.
 pub fn insert(tx: &mut WriteTx<'_>, row: NodeRow) -> Result<NodeRow, StoreError> {
+    insert_as(tx, row, "original", None)
+}
+
+/// As [`insert`], with the `source` and the `reason` of its first version.
+pub fn insert_as(
+    tx: &mut WriteTx<'_>,
+    row: NodeRow,
+    source: &str,
+    reason: Option<&str>,
+) -> Result<NodeRow, StoreError> {
     let content = content_bytes(&row)?;
     tx.exec(
         INSERT_NODE,
@@ -148,7 +158,7 @@ pub fn insert(tx: &mut WriteTx<'_>, row: NodeRow) -> Result<NodeRow, StoreError>
             &row.created_by,
         ],
     )?;
-    versions::open(tx, &row, "original", None)?;
+    versions::open(tx, &row, source, reason)?;
     tx.record(Change::Node(Delta::insert(row.clone())));
     Ok(row)
 }

@@ -35,6 +35,7 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("mounts", super::mounts::ALL),
     ("namespaces", super::namespaces::ALL),
     ("nodes", super::nodes::ALL),
+    ("past", super::past::ALL),
     ("sandboxes", super::sandboxes::ALL),
     ("schema", super::schema::ALL),
     ("scrub", super::scrub::ALL),

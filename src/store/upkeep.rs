@@ -1,9 +1,13 @@
-//! What the writer throws away as it goes: remembered replies and denials that are too old or too many.
+//! What the writer throws away as it goes: remembered replies and denials that are too old or too many, registrations whose
+//! time has come.
 //!
-//! Bounded work per transaction. Moves no revision.
+//! Bounded work per transaction. Moves no revision but for registrations, whose end is a change.
 
 use super::StoreError;
 use super::batch::{Core, Lost};
+use super::op::{Origin, WriteOp as _};
+use super::queue::{Job, Queued};
+use super::workspaces::{self, SweepWorkspaces};
 use super::{denials, idempotency};
 
 impl Core {
@@ -36,6 +40,20 @@ impl Core {
                 self.replies = before;
                 self.recover(lost)
             })
+    }
+
+    /// Once a second: ends registrations of directories that have had their time, by a message like any other.
+    pub(super) fn sweep(&mut self) -> Result<(), StoreError> {
+        if !workspaces::any_expired(self.link.conn(), self.shared.now_us())? {
+            return Ok(());
+        }
+        // A full queue: with the next tick.
+        let Ok(permit) = self.shared.admission.admit(0) else { return Ok(()) };
+        // Nobody waits for the answer; what fails is tried again.
+        let (job, _) = Job::boxed(SweepWorkspaces);
+        let origin = Origin::system(SweepWorkspaces::NAME);
+        self.run(vec![Queued { job, origin, sent: self.shared.clock.instant(), bytes: 0, permit, rev: 0 }]);
+        Ok(())
     }
 
     fn trim(&mut self, replies: bool, denials: bool, now_us: i64) -> Result<(), StoreError> {

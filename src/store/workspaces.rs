@@ -1,8 +1,10 @@
 //! The registered directories: workspaces and memory directories.
 //!
-//! Owns the table `workspaces`. Knows nothing of the directory itself nor of rights. Every change is recorded here.
+//! Owns the table `workspaces`, and the message by which the writer itself ends what has had its time. Knows nothing of the
+//! directory itself nor of rights. Every change is recorded here.
 
-use super::{Row, Sql, StoreError, WriteTx, statements::statements};
+use super::backend::Conn;
+use super::{Row, Sql, StoreError, WriteOp, WriteTx, statements::statements};
 use crate::model::{Change, Delta, WorkspaceRow};
 use crate::params;
 
@@ -11,6 +13,9 @@ pub const WORKSPACE: &str = "workspace";
 /// Scope of a registered memory directory.
 pub const MEMORY: &str = "memory";
 
+/// Registrations that one message ends.
+const SWEPT_MAX: u64 = 256;
+
 statements! {
     /// One.
     WORKSPACE_BY_KEY = "SELECT path, scope, tenant, name, description, created_by, created_at_us, metadata, \
@@ -18,6 +23,11 @@ statements! {
     /// Those of a tenant.
     WORKSPACES_OF_TENANT = "SELECT path, scope, tenant, name, description, created_by, created_at_us, \
          metadata, session_id, expires_at_us FROM workspaces WHERE tenant = ?1 AND scope = ?2 ORDER BY created_at_us, path";
+    /// Those whose time has come.
+    WORKSPACES_EXPIRED = "SELECT path, scope, tenant, name, description, created_by, created_at_us, metadata, \
+         session_id, expires_at_us FROM workspaces WHERE expires_at_us <= ?1 ORDER BY expires_at_us, path LIMIT ?2";
+    /// Whether there is one whose time has come.
+    ANY_WORKSPACE_EXPIRED = "SELECT 1 FROM workspaces WHERE expires_at_us <= ?1 LIMIT 1";
     /// A new one.
     INSERT_WORKSPACE = "INSERT INTO workspaces (key, scope, path, tenant, name, description, created_by, \
          created_at_us, metadata, session_id, expires_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
@@ -86,4 +96,38 @@ pub fn delete(tx: &mut WriteTx<'_>, row: &WorkspaceRow) -> Result<(), StoreError
     tx.exec(DELETE_WORKSPACE, params![&key(&row.scope, &row.path)[..]])?;
     tx.record(Change::Workspace(Delta::delete(row.clone())));
     Ok(())
+}
+
+/// Whether any registration has had its time.
+pub(super) fn any_expired(conn: Conn<'_>, now_us: i64) -> Result<bool, StoreError> {
+    let mut any = false;
+    conn.each(ANY_WORKSPACE_EXPIRED, params![now_us], |_| {
+        any = true;
+        Ok(std::ops::ControlFlow::Break(()))
+    })?;
+    Ok(any)
+}
+
+/// Ends registrations that have had their time: the directories, their grants and their snapshots stay, as when somebody
+/// unregisters them. The writer gives it to itself once a second when one is due, so at a start as well; who reads does
+/// not see such a registration before that.
+#[derive(Debug, Clone, Copy)]
+pub struct SweepWorkspaces;
+
+impl WriteOp for SweepWorkspaces {
+    const NAME: &'static str = "workspaces_sweep";
+    const GROWS: bool = false;
+    /// How many it ended.
+    type Output = u64;
+    type Error = StoreError;
+
+    fn apply(&self, tx: &mut WriteTx<'_>) -> Result<u64, StoreError> {
+        let due = tx.query(WORKSPACES_EXPIRED, params![tx.now_us(), SWEPT_MAX], from_row)?;
+        due.iter().try_for_each(|row| delete(tx, row))?;
+        Ok(due.len() as u64)
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
 }

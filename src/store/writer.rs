@@ -217,7 +217,7 @@ impl Core {
     fn tick(&mut self) -> Result<(), StoreError> {
         let most = self.shared.limits.notes_per_tick;
         let drained = self.drain_notes(most);
-        let thrown = if self.ready().is_ok() { self.throw_away() } else { Ok(()) };
+        let thrown = if self.ready().is_ok() { self.throw_away().and_then(|()| self.sweep()) } else { Ok(()) };
         self.unseen_bytes = 0;
         self.shared.space.tick(&self.shared.metrics);
         if self.shared.read_only.lock().is_none() {

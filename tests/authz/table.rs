@@ -72,6 +72,23 @@ fn new_workspace(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Owner, "register_workspace", json!({"path": s.directory, "name": s.tag}))]
 }
 
+fn new_memory(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Owner, "register_memory", json!({"path": s.directory, "name": s.tag}))]
+}
+
+/// Two snapshots of alice's workspace, and a file between them.
+fn new_snapshots(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    let snapshot = || (Owner, "workspace_snapshot", json!({"workspace_path": s.directory, "description": s.tag}));
+    let more = json!({"path": format!("{}/more", s.directory), "content": "more"});
+    let mut calls = new_workspace(s);
+    calls.extend([snapshot(), (Owner, "write", more), snapshot()]);
+    calls
+}
+
+fn first_snapshot(s: &Scene) -> Value {
+    json!({"workspace_path": s.directory, "snapshot_number": 1})
+}
+
 fn new_sandbox(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Owner, "sandbox_create", json!({"name": s.tag}))]
 }
@@ -134,6 +151,7 @@ pub(super) static ROWS: &[Row] = &[
     row("get_agent", MINE, |s| json!({"agent_id": agent(s)})).after(new_agent),
     row("get_available_namespaces", ANYBODY, |_| json!({})),
     row("get_etag", READ, |s| json!({"path": s.file})),
+    row("get_memory_info", MINE, |s| json!({"path": s.directory})).after(new_memory),
     row("get_metadata", READ, |s| json!({"path": s.file})),
     row("get_mount", ANYBODY, |_| json!({"mount_point": "/"})),
     // Rules hold for every tenant, so everybody may know them.
@@ -148,6 +166,7 @@ pub(super) static ROWS: &[Row] = &[
     row("list", SEEN, |s| json!({"path": s.directory})),
     row("list_agents", MINE, |_| json!({})).after(new_agent),
     row("list_mounts", ANYBODY, |_| json!({})),
+    row("list_registered_memories", MINE, |_| json!({})).after(new_memory),
     row("list_versions", READ, |s| json!({"path": s.file})),
     row("list_workspaces", MINE, |_| json!({})).after(new_workspace),
     row("mkdir", WRITTEN, |s| json!({"path": format!("{}/new", s.directory)})),
@@ -191,6 +210,7 @@ pub(super) static ROWS: &[Row] = &[
     row("rebac_list_tuples", MINE.but(&[Viewer], Yes), |s| json!({"object": ["file", s.file]})),
     // An agent makes no agents.
     row("register_agent", ANYBODY.but(&[Agent, Heir], DENIED), |s| json!({"agent_id": s.tag, "name": s.tag})),
+    row("register_memory", OWNERS, |s| json!({"path": s.directory})),
     row("register_namespace", ROOTS, |s| json!({"namespace": {"object_type": s.tag, "config": rules()}})),
     row("register_workspace", OWNERS, |s| json!({"path": s.directory})),
     row("rename", WRITTEN, |s| json!({"old_path": s.file, "new_path": format!("{}/moved", s.directory)})),
@@ -218,7 +238,14 @@ pub(super) static ROWS: &[Row] = &[
     row("skills_list", MINE, |_| json!({})).after(new_skill),
     row("stat", READ, |s| json!({"path": s.file})),
     // Who could not have registered it is refused; who could write there hears that there is none.
+    row("unregister_memory", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_memory),
     row("unregister_workspace", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_workspace),
+    row("workspace_delete_snapshot", WRITTEN, first_snapshot).after(new_snapshots),
+    row("workspace_diff", READ, |s| json!({"workspace_path": s.directory, "snapshot_1": 1, "snapshot_2": 2}))
+        .after(new_snapshots),
+    row("workspace_log", READ, |s| json!({"workspace_path": s.directory})).after(new_snapshots),
+    row("workspace_restore", WRITTEN, first_snapshot).after(new_snapshots),
+    row("workspace_snapshot", WRITTEN, |s| json!({"workspace_path": s.directory})).after(new_workspace),
     row("write", WRITTEN, |s| json!({"path": s.file, "content": "new"})),
     row("write_batch", WRITTEN, |s| json!({"files": [[s.file, "new"]]})),
     row("write_stream", WRITTEN, |s| json!({"path": s.file, "chunks": ["n", "ew"]})),

@@ -49,12 +49,14 @@ const RESTORING: &[(FaultPoint, bool)] =
     &[(RestoreBegun, false), (RestoreStaged, false), (RestoreInPlace, true), (RestoreKept, true)];
 /// Points of a search.
 const SEARCHING: &[FaultPoint] = &[SearchNextFile, SearchAbandoned];
+/// Points of a walk over the tree of a workspace.
+const WALKING: &[FaultPoint] = &[TreeNextEntry, TreeAbandoned];
 /// Points of the migration of an older directory, in `upgrade`.
 const MIGRATING: &[FaultPoint] = &[MigrationCopied, MigrationBackedUp];
 
 #[test]
 fn every_point_has_its_story() {
-    let told = [WRITING, ENDING, STARTING, STARTING_FIRST, BACKING_UP, SEARCHING, MIGRATING].concat();
+    let told = [WRITING, ENDING, STARTING, STARTING_FIRST, BACKING_UP, SEARCHING, WALKING, MIGRATING].concat();
     let staged = RESTORING.iter().chain(super::moving::IMPORTING);
     let restoring: Vec<_> = staged.map(|(point, _)| *point).collect();
     for point in FaultPoint::ALL {
@@ -293,6 +295,29 @@ fn a_search_that_dies_has_touched_nothing() {
     drop(asking);
     assert_eq!(server.wait().signal(), Some(Signal::KILL.as_raw()), "nobody noticed");
     drop(base.rises(&data));
+    consistent(&data);
+}
+
+#[test]
+fn a_walk_over_a_workspace_that_dies_has_touched_nothing() {
+    let base = Base::new();
+    let data = base.copy("walk");
+    let take = json!({"workspace_path": "/kept"});
+    base.dies(&data, TreeNextEntry, 2, |_, client| {
+        client.rpc("register_workspace", &json!({"path": "/kept"})).expect("registered");
+        client.call("workspace_snapshot", &take).expect_err("it dies");
+    });
+    drop(base.rises(&data));
+    // Whoever asked hangs up while the walk stands still; that is noticed, and it dies of that.
+    let mut server = Process::start_with(&data, "tree_next_entry:pause,tree_abandoned:exit", &[]);
+    let mut asking = std::net::TcpStream::connect(server.address()).expect("connected");
+    asking.write_all(&call_bytes(1, Some(&base.key), None, "workspace_snapshot", &take)).expect("sent");
+    assert_eq!(server.paused(), "tree_next_entry");
+    drop(asking);
+    assert_eq!(server.wait().signal(), Some(Signal::KILL.as_raw()), "nobody noticed");
+    let (server, mut client) = base.rises(&data);
+    assert_eq!(client.rpc("workspace_log", &take).expect("told"), json!([]), "no snapshot without its reply");
+    drop(server);
     consistent(&data);
 }
 

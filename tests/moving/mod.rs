@@ -15,9 +15,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use nexus_lite::model::{ManualClock, MountRow, TupleRow};
+use nexus_lite::model::{ManualClock, MountRow, SnapshotRow, TupleRow};
 use nexus_lite::store::bundle::{self, Header, How, Imported, MoveError, What};
-use nexus_lite::store::{Options, Origin, Sql, Store, StoreError, WriteOp, WriteTx, entities, mounts, tuples};
+use nexus_lite::store::{
+    Options, Origin, Sql, Store, StoreError, WriteOp, WriteTx, entities, mounts, snapshots, tuples,
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -101,6 +103,22 @@ impl WriteOp for Beside {
             created_at_us: tx.now_us(),
         };
         mounts::insert(tx, mount)?;
+        let snapshot = SnapshotRow {
+            snapshot_id: format!("snapshot-{}", self.0),
+            number: 1,
+            path: format!("/tenant:{ELSEWHERE}/w{}", self.0),
+            tenant: ELSEWHERE.into(),
+            node: 1,
+            rev: Some(tx.rev()),
+            description: Some("é \u{1F600}\"".into()),
+            tags: r#"["a"]"#.into(),
+            created_by: "u".into(),
+            created_at_us: tx.now_us(),
+            file_count: Some(3),
+            total_size: None,
+            manifest_hash: None,
+        };
+        snapshots::insert(tx, snapshot)?;
         let object = entities::intern(tx, ELSEWHERE, "tenant", ELSEWHERE)?;
         let subject = entities::intern(tx, ELSEWHERE, "user", &format!("u{}\u{1F600}\"\\\n", self.0))?;
         let row = TupleRow {

@@ -37,6 +37,12 @@ fn file(path: &str) -> (&'static str, Value) {
     ("write", json!({"path": path, "content": "text"}))
 }
 
+/// A workspace with two snapshots, and a file that came after them.
+fn snapshots(path: &str) -> Before {
+    let snapshot = || ("workspace_snapshot", json!({"workspace_path": path}));
+    vec![("register_workspace", json!({"path": path})), snapshot(), snapshot(), file(&format!("{path}/later"))]
+}
+
 fn rules() -> Value {
     json!({"relations": {"owner": {}}, "permissions": {"read": ["owner"]}})
 }
@@ -133,6 +139,7 @@ fn cases() -> Vec<Case> {
             |_| json!({"namespace": {"object_type": "dot", "config": rules()}}),
             |_| json!({"namespace": {"object_type": "dog", "config": rules()}}),
         ),
+        case("register_memory", vec![], |_| json!({"path": "/a/notes"}), |_| json!({"path": "/a/thoughts"})),
         case("register_workspace", vec![], |_| json!({"path": "/a/work"}), |_| json!({"path": "/a/play"})),
         case(
             "rename",
@@ -163,10 +170,34 @@ fn cases() -> Vec<Case> {
         ),
         case("sandbox_stop", box_("stop"), sandbox, nobody),
         case(
+            "unregister_memory",
+            vec![("register_memory", json!({"path": "/a/forgotten"}))],
+            |_| json!({"path": "/a/forgotten"}),
+            |_| json!({"path": "/a/right"}),
+        ),
+        case(
             "unregister_workspace",
             vec![("register_workspace", json!({"path": "/a/left"}))],
             |_| json!({"path": "/a/left"}),
             |_| json!({"path": "/a/right"}),
+        ),
+        case(
+            "workspace_delete_snapshot",
+            snapshots("/a/thinned"),
+            |_| json!({"workspace_path": "/a/thinned", "snapshot_number": 1}),
+            |_| json!({"workspace_path": "/a/thinned", "snapshot_number": 2}),
+        ),
+        case(
+            "workspace_restore",
+            snapshots("/a/undone"),
+            |_| json!({"workspace_path": "/a/undone", "snapshot_number": 1}),
+            |_| json!({"workspace_path": "/a/undone", "snapshot_number": 2}),
+        ),
+        case(
+            "workspace_snapshot",
+            snapshots("/a/kept"),
+            |_| json!({"workspace_path": "/a/kept"}),
+            |_| json!({"workspace_path": "/a/kept", "description": "another"}),
         ),
         case(
             "write",

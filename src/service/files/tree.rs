@@ -338,7 +338,7 @@ fn directory(tx: &mut WriteTx<'_>, caller: &Caller, parent: u64, name: &str, ten
 }
 
 /// The entity of the caller's user, whom a new node belongs to even when an agent made it.
-fn user_entity(tx: &mut WriteTx<'_>, caller: &Caller) -> Result<EntityId, StoreError> {
+pub(in crate::service) fn user_entity(tx: &mut WriteTx<'_>, caller: &Caller) -> Result<EntityId, StoreError> {
     let user = ObjectRef { tenant: &caller.tenant, kind: USER, id: &caller.user };
     match tx.view::<Graph>().entity(user) {
         Some(known) => Ok(known),

@@ -1,6 +1,12 @@
 //! Registered directories, read: a user's own, and for the admin of a tenant all of it.
 
+mod long;
 pub mod ops;
+mod restore;
+pub mod restore_ops;
+pub mod snapshot_ops;
+pub mod snapshots;
+mod trees;
 
 use crate::auth::Caller;
 use crate::model::{VirtualPath, WorkspaceRow};

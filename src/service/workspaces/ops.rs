@@ -1,4 +1,5 @@
-//! Registered directories, written. Registering makes the directory, and whoever registers it its owner.
+//! Registered directories, written. Registering a workspace makes its directory; whoever registers a directory that is
+//! there or is made becomes its owner.
 
 use serde_json::{Map, Value};
 
@@ -145,7 +146,9 @@ impl WriteOp for RegisterWorkspace {
         if let Some(old) = &old {
             workspaces::delete(tx, old)?;
         }
-        make_directories_in(tx, &caller, &self.path, Some(&self.tuple_id))?;
+        if self.scope == Scope::Workspace {
+            make_directories_in(tx, &caller, &self.path, Some(&self.tuple_id))?;
+        }
         if existed {
             own_in(tx, &caller, &self.path, &tenant, &self.tuple_id)?;
         }

@@ -55,14 +55,6 @@ impl Method for RegisterWorkspace {
     type Output = WorkspaceView;
 
     async fn call(self, cx: &RequestContext) -> Result<WorkspaceView, RpcError> {
-        let ttl_us = match self.ttl {
-            Some(ttl) if ttl.seconds > 0.0 && ttl.seconds <= TTL_SECONDS_MAX => Some(micros(ttl.seconds)),
-            Some(_) => {
-                let text = format!("ttl must be more than 0 and at most {TTL_SECONDS_MAX} seconds");
-                return Err(RpcError::invalid_params(text));
-            }
-            None => None,
-        };
         let request = WorkspaceRequest {
             path: self.path,
             scope: Scope::Workspace,
@@ -71,10 +63,22 @@ impl Method for RegisterWorkspace {
             created_by: self.created_by,
             metadata: self.metadata,
             session_id: self.session_id,
-            ttl_us,
+            ttl_us: ttl_us(self.ttl)?,
         };
         cx.reply_with(|row: &WorkspaceRow| WorkspaceView::from(row.clone()));
         Ok(workspaces::ops::register(&cx.call, request).await?.into())
+    }
+}
+
+/// How long a registration stands, µs.
+pub(super) fn ttl_us(ttl: Option<WireDuration>) -> Result<Option<i64>, RpcError> {
+    match ttl {
+        Some(ttl) if ttl.seconds > 0.0 && ttl.seconds <= TTL_SECONDS_MAX => Ok(Some(micros(ttl.seconds))),
+        Some(_) => {
+            let text = format!("ttl must be more than 0 and at most {TTL_SECONDS_MAX} seconds");
+            Err(RpcError::invalid_params(text))
+        }
+        None => Ok(None),
     }
 }
 
