@@ -10,6 +10,7 @@ pub mod descriptors;
 mod files;
 mod gate;
 mod identity;
+mod lines;
 mod pages;
 mod reply;
 mod routes;

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::reply::{JSON, NO_STORE, REVISION, request_id, revision, rpc_error, unauthenticated};
 use super::state::Shared;
-use super::{body, identity};
+use super::{body, identity, lines};
 use crate::auth::Caller;
 use crate::rpc::dispatch::count_refusal;
 use crate::rpc::envelope::{self, Id, begin_result, end_result};
@@ -63,9 +63,12 @@ async fn answer(
     cx.if_none_match = if_none_match(request);
     cx.idempotency_key = idempotency_key(request);
 
+    let params = parsed.params.map_or_else(Params::none, Params::Raw);
+    if lines::are_wanted(request) && crate::rpc::lines::has(method) {
+        return lines::answer(shared, &cx, method, &parsed.id, params).await;
+    }
     let mut out = Vec::with_capacity(512);
     begin_result(&mut out, &parsed.id);
-    let params = parsed.params.map_or_else(Params::none, Params::Raw);
     let spec = match dispatch(&cx, method, params, &mut out).await {
         Ok(spec) => spec,
         Err(error) => {

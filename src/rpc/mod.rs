@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod envelope;
 pub mod error;
 pub mod idempotency;
+pub mod lines;
 pub mod methods;
 pub mod openapi;
 pub mod openrpc;

@@ -22,7 +22,7 @@ pub fn document() -> Value {
             "description": described.description,
             "tags": [tag(entry.access)],
             "requestBody": { "content": { "application/json": { "schema": request(entry.name, described.params) } } },
-            "responses": responses(&described.output),
+            "responses": responses(&described.output, entry.lines.is_some()),
         });
         paths.insert(format!("/api/nfs/{}", entry.name), json!({ "post": operation }));
     }
@@ -164,7 +164,7 @@ fn request(method: &str, params: Map<String, Value>) -> Value {
     })
 }
 
-fn responses(output: &Value) -> Value {
+fn responses(output: &Value, in_lines: bool) -> Value {
     let success = json!({
         "type": "object",
         "properties": {
@@ -176,8 +176,12 @@ fn responses(output: &Value) -> Value {
     });
     let failure = json!({ "$ref": "#/components/schemas/RpcErrorReply" });
     let body = |description: &str, schema: &Value| json!({ "description": description, "content": { "application/json": { "schema": schema } } });
+    let mut answer = body("The result, or an error of the method", &json!({ "anyOf": [success, failure] }));
+    if in_lines {
+        answer["content"]["application/x-ndjson"] = json!({ "schema": { "type": "string" } });
+    }
     json!({
-        "200": body("The result, or an error of the method", &json!({ "anyOf": [success, failure] })),
+        "200": answer,
         "304": { "description": "The reply named by If-None-Match still holds" },
         "401": { "description": "No key, or one that is not known, revoked or expired" },
         "413": body("The body passes the limit", &failure),

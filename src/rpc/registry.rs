@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::decode::{Arguments, decode, write_result};
+use super::lines::{InLines, Lines};
 use super::methods::{admin, agents, files, mounts, namespaces, rebac, sandboxes, skills, versions, workspaces};
 use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 use crate::telemetry::metric::{CounterSeries, SecondsSeries};
@@ -45,8 +46,8 @@ pub static METHODS: &[Entry] = &[
     entry::<namespaces::GetRebacOption>(),
     entry::<versions::GetVersion>(),
     entry::<workspaces::GetWorkspaceInfo>(),
-    entry::<files::Glob>(),
-    entry::<files::Grep>(),
+    entry_in_lines::<files::Glob>(),
+    entry_in_lines::<files::Grep>(),
     entry::<mounts::HasMount>(),
     entry::<files::IsDirectory>(),
     entry::<files::List>(),
@@ -128,6 +129,9 @@ impl Params<'_> {
 /// Runs a method: decodes the arguments, calls, appends the result as JSON.
 pub type Invoke = for<'a> fn(&'a RequestContext, Arguments<'a>, &'a mut Vec<u8>) -> BoxFuture<'a, Result<(), RpcError>>;
 
+/// Begins to answer in lines.
+pub type BeginLines = for<'a> fn(&'a RequestContext, Arguments<'a>) -> Result<Lines, RpcError>;
+
 /// One method, without its type.
 #[derive(Debug)]
 pub struct Entry {
@@ -145,6 +149,8 @@ pub struct Entry {
     pub secret: bool,
     /// Runs it. Called by `dispatch` only, which checks the names of the arguments first.
     pub invoke: Invoke,
+    /// Begins to answer in lines, if it can. Called by `lines` only.
+    pub lines: Option<BeginLines>,
     /// The schema of its parameters: an object with their descriptions; the method's own description is its docs.
     pub params: fn(&mut SchemaGenerator) -> Schema,
     /// The schema of its result.
@@ -168,9 +174,17 @@ pub const fn entry<M: Method>() -> Entry {
                 write_result(out, &output)
             })
         },
+        lines: None,
         params: |generator| M::json_schema(generator),
         output: |generator| generator.subschema_for::<M::Output>(),
     }
+}
+
+/// The entry of a method that can answer in lines.
+#[must_use]
+pub const fn entry_in_lines<M: InLines>() -> Entry {
+    let lines: BeginLines = |cx, arguments| decode::<M>(M::NAME, arguments)?.lines(cx);
+    Entry { lines: Some(lines), ..entry::<M>() }
 }
 
 /// A parameter, as the schema has it.

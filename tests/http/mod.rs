@@ -21,6 +21,7 @@ mod files;
 mod gate;
 mod hangup;
 mod lifecycle;
+mod lines;
 mod overload;
 mod pages;
 mod replies;

@@ -6,6 +6,7 @@
 //! caller may not read is in no result, no count and no cursor.
 
 pub mod glob;
+mod outlet;
 pub mod text;
 mod walk;
 
@@ -21,12 +22,14 @@ use crate::rebac::Budget;
 use crate::service::access::{Access, Permission};
 use crate::service::located::Located;
 use crate::service::search::glob::Glob;
+use crate::service::search::outlet::Outlet;
 use crate::service::search::text::{Hit, TextSearch, is_binary};
 use crate::service::search::walk::{Range, Step, Stop, Walk};
 use crate::service::{Call, ServiceError};
 use crate::store::{FaultPoint, ReadTx, Store, StoreError, contents, meta};
 use crate::telemetry::metric;
 
+pub use crate::service::search::outlet::{Event, Running};
 pub use crate::service::search::walk::Stopped;
 
 /// Longest time that a search looks around; then it answers with what it has.
@@ -111,9 +114,26 @@ pub struct FileCounts {
 
 /// The paths below a directory that match a pattern. What is no directory has none.
 pub async fn glob(call: &Call, query: GlobQuery) -> Result<Found<String>, ServiceError> {
+    glob_into(call, query, None).await
+}
+
+/// The same, each as soon as it is found.
+#[must_use]
+pub fn glob_on(call: &Call, query: GlobQuery) -> Running<String> {
+    let call = call.clone();
+    Running::new(move |outlet| async move { glob_into(&call, query, Some(outlet)).await })
+}
+
+async fn glob_into(
+    call: &Call,
+    query: GlobQuery,
+    outlet: Option<Outlet<String>>,
+) -> Result<Found<String>, ServiceError> {
     let glob = Glob::below(&query.path, &query.pattern)?;
     run(call, move |tx, access, stop| {
-        let mut search = Search::begin(tx, query.cursor.as_deref(), query.limit.unwrap_or(usize::MAX))?;
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let mut search =
+            Search::begin(tx, query.cursor.as_deref(), limit, outlet.map(|outlet| (outlet, stop.clone())))?;
         let located = Located::find(tx, &query.path)?;
         let Some(top) = located.node().filter(|node| node.kind == NodeKind::Directory) else {
             return Ok(search.end(None));
@@ -142,10 +162,22 @@ pub async fn glob(call: &Call, query: GlobQuery) -> Result<Found<String>, Servic
 
 /// The lines of the files at or below a path that match a regular expression.
 pub async fn grep(call: &Call, query: GrepQuery) -> Result<Found<Match>, ServiceError> {
+    grep_into(call, query, None).await
+}
+
+/// The same, each as soon as it is found.
+#[must_use]
+pub fn grep_on(call: &Call, query: GrepQuery) -> Running<Match> {
+    let call = call.clone();
+    Running::new(move |outlet| async move { grep_into(&call, query, Some(outlet)).await })
+}
+
+async fn grep_into(call: &Call, query: GrepQuery, outlet: Option<Outlet<Match>>) -> Result<Found<Match>, ServiceError> {
     let filter = query.file_pattern.as_deref().map(|text| Glob::file_filter(&query.path, text)).transpose()?;
     run(call, move |tx, access, stop| {
         let text = TextSearch::new(&query.pattern, query.ignore_case, query.before, query.after)?;
-        let search = Search::begin(tx, query.cursor.as_deref(), query.limit)?;
+        let outlet = outlet.map(|outlet| (outlet, stop.clone()));
+        let search = Search::begin(tx, query.cursor.as_deref(), query.limit, outlet)?;
         let mut grep = Grep { tx, text, search, stop };
         let located = Located::find(tx, &query.path)?;
         let prefix = filter.as_ref().map_or("", Glob::prefix).to_owned();
@@ -291,6 +323,9 @@ impl Grep<'_, '_> {
 /// The results of one page, kept within their bounds.
 struct Search<R> {
     results: Vec<R>,
+    /// Where they go in place of that.
+    outlet: Option<(Outlet<R>, Stop)>,
+    count: usize,
     limit: usize,
     bytes: usize,
     files: FileCounts,
@@ -309,11 +344,17 @@ struct Place {
 }
 
 impl<R> Search<R> {
-    fn begin(tx: &ReadTx<'_>, cursor: Option<&str>, limit: usize) -> Result<Self, ServiceError> {
+    fn begin(
+        tx: &ReadTx<'_>,
+        cursor: Option<&str>,
+        limit: usize,
+        outlet: Option<(Outlet<R>, Stop)>,
+    ) -> Result<Self, ServiceError> {
         let incarnation = meta::get(tx, meta::INCARNATION)?.unwrap_or_default();
         let begin = cursor.map(|text| Place::read(text, &incarnation)).transpose()?;
         let (results, files) = (Vec::new(), FileCounts::default());
-        Ok(Self { results, limit, bytes: 0, files, incarnation, reached: begin.clone(), begin })
+        let reached = begin.clone();
+        Ok(Self { results, outlet, count: 0, limit, bytes: 0, files, incarnation, reached, begin })
     }
 
     fn begin_path(&self) -> Option<String> {
@@ -335,14 +376,18 @@ impl<R> Search<R> {
 
     /// Adds a result, or says why there is no room for it.
     fn add(&mut self, result: R, bytes: usize) -> Result<(), Stopped> {
-        if self.results.len() >= self.limit {
+        if self.count >= self.limit {
             return Err(Stopped::Limit);
         }
         if self.bytes + bytes > SEARCH_BYTES_MAX {
             return Err(Stopped::ResultBytes);
         }
+        match &self.outlet {
+            Some((outlet, stop)) => outlet.send(result, || stop.look())?,
+            None => self.results.push(result),
+        }
         self.bytes += bytes;
-        self.results.push(result);
+        self.count += 1;
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 
 use serde_json::json;
 
 use crate::harness::client::{Client, LIVENESS};
-use crate::harness::process::{Process, soak};
+use crate::harness::engine;
+use crate::harness::process::{FAR_KEY, Process, soak};
 
 /// Size of the file in CI; with `NEXUS_LITE_SOAK=4` 1 GiB.
 const FILE_BYTES: u64 = 256 << 20;
@@ -71,12 +73,23 @@ fn receive(mut stream: TcpStream) -> (String, u64, blake3::Hash) {
     (String::from_utf8(head).expect("ASCII"), hasher.count(), hasher.finalize())
 }
 
+/// A server of the engine under test, and the key of its admin.
+fn start(data_dir: &Path) -> (Process, String) {
+    let args = ["--log", "error"];
+    let Some((_, url)) = engine::environment(data_dir).into_iter().find(|(name, _)| name.ends_with("DATABASE_URL"))
+    else {
+        let server = Process::start_with(data_dir, "", &args);
+        let key = server.admin_key();
+        return (server, key);
+    };
+    (Process::start_far(&url, &args), FAR_KEY.to_owned())
+}
+
 #[test]
 fn a_large_file_takes_little_memory_both_ways() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
-    let mut server = Process::start_with(&dir.path().join("data"), "", &["--log", "error"]);
+    let (mut server, key) = start(&dir.path().join("data"));
     let (address, pid, bytes) = (server.address(), server.id(), FILE_BYTES * soak());
-    let key = server.admin_key();
     let mut client = Client::new(address, Some(&key));
     client.rpc("list", &json!({"path": "/"})).expect("an answer");
     let common = format!("Host: 127.0.0.1\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::grep::Reason;
+use crate::rpc::lines::{self, InLines, Lines};
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::files;
-use crate::service::search::{GlobQuery, glob};
+use crate::service::search::{Found, GlobQuery, glob, glob_on};
 
 /// Find paths by a pattern.
 ///
@@ -20,6 +21,9 @@ use crate::service::search::{GlobQuery, glob};
 /// `workspace/`, `shared/`, `external/` or `/`. Other than there, `*` never crosses a `/` (ask `**/*.py` for all
 /// depths), and braces and `\` have a meaning. A search ends after 10 seconds or 8 MiB of paths with what it has, and
 /// says so: `complete` is false, `reason` says why, and `next_cursor` goes on from there.
+///
+/// Asked with `Accept: application/x-ndjson`, each path comes as a line `{"path": …}` as soon as it is found, and then a
+/// line with the other fields of the result, or with `error`. What has no such last line is not whole.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Glob {
     /// The pattern, at most 4096 bytes.
@@ -62,22 +66,56 @@ impl Method for Glob {
     type Output = GlobOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<GlobOutput, RpcError> {
+        let mut found = glob(&cx.call, self.query()?).await?;
+        let matches = std::mem::take(&mut found.results);
+        let GlobEnd { truncated, complete, reason, next_cursor } = GlobEnd::of(found);
+        Ok(GlobOutput { matches, truncated, complete, reason, next_cursor })
+    }
+}
+
+impl Glob {
+    fn query(self) -> Result<GlobQuery, RpcError> {
         if self.limit == Some(0) {
             return Err(RpcError::invalid_params("limit must be at least 1"));
         }
-        let query = GlobQuery {
+        Ok(GlobQuery {
             path: files::path(&self.path)?,
             pattern: self.pattern,
             limit: self.limit.map(|limit| limit as usize),
             cursor: self.cursor,
-        };
-        let found = glob(&cx.call, query).await?;
-        Ok(GlobOutput {
-            matches: found.results,
+        })
+    }
+}
+
+/// A line of an answer in lines.
+#[derive(Debug, Serialize)]
+struct GlobRow {
+    path: String,
+}
+
+/// The last line of one: [`GlobOutput`] without its paths.
+#[derive(Debug, Serialize)]
+struct GlobEnd {
+    truncated: bool,
+    complete: bool,
+    reason: Option<Reason>,
+    next_cursor: Option<String>,
+}
+
+impl GlobEnd {
+    fn of(found: Found<String>) -> Self {
+        Self {
             truncated: found.stopped.is_some(),
             complete: found.stopped.is_none(),
             reason: found.stopped.map(Reason::from),
             next_cursor: found.next_cursor,
-        })
+        }
+    }
+}
+
+impl InLines for Glob {
+    fn lines(self, cx: &RequestContext) -> Result<Lines, RpcError> {
+        let row = |path| lines::line(&GlobRow { path });
+        Ok(lines::of(glob_on(&cx.call, self.query()?), row, |found| lines::line(&GlobEnd::of(found))))
     }
 }

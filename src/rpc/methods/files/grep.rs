@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::glob::root;
+use crate::rpc::lines::{self, InLines, Lines};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::files;
 use crate::service::search::text::{CONTEXT_LINES_MAX, Line};
-use crate::service::search::{FileCounts, GrepQuery, Match, Stopped, grep};
+use crate::service::search::{FileCounts, Found, GrepQuery, Match, Stopped, grep, grep_on};
 
 /// Find lines by a regular expression.
 ///
@@ -19,6 +20,9 @@ use crate::service::search::{FileCounts, GrepQuery, Match, Stopped, grep};
 /// incomplete. Of a line and of a match 2000 bytes are shown. A search ends at `max_results`, after 10 seconds or
 /// 8 MiB of lines with what it has, and says so: `complete` is false, `reason` says why, and `next_cursor` goes on
 /// from there.
+///
+/// Asked with `Accept: application/x-ndjson`, each row comes as a line as soon as it is found, and then a line with the
+/// other fields of the result, or with `error`. What has no such last line is not whole.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Grep {
     /// The regular expression, at most 4096 bytes.
@@ -156,6 +160,16 @@ impl Method for Grep {
     type Output = GrepOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<GrepOutput, RpcError> {
+        let (query, shape) = self.query()?;
+        let mut found = grep(&cx.call, query).await?;
+        let results = std::mem::take(&mut found.results).into_iter().map(|found| shape.row(found)).collect();
+        let GrepEnd { truncated, complete, reason, next_cursor, files_searched, files_skipped } = GrepEnd::of(found);
+        Ok(GrepOutput { results, truncated, complete, reason, next_cursor, files_searched, files_skipped })
+    }
+}
+
+impl Grep {
+    fn query(self) -> Result<(GrepQuery, Shape), RpcError> {
         if self.max_results == 0 {
             return Err(RpcError::invalid_params("max_results must be at least 1"));
         }
@@ -173,7 +187,48 @@ impl Method for Grep {
             limit: self.max_results as usize,
             cursor: self.cursor,
         };
-        let found = grep(&cx.call, query).await?;
+        Ok((query, Shape { before, after }))
+    }
+}
+
+/// Which lines around one are shown.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    before: usize,
+    after: usize,
+}
+
+impl Shape {
+    fn row(self, found: Match) -> GrepRow {
+        let Match { path: file, hit } = found;
+        let context = |asked: usize, lines: Vec<Line>| {
+            (asked > 0).then(|| lines.into_iter().map(ContextLine::from).collect::<Vec<_>>())
+        };
+        GrepRow {
+            file,
+            line: hit.line.number,
+            content: hit.line.text,
+            matched: hit.matched,
+            content_truncated: hit.line.cut.then_some(true),
+            before: context(self.before, hit.before),
+            after: context(self.after, hit.after),
+        }
+    }
+}
+
+/// The last line of an answer in lines: [`GrepOutput`] without its rows.
+#[derive(Debug, Serialize)]
+struct GrepEnd {
+    truncated: bool,
+    complete: bool,
+    reason: Option<Reason>,
+    next_cursor: Option<String>,
+    files_searched: u64,
+    files_skipped: SkippedFiles,
+}
+
+impl GrepEnd {
+    fn of(found: Found<Match>) -> Self {
         let FileCounts { searched, binary, too_large, damaged } = found.files;
         let passed_by = match (too_large, damaged) {
             (0, 0) => None,
@@ -181,29 +236,24 @@ impl Method for Grep {
             _ => Some(Reason::FilesTooLarge),
         };
         let reason = found.stopped.map(Reason::from).or(passed_by);
-        let row = |found: Match| {
-            let Match { path: file, hit } = found;
-            let context = |asked: usize, lines: Vec<Line>| {
-                (asked > 0).then(|| lines.into_iter().map(ContextLine::from).collect::<Vec<_>>())
-            };
-            GrepRow {
-                file,
-                line: hit.line.number,
-                content: hit.line.text,
-                matched: hit.matched,
-                content_truncated: hit.line.cut.then_some(true),
-                before: context(before, hit.before),
-                after: context(after, hit.after),
-            }
-        };
-        Ok(GrepOutput {
-            results: found.results.into_iter().map(row).collect(),
+        Self {
             truncated: found.stopped.is_some(),
             complete: reason.is_none(),
             reason,
             next_cursor: found.next_cursor,
             files_searched: searched,
             files_skipped: SkippedFiles { binary, too_large, damaged },
-        })
+        }
+    }
+}
+
+impl InLines for Grep {
+    fn lines(self, cx: &RequestContext) -> Result<Lines, RpcError> {
+        let (query, shape) = self.query()?;
+        Ok(lines::of(
+            grep_on(&cx.call, query),
+            move |found| lines::line(&shape.row(found)),
+            |found| lines::line(&GrepEnd::of(found)),
+        ))
     }
 }
