@@ -190,5 +190,6 @@ async fn collect(shared: &Shared, declared: usize, mut payload: Payload) -> Resu
 
 fn too_large(limits: &Limits) -> RpcError {
     let text = format!("the body is larger than {} bytes", limits.body_bytes);
-    RpcError::new(ErrorCode::BodyTooLarge, text).hint("send large files with PUT /files/{path}, or in parts with `append`; or raise body_limit")
+    RpcError::new(ErrorCode::BodyTooLarge, text)
+        .hint("send large files with PUT /files/{path}, or in parts with `append`; or raise body_limit")
 }

@@ -58,11 +58,11 @@ impl Asked<'_> {
 }
 
 /// A refusal, and the call that has seen a revision for it.
-struct Refused(Box<RpcError>, Option<Call>);
+struct Refused(Box<RpcError>, Option<Box<Call>>);
 
 impl Refused {
     fn by<E: Into<RpcError>>(call: &Call) -> impl FnOnce(E) -> Self {
-        move |error| Self(Box::new(error.into()), Some(call.clone()))
+        move |error| Self(Box::new(error.into()), Some(Box::new(call.clone())))
     }
 }
 
@@ -190,7 +190,7 @@ fn refusal(shared: &Shared, label: &'static str, Refused(error, call): &Refused,
     }
     let mut response = HttpResponse::build(status(error.code));
     response.insert_header((CONTENT_TYPE, JSON)).insert_header((CACHE_CONTROL, NO_STORE));
-    response.insert_header((REVISION, revision(shared, call.as_ref().map_or(0, Call::revision))));
+    response.insert_header((REVISION, revision(shared, call.as_deref().map_or(0, Call::revision))));
     if matches!(error.code, ErrorCode::Busy | ErrorCode::DeadlineExceeded) {
         response.insert_header((RETRY_AFTER, RETRY_SECONDS));
     }
