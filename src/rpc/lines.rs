@@ -96,7 +96,7 @@ pub fn has(method: &str) -> bool {
     registry::find(method).is_some_and(|spec| spec.entry.lines.is_some())
 }
 
-/// Begins to answer a request to `method`, which [has](has) lines. Nothing is done before the first line is asked for.
+/// Begins to answer a request to `method`, which [`has`] lines. Nothing is done before the first line is asked for.
 pub fn begin(cx: &RequestContext, method: &str, params: Params<'_>) -> Result<Answer, RpcError> {
     let Some((spec, lines)) = registry::find(method).and_then(|spec| Some((spec, spec.entry.lines?))) else {
         return Err(RpcError::new(ErrorCode::NotSupported, format!("{method} does not answer in lines")));
