@@ -18,6 +18,8 @@ use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
 use crate::sandbox::Sandboxes;
 use crate::service::files::ops::free_detached;
+use crate::service::mounts::sync_ops::free as free_mount_files;
+use crate::service::mounts::{Mounts, jobs};
 use crate::service::{ServiceError, keys, sandboxes};
 use crate::store::{
     Durability, FaultPoint, Faults, Options, Place, ReadTx, Sql as _, Store, StoreError, decisions, meta,
@@ -166,7 +168,12 @@ impl App {
         if let Err(error) = sandboxes::ops::sweep(&store, &sandboxes).await {
             tracing::warn!(%error, "directories of sandboxes without a record were not removed");
         }
-        let services = Services { sandboxes: Arc::new(sandboxes), hasher: Arc::new(hasher), pins: Arc::default() };
+        if let Err(error) = jobs::end_left_over(&store).await {
+            tracing::warn!(%error, "records of syncs that the last server has left open were not ended");
+        }
+        let mounts = Arc::new(Mounts::new(&config.mount_dirs.0));
+        let hasher = Arc::new(hasher);
+        let services = Services { sandboxes: Arc::new(sandboxes), hasher, mounts, pins: Arc::default() };
         let app = Self {
             store,
             caches: Arc::new(Caches::new()),
@@ -177,6 +184,7 @@ impl App {
         tokio::spawn(warm(app.store.clone(), Arc::clone(&app.caches)));
         // What a removal before the last end left to be freed.
         tokio::spawn(free_detached(app.store.clone()));
+        tokio::spawn(free_mount_files(app.store.clone()));
         Ok(app)
     }
 

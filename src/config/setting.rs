@@ -105,6 +105,8 @@ settings! {
     free_floor: ByteSize = "64MiB";
     /// Accept a data directory on a network file system (NFS, SMB, 9p, FUSE), whose locks and syncs may be weaker.
     allow_network_fs: bool = "false";
+    /// Directories of this machine that the instance admin may mount, with everything below them, e.g. `/srv/docs`.
+    mount_dirs: List = "";
     /// How long a stopping server waits for requests that are under way, seconds.
     shutdown_grace: Seconds = "10";
     /// PostgreSQL to use in place of the data directory's SQLite.

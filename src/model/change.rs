@@ -280,6 +280,9 @@ pub struct WorkspaceRow {
 pub struct MountRow {
     /// The path it is mounted at.
     pub mount_point: String,
+    /// A new one each time that something is mounted.
+    #[serde(default)]
+    pub mount_id: String,
     /// The backend's type name, as clients know it.
     pub backend_type: String,
     /// The backend's settings as JSON text.
@@ -290,8 +293,28 @@ pub struct MountRow {
     pub readonly: bool,
     /// The tenant.
     pub tenant: String,
+    /// Whether it is mounted; else its settings are saved only.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// Whether its settings stay when it is not mounted any more.
+    #[serde(default)]
+    pub saved: bool,
+    /// The user in whose name it was saved.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// Free text.
+    #[serde(default)]
+    pub description: Option<String>,
     /// Unix time, µs.
     pub created_at_us: i64,
+    /// Unix time, µs.
+    #[serde(default)]
+    pub updated_at_us: i64,
+}
+
+/// Rows of the log from before mounts could be saved.
+fn yes() -> bool {
+    true
 }
 
 /// A row of `sandboxes`.

@@ -18,6 +18,8 @@ pub struct Services {
     pub sandboxes: Arc<crate::sandbox::Sandboxes>,
     /// Makes keyed hashes of API keys.
     pub hasher: Arc<crate::auth::KeyHasher>,
+    /// What may be mounted, and what is being synced.
+    pub mounts: Arc<crate::service::mounts::Mounts>,
     /// Lists of objects that can be continued.
     pub pins: Arc<crate::service::relations::pins::Pins>,
 }

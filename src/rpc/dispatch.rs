@@ -200,7 +200,12 @@ mod tests {
             let (store, caches) = (self.store.clone(), Arc::new(Caches::new()));
             let call = Call::new(Caller::system("admin"), "r1".into(), deadline, store, caches);
             let sandboxes = Arc::new(Sandboxes::new(self.store.data_dir()));
-            let services = Services { sandboxes, hasher: Arc::new(KeyHasher::new(b"secret")), pins: Arc::default() };
+            let services = Services {
+                sandboxes,
+                hasher: Arc::new(KeyHasher::new(b"secret")),
+                mounts: Arc::default(),
+                pins: Arc::default(),
+            };
             let cx = RequestContext::new(call, Arc::new(services));
             let serde_json::Value::Object(params) = serde_json::json!({ "what": what }) else { unreachable!() };
             let mut out = Vec::new();

@@ -14,6 +14,7 @@ use crate::rebac::limits::EDGES_PER_SECOND_CHECK;
 use crate::rebac::{
     Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why,
 };
+use crate::store::mounts::Mounted;
 use crate::store::{DecisionNote, Note, Sql, Store, WriteTx};
 
 use super::located::{self, Located};
@@ -189,7 +190,7 @@ impl<'t, T: Sql> Access<'t, T> {
         if self.unchecked {
             return Ok(Verdict::Allow);
         }
-        if permission == Permission::Write && self.read_only_namespace(target.path).is_some() {
+        if permission == Permission::Write && self.is_closed(target.path) {
             return Ok(Verdict::Deny);
         }
         if permission != Permission::Execute && self.rules(target.tenant) {
@@ -257,6 +258,13 @@ impl<'t, T: Sql> Access<'t, T> {
                 message: format!("Access denied: Namespace '{namespace}' is read-only"),
                 hint: "only the instance admin writes here".into(),
                 lacking: Lacking::new("instance_admin", format_args!("{FILE}:{asked}")),
+            };
+        }
+        if let (Permission::Write, Some(point)) = (permission, self.tx.view::<Mounted>().readonly_at(asked)) {
+            return ServiceError::PermissionDenied {
+                message: format!("Access denied: the mount at '{point}' is read-only"),
+                hint: "its files come from the host: change them there and sync the mount".into(),
+                lacking: Lacking::new("write", format_args!("{FILE}:{asked}")),
             };
         }
         let (name, relation) = (permission.as_str(), permission.relation());
@@ -390,6 +398,21 @@ impl<'t, T: Sql> Access<'t, T> {
         let bypass = self.rules(tenant);
         let filters = if bypass { Vec::new() } else { self.subjects().map(filter).collect() };
         Readable { tenant, bypass, filters }
+    }
+
+    /// Whether writing to `path` is refused whoever asks: a read-only namespace, or a mount that only a sync writes to.
+    fn is_closed(&self, path: &VirtualPath) -> bool {
+        self.read_only_namespace(path).is_some() || self.tx.view::<Mounted>().readonly_at(path).is_some()
+    }
+
+    /// Refuses what would take a mount point away: a mount at `path` or below it.
+    pub fn require_unmounted(&self, path: &VirtualPath) -> Result<(), ServiceError> {
+        match self.tx.view::<Mounted>().at_or_below(path) {
+            Some(point) => {
+                Err(ServiceError::Precondition(format!("[Errno 16] '{point}' is mounted: remove_mount first")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The first component of `path`, if nobody writes below it but the instance admin, who the caller is not.

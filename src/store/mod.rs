@@ -78,6 +78,7 @@ pub mod keys;
 pub mod lock;
 pub mod meta;
 pub mod migrate;
+pub mod mount_files;
 pub mod mounts;
 #[cfg(feature = "faults")]
 pub mod mutation;
@@ -99,6 +100,7 @@ pub mod snapshots;
 pub mod space;
 pub mod statements;
 pub mod status;
+pub mod sync_jobs;
 pub mod tuples;
 pub mod tx;
 pub mod upload;

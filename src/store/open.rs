@@ -19,6 +19,7 @@ use super::fault::FaultPoint;
 use super::lock::LockFile;
 use super::metrics::Metrics;
 use super::migrate::{self, MIGRATIONS};
+use super::mounts::Mounted;
 use super::notes::{Lane, Rows};
 use super::options::{Durability, Engine, Options};
 use super::places::{NameStamps, Places};
@@ -59,7 +60,7 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, slots: Vec::new() }.project::<NameStamps>()
+        Self { options, slots: Vec::new() }.project::<NameStamps>().project::<Mounted>()
     }
 
     /// Adds a projection; it is loaded at open and follows every commit.

@@ -98,11 +98,12 @@ statements! {
     /// How many rows of `workspaces` travel.
     WORKSPACES_ROWS_COUNT = "SELECT COUNT(*) FROM workspaces";
     /// Every row of `mounts` that travels.
-    MOUNTS_ROWS = "SELECT mount_point, backend_type, backend_config, priority, readonly, tenant, \
-        created_at_us FROM mounts ORDER BY mount_point";
+    MOUNTS_ROWS = "SELECT mount_point, mount_id, backend_type, backend_config, priority, readonly, tenant, \
+        active, saved, owner, description, created_at_us, updated_at_us FROM mounts ORDER BY mount_point";
     /// A row of `mounts`.
-    MOUNTS_ROW_PUT = "INSERT INTO mounts (mount_point, backend_type, backend_config, priority, readonly, \
-        tenant, created_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    MOUNTS_ROW_PUT = "INSERT INTO mounts (mount_point, mount_id, backend_type, backend_config, priority, \
+        readonly, tenant, active, saved, owner, description, created_at_us, updated_at_us) VALUES (?1, ?2, ?3, ?4, \
+        ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     /// How many rows of `mounts` travel.
     MOUNTS_ROWS_COUNT = "SELECT COUNT(*) FROM mounts";
     /// Every row of `sandboxes` that travels.
@@ -160,6 +161,8 @@ statements! {
 const STAYS: &[(&str, &str)] = &[
     ("migrations", "each database keeps the history of its own schema"),
     ("permission_cache", "it answers no question: a hint what to warm, of the engine and the life that computed it"),
+    ("mount_files", "what was last seen of the files of this machine"),
+    ("sync_jobs", "what ran on this machine"),
     ("chunks", "bodies travel by themselves, whichever way an engine keeps them"),
 ];
 
@@ -321,8 +324,9 @@ tables! {
         created_at_us: int, metadata: text, session_id: [text], expires_at_us: [int]
     }
     mounts [0] MOUNTS_ROWS MOUNTS_ROW_PUT MOUNTS_ROWS_COUNT {
-        mount_point: text, backend_type: text, backend_config: text, priority: int, readonly: int,
-        tenant: text, created_at_us: int
+        mount_point: text, mount_id: text, backend_type: text, backend_config: text, priority: int, readonly: int,
+        tenant: text, active: int, saved: int, owner: [text], description: [text], created_at_us: int,
+        updated_at_us: int
     }
     sandboxes [0] SANDBOXES_ROWS SANDBOXES_ROW_PUT SANDBOXES_ROWS_COUNT {
         sandbox_id: text, name: text, tenant: text, user_id: text, agent_id: [text], provider: text,

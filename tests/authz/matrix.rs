@@ -103,6 +103,8 @@ struct Scene {
     file: String,
     /// The id of bob's right to the file.
     tuple: String,
+    /// A directory of the machine that may be mounted; a file is in it.
+    host: String,
     /// What the calls before gave back.
     made: Vec<Value>,
     /// What must not reach whoever has no right.
@@ -151,7 +153,10 @@ impl Scene {
         let names = ["name-of-", "skill-of-", "alice,"].map(|prefix| format!("{prefix}{tag}"));
         let mut secrets = vec![directory.clone(), body, encoded, etag, tuple.clone()];
         secrets.extend(names);
-        let mut scene = Self { tag, directory, file, tuple, made: Vec::new(), secrets, rev: 0 };
+        let host = world.host();
+        std::fs::write(host.join("of-the-host.txt"), "of the host").expect("a file");
+        let host = host.to_str().expect("UTF-8").to_owned();
+        let mut scene = Self { tag, directory, file, tuple, host, made: Vec::new(), secrets, rev: 0 };
         for (who, method, params) in (row.before)(&scene) {
             let made = ok(world, who, method, params).await;
             let ids = ["key_id", "sandbox_id"].into_iter().filter_map(|id| made[id].as_str());

@@ -114,6 +114,33 @@ fn skill(s: &Scene) -> String {
     format!("skill-of-{}", s.tag)
 }
 
+fn mount_point(s: &Scene) -> Value {
+    json!({"mount_point": format!("{}/mnt", s.directory)})
+}
+
+fn mount(s: &Scene) -> Value {
+    let config = json!({"data_dir": s.host});
+    json!({"mount_point": format!("{}/mnt", s.directory), "backend_type": "local", "backend_config": config})
+}
+
+fn new_mount(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Root, "add_mount", mount(s))]
+}
+
+fn saved_mount(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Root, "save_mount", mount(s))]
+}
+
+/// A mount in which nothing is left to be synced, and a job that finds that out.
+fn synced_mount(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    let calls = [("add_mount", mount(s)), ("sync_mount", mount_point(s)), ("sync_mount_async", mount_point(s))];
+    calls.into_iter().map(|(method, params)| (Root, method, params)).collect()
+}
+
+fn job(s: &Scene) -> Value {
+    json!({"job_id": s.made[2]["job_id"]})
+}
+
 fn sandbox(s: &Scene) -> Value {
     json!({"sandbox_id": s.made[0]["sandbox_id"]})
 }
@@ -123,6 +150,7 @@ fn right(s: &Scene) -> Value {
 }
 
 pub(super) static ROWS: &[Row] = &[
+    row("add_mount", ROOTS, mount),
     row("admin_audit_query", ADMINS.but(&[OtherAdmin], Blind), |_| json!({})),
     row("admin_create_backup", ROOTS, |_| json!({})),
     row("admin_create_key", ADMINS, |s| json!({"user_id": s.tag, "name": s.tag})),
@@ -134,6 +162,7 @@ pub(super) static ROWS: &[Row] = &[
     row("append", WRITTEN, |s| json!({"path": s.file, "content": "more"})),
     // Of each path a null, as for nothing.
     row("batch_get_content_ids", SEEN, |s| json!({"paths": [s.file]})),
+    row("cancel_sync_job", ROOTS, job).after(synced_mount),
     row("copy", WRITTEN, |s| json!({"src_path": s.file, "dst_path": format!("{}/copy", s.directory)})),
     row("delete", WRITTEN, |s| json!({"path": s.file})),
     // In another tenant there is no such agent, and what is not there is not deleted. An agent deletes none.
@@ -146,6 +175,7 @@ pub(super) static ROWS: &[Row] = &[
     // Of each path it is said that it is refused, in the words of the method for one.
     row("delete_bulk", only(WRITERS, Blind), |s| json!({"paths": [s.file]})),
     row("diff_versions", READ, |s| json!({"path": s.file, "v1": 1, "v2": 1})),
+    row("delete_saved_mount", ROOTS, mount_point).after(saved_mount),
     row("edit", WRITTEN, |s| json!({"path": s.file, "edits": [{"old_str": "body", "new_str": "text"}]})),
     row("exists", SEEN, |s| json!({"path": s.file})),
     row("get_agent", MINE, |s| json!({"agent_id": agent(s)})).after(new_agent),
@@ -158,6 +188,7 @@ pub(super) static ROWS: &[Row] = &[
     row("get_namespace", ANYBODY, |_| json!({"object_type": "file"})),
     row("get_rebac_option", ANYBODY, |_| json!({"key": "edges_per_request"})),
     row("get_version", READ, |s| json!({"path": s.file, "version": 1})),
+    row("get_sync_job", ROOTS, job).after(synced_mount),
     row("get_workspace_info", MINE, |s| json!({"path": s.directory})).after(new_workspace),
     row("glob", SEEN, |s| json!({"pattern": "**", "path": s.directory})),
     row("grep", SEEN, |s| json!({"pattern": "body of", "path": s.directory})),
@@ -165,10 +196,14 @@ pub(super) static ROWS: &[Row] = &[
     row("is_directory", SEEN, |s| json!({"path": s.directory})),
     row("list", SEEN, |s| json!({"path": s.directory})),
     row("list_agents", MINE, |_| json!({})).after(new_agent),
+    row("list_connectors", ANYBODY, |_| json!({})),
     row("list_mounts", ANYBODY, |_| json!({})),
     row("list_registered_memories", MINE, |_| json!({})).after(new_memory),
     row("list_versions", READ, |s| json!({"path": s.file})),
+    row("list_saved_mounts", ROOTS, |_| json!({})).after(saved_mount),
+    row("list_sync_jobs", ROOTS, |_| json!({})).after(synced_mount),
     row("list_workspaces", MINE, |_| json!({})).after(new_workspace),
+    row("load_mount", ROOTS, mount_point).after(saved_mount),
     row("mkdir", WRITTEN, |s| json!({"path": format!("{}/new", s.directory)})),
     row("namespace_create", ROOTS, |s| json!({"object_type": s.tag, "config": rules()})),
     row("namespace_delete", ROOTS, |s| json!({"object_type": s.tag})).after(new_namespace),
@@ -213,6 +248,7 @@ pub(super) static ROWS: &[Row] = &[
     row("register_memory", OWNERS, |s| json!({"path": s.directory})),
     row("register_namespace", ROOTS, |s| json!({"namespace": {"object_type": s.tag, "config": rules()}})),
     row("register_workspace", OWNERS, |s| json!({"path": s.directory})),
+    row("remove_mount", ROOTS, mount_point).after(new_mount),
     row("rename", WRITTEN, |s| json!({"old_path": s.file, "new_path": format!("{}/moved", s.directory)})),
     row("rename_bulk", only(WRITERS, Blind), |s| json!({"renames": [[s.file, format!("{}/moved", s.directory)]]})),
     row("rmdir", WRITTEN, |s| json!({"path": s.directory, "recursive": true})),
@@ -228,6 +264,7 @@ pub(super) static ROWS: &[Row] = &[
         .after(new_sandbox),
     row("sandbox_status", EXISTS, sandbox).after(new_sandbox),
     row("sandbox_stop", EXISTS, sandbox).after(new_sandbox),
+    row("save_mount", ROOTS, mount),
     // Nothing is set; why is told to whoever could.
     row(
         "set_rebac_option",
@@ -237,6 +274,8 @@ pub(super) static ROWS: &[Row] = &[
     row("skills_info", only(ACTING, No(ErrorCode::Validation)), |s| json!({"skill_name": skill(s)})).after(new_skill),
     row("skills_list", MINE, |_| json!({})).after(new_skill),
     row("stat", READ, |s| json!({"path": s.file})),
+    row("sync_mount", ROOTS, mount_point).after(new_mount),
+    row("sync_mount_async", ROOTS, mount_point).after(synced_mount),
     // Who could not have registered it is refused; who could write there hears that there is none.
     row("unregister_memory", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_memory),
     row("unregister_workspace", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_workspace),

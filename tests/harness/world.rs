@@ -259,6 +259,13 @@ impl World {
         self.keys.clone()
     }
 
+    /// The directory of the machine that may be mounted, made if it is missing.
+    pub(crate) fn host(&self) -> PathBuf {
+        let host = self.path.parent().expect("a directory of the test").join(engine::HOST_DIR);
+        std::fs::create_dir_all(&host).expect("a directory");
+        host
+    }
+
     /// The data directory; on PostgreSQL what stands for the database.
     pub(crate) fn path(&self) -> &Path {
         &self.path

@@ -100,7 +100,13 @@ impl WriteOp for Beside {
             priority: -5,
             readonly: true,
             tenant: ELSEWHERE.into(),
+            mount_id: "of a test".into(),
+            active: true,
+            saved: false,
+            owner: None,
+            description: None,
             created_at_us: tx.now_us(),
+            updated_at_us: tx.now_us(),
         };
         mounts::insert(tx, mount)?;
         let snapshot = SnapshotRow {

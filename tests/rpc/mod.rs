@@ -4,6 +4,7 @@
 mod admin;
 mod agents;
 mod files;
+mod hostile;
 mod idempotency;
 mod mounts;
 mod namespaces;

@@ -255,6 +255,7 @@ impl DeleteFile {
     pub fn check<'l, T: Sql>(access: &Access<'_, T>, located: &'l Located) -> Result<&'l NodeRow, ServiceError> {
         access.require_file(located.target(), Permission::Write)?;
         let node = located.node().ok_or_else(|| access.missing(located, Permission::Write))?;
+        access.require_unmounted(&located.path)?;
         if node.kind == NodeKind::Directory && nodes::has_children(access.tx(), node.id)? {
             let path = &located.path;
             return Err(ServiceError::Precondition(format!(
@@ -310,6 +311,7 @@ impl RenameNode {
         access.require_file(source.target(), Permission::Write)?;
         access.require_create(goal)?;
         let node = source.node().ok_or_else(|| access.missing(source, Permission::Write))?;
+        access.require_unmounted(&self.old)?;
         if self.old != self.new && self.old.contains(&self.new) {
             let (old, new) = (&self.old, &self.new);
             return Err(ServiceError::Precondition(format!("Cannot move a directory into itself: {old} to {new}")));
@@ -396,6 +398,7 @@ impl RemoveDirectory {
         if node.kind == NodeKind::File {
             return Err(ServiceError::Precondition(format!("[Errno 20] Not a directory: {path}. Use delete")));
         }
+        access.require_unmounted(path)?;
         if !self.recursive && nodes::has_children(access.tx(), node.id)? {
             return Err(ServiceError::Precondition(format!("[Errno 39] Directory not empty: {path}")));
         }

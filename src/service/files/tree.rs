@@ -69,6 +69,10 @@ impl FileBody {
         Self { hash, size, inline: None, mime, skill: body.and_then(|body| front_matter::parse(body).ok()) }
     }
 
+    pub(in crate::service) fn size(&self) -> u64 {
+        self.size
+    }
+
     pub(in crate::service) fn bytes(&self) -> usize {
         self.inline.as_ref().map_or(0, Bytes::len)
     }

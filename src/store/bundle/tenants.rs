@@ -71,7 +71,7 @@ const SILENT: &[(&str, &[&str])] = &[
     ("api_keys", &["key_id", "hash", "hash_scheme", "user_id", "subject_type", "name"]),
     ("agents", &["agent_id", "user_id", "name", "description", "metadata"]),
     ("workspaces", &["scope", "name", "description", "created_by", "metadata", "session_id"]),
-    ("mounts", &["backend_type", "backend_config"]),
+    ("mounts", &["mount_id", "backend_type", "backend_config", "owner", "description"]),
     ("sandboxes", &["sandbox_id", "name", "user_id", "agent_id", "provider", "template_id", "status"]),
     ("snapshots", &["snapshot_id", "description", "tags", "created_by", "manifest_hash"]),
     ("changelog", &["request_id", "op"]),

@@ -1,5 +1,12 @@
 //! Mounts.
 
+mod jobs;
+mod local;
+mod odd;
+mod readonly;
+mod sync;
+mod writable;
+
 use nexus_lite::model::MountRow;
 use nexus_lite::store::{Origin, Sql, StoreError, WriteOp, WriteTx, mounts};
 use serde_json::json;
@@ -22,7 +29,13 @@ impl WriteOp for Mounted {
             priority: 5,
             readonly: true,
             tenant: self.0.to_owned(),
+            mount_id: "of a test".into(),
+            active: true,
+            saved: false,
+            owner: None,
+            description: None,
             created_at_us: tx.now_us(),
+            updated_at_us: tx.now_us(),
         };
         mounts::insert(tx, row)
     }
@@ -49,4 +62,35 @@ async fn the_root_is_there_and_mounts_of_others_are_not() {
         assert_eq!(ok(&world, who, "get_mount", at).await, wanted, "{who:?}");
     }
     refused(&world, Who::Alice, "get_mount", json!({"mount_point": "/a/../b"}), INVALID_PATH).await;
+}
+
+/// Where the tests mount.
+const MNT: &str = "/mnt/host";
+
+/// Mounts the test's directory of the machine at [`MNT`].
+async fn mounted(world: &World, readonly: bool) -> std::path::PathBuf {
+    let host = world.host();
+    let config = json!({"data_dir": host});
+    let params = json!({"mount_point": MNT, "backend_type": "local", "backend_config": config, "readonly": readonly});
+    assert_eq!(ok(world, Who::Instance, "add_mount", params).await, json!(MNT));
+    host
+}
+
+/// Writes a file of the machine, with its directories.
+fn put(host: &std::path::Path, name: &str, body: impl AsRef<[u8]>) {
+    let path = host.join(name);
+    std::fs::create_dir_all(path.parent().expect("a directory")).expect("directories");
+    std::fs::write(path, body).expect("a file");
+}
+
+/// Syncs everything that is mounted at [`MNT`].
+async fn synced(world: &World) -> serde_json::Value {
+    ok(world, Who::Instance, "sync_mount", json!({"mount_point": MNT})).await
+}
+
+/// Asserts some fields of a result.
+fn has(result: &serde_json::Value, wanted: serde_json::Value) {
+    for (key, value) in wanted.as_object().expect("an object") {
+        assert_eq!(&result[key], value, "{key} of {result}");
+    }
 }

@@ -1,12 +1,30 @@
 //! Mounts, one method a file.
 
+pub mod add;
+pub mod connectors;
+pub mod delete_saved;
 pub mod get;
 pub mod has;
 pub mod list;
+pub mod list_saved;
+pub mod load;
+pub mod remove;
+pub mod save;
+pub mod sync;
+pub mod sync_jobs;
 
+pub use add::AddMount;
+pub use connectors::ListConnectors;
+pub use delete_saved::DeleteSavedMount;
 pub use get::GetMount;
 pub use has::HasMount;
 pub use list::ListMounts;
+pub use list_saved::ListSavedMounts;
+pub use load::LoadMount;
+pub use remove::RemoveMount;
+pub use save::SaveMount;
+pub use sync::SyncMount;
+pub use sync_jobs::{CancelSyncJob, GetSyncJob, ListSyncJobs, SyncMountAsync};
 
 use schemars::JsonSchema;
 use serde::Serialize;
