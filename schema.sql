@@ -240,7 +240,7 @@ CREATE INDEX workspaces_by_expiry ON workspaces (expires_at_us) WHERE expires_at
 -- What is mounted where. The root mount is not a row: it is the store itself.
 CREATE TABLE mounts (
     mount_point    TEXT NOT NULL PRIMARY KEY,
-    mount_id       TEXT NOT NULL,    -- a new one each time that something is mounted; rows of mount_files name it
+    mount_id       TEXT NOT NULL,    -- its own as long as the row is there; rows of mount_files name it
     backend_type   TEXT NOT NULL,
     backend_config TEXT NOT NULL,    -- JSON object
     priority       INTEGER NOT NULL,

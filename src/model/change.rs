@@ -280,7 +280,7 @@ pub struct WorkspaceRow {
 pub struct MountRow {
     /// The path it is mounted at.
     pub mount_point: String,
-    /// A new one each time that something is mounted.
+    /// Its own as long as it is mounted or saved.
     #[serde(default)]
     pub mount_id: String,
     /// The backend's type name, as clients know it.

@@ -10,6 +10,7 @@ mod glob;
 mod grep;
 mod list;
 mod mkdir;
+mod moved;
 mod names;
 mod read;
 mod read_parts;

@@ -115,7 +115,7 @@ fn spellings() -> Vec<String> {
 }
 
 /// Answers with a result for each item hold their refusals inside.
-const PER_ITEM: &[&str] = &["delete_bulk", "rename_bulk", "read_bulk"];
+const PER_ITEM: &[&str] = &["batch_get_content_ids", "delete_bulk", "rename_bulk", "read_bulk"];
 /// Patterns and prefixes of texts: no path, but what it is laid over.
 const PATTERNS: &[&str] = &["pattern", "file_pattern", "include_patterns", "exclude_patterns", "object_prefix"];
 /// Of what no path is written so they say that it is not there.

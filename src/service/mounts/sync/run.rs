@@ -41,8 +41,8 @@ pub(super) struct Run<'r> {
     agreed: Arc<HashMap<String, Agreed>>,
     /// Files of the host about which something is known, or nothing can be.
     seen: HashSet<String>,
-    /// Directories of the host of which nothing is known.
-    unknown: Vec<String>,
+    /// What of the host nothing is known about, nor about what may be below it.
+    unknown: HashSet<String>,
     imports: Vec<Import>,
     bytes: usize,
     keep: Vec<(String, Option<Agreed>)>,
@@ -85,7 +85,7 @@ impl<'r> Run<'r> {
             tree,
             agreed: Arc::new(agreed),
             seen: HashSet::new(),
-            unknown: Vec::new(),
+            unknown: HashSet::new(),
             imports: Vec::new(),
             bytes: 0,
             keep: Vec::new(),
@@ -116,7 +116,7 @@ impl<'r> Run<'r> {
                 Seen::TooMany => {
                     let what = format!("there are more than {FILES_MAX} files; sync parts of it by `path`");
                     self.report.error(self.target.mount_point.as_str(), what);
-                    self.unknown.push(String::new());
+                    self.unknown.insert(String::new());
                     whole = true;
                 }
                 seen => self.see(seen).await?,
@@ -143,6 +143,12 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// Whether nothing is known about a file of the host, or about a directory above it.
+    fn is_unknown(&self, below: &str) -> bool {
+        let above = below.match_indices('/').map(|(at, _)| &below[..at]);
+        !self.unknown.is_empty() && ["", below].into_iter().chain(above).any(|path| self.unknown.contains(path))
+    }
+
     fn shown(&self, below: &str) -> String {
         format!("{}/{below}", self.target.mount_point)
     }
@@ -158,12 +164,13 @@ impl<'r> Run<'r> {
             Seen::NoFile(below, error) => {
                 self.report.scanned += 1;
                 self.report.error(&self.shown(&below), error);
-                self.seen.insert(below);
+                // A link may have taken the place of a directory.
+                self.unknown.insert(below);
             }
             Seen::Odd(below, why) => self.report.error(&self.shown(&below), why),
             Seen::NoDirectory(below, error) => {
                 self.report.error(&self.shown(&below), error);
-                self.unknown.push(below);
+                self.unknown.insert(below);
             }
             Seen::TooMany | Seen::End => {}
         }
@@ -228,7 +235,7 @@ impl<'r> Run<'r> {
     /// Decides about files that the host has not.
     async fn what_is_gone(&mut self) -> Result<(), ServiceError> {
         let mut gone: Vec<String> = self.tree.keys().chain(self.agreed.keys()).cloned().collect();
-        gone.retain(|below| !self.seen.contains(below) && !self.unknown.iter().any(|dir| is_below(dir, below)));
+        gone.retain(|below| !self.seen.contains(below) && !self.is_unknown(below));
         gone.sort_unstable();
         gone.dedup();
         for below in gone {
@@ -390,11 +397,6 @@ impl<'r> Run<'r> {
         }
         self.call.store.submit(origin, op.clone()).await.map(|(output, _)| output)
     }
-}
-
-/// Whether a path lies below a directory; everything lies below the empty one.
-fn is_below(dir: &str, below: &str) -> bool {
-    dir.is_empty() || below.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Runs what waits for the host where waiting is allowed.

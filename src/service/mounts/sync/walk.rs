@@ -91,6 +91,9 @@ impl Walk {
                         self.file(below)?;
                     }
                     Entry::Refused(_, error) if self.scope.takes(&below) => self.tell(Seen::NoFile(below, error))?,
+                    Entry::Refused(_, error) if self.scope.enters(&below) => {
+                        self.tell(Seen::NoDirectory(below, error))?
+                    }
                     Entry::Refused(..) => {}
                 }
             }
