@@ -12,9 +12,6 @@ use nexus_lite::store::{DATABASE_FILE, Options};
 /// The server's, where there is no file to keep it in.
 const SECRET: &str = "of-the-tests-and-of-nobody-else-at-all";
 
-/// The directory that the instance admin may mount, beside the data directory.
-pub(crate) const HOST_DIR: &str = "host";
-
 /// Leaves a test that is about SQLite's files when the other engine is tested: `sqlite_only!("why")`.
 macro_rules! sqlite_only {
     ($why:literal) => {
@@ -49,7 +46,7 @@ pub(crate) fn options(dir: &Path) -> Options {
 pub(crate) fn config(dir: &Path) -> Config {
     let mut config = Config::for_directory(dir);
     // A directory beside the data that may be mounted; it is there where a test makes it.
-    let host = dir.parent().unwrap_or(dir).join(HOST_DIR);
+    let host = dir.parent().unwrap_or(dir).join(super::world::HOST_DIR);
     config.mount_dirs = List(vec![host.to_str().expect("UTF-8").to_owned()]);
     if is_postgres() {
         config.server_secret = Some(Secret::new(SECRET));

@@ -30,6 +30,8 @@ use super::engine;
 
 /// When the injected clock starts: 2026-01-02T03:04:05Z, µs.
 pub(crate) const START_US: i64 = 1_767_323_045_000_000;
+/// The directory that the instance admin may mount, beside the data directory.
+pub(crate) const HOST_DIR: &str = "host";
 /// The tenant of most.
 pub(crate) const HOME: &str = "default";
 /// The other tenant.
@@ -261,7 +263,7 @@ impl World {
 
     /// The directory of the machine that may be mounted, made if it is missing.
     pub(crate) fn host(&self) -> PathBuf {
-        let host = self.path.parent().expect("a directory of the test").join(engine::HOST_DIR);
+        let host = self.path.parent().expect("a directory of the test").join(HOST_DIR);
         std::fs::create_dir_all(&host).expect("a directory");
         host
     }
