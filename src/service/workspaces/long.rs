@@ -4,10 +4,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::service::{Call, ServiceError};
 use crate::store::{FaultPoint, ReadTx, Store, StoreError};
+
+/// What of a request's deadline is kept for what follows the walk.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// What ends a walk from outside.
 pub(super) struct Stop {
@@ -50,7 +53,8 @@ pub(super) async fn run<R: Send + 'static>(
     walk: impl FnOnce(&ReadTx<'_>, &Stop) -> Result<R, ServiceError> + Send + 'static,
 ) -> Result<R, ServiceError> {
     let abandoned = Arc::new(AtomicBool::new(false));
-    let stop = Stop { store: call.store.clone(), deadline: call.deadline, abandoned: Arc::clone(&abandoned) };
+    let deadline = call.deadline.map(|at| at.checked_sub(ANSWER_TIME).unwrap_or(at));
+    let stop = Stop { store: call.store.clone(), deadline, abandoned: Arc::clone(&abandoned) };
     let mut waiting = Waiting { store: &call.store, abandoned, answered: false };
     let done = call.read_long(move |tx| walk(tx, &stop)).await;
     waiting.answered = true;

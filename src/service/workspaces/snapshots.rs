@@ -9,7 +9,7 @@ use crate::model::{SnapshotRow, VirtualPath};
 use crate::rebac::Budget;
 use crate::service::access::{Access, Permission, Target};
 use crate::service::located::Located;
-use crate::service::workspaces::trees::{Met, Tree, Walk, When};
+use crate::service::workspaces::trees::{Entry, Met, Tree, Walk, When};
 use crate::service::workspaces::{Scope, live, long};
 use crate::service::{Call, ServiceError};
 use crate::store::snapshots::{self, Of};
@@ -21,6 +21,8 @@ pub const LOG_ROWS_MAX: u64 = 1_000;
 const SAME_NUMBER_MAX: u64 = 16;
 /// Entries that a comparison names.
 pub const CHANGES_MAX: usize = 100_000;
+/// Bytes of the paths that a comparison names.
+const CHANGES_BYTES_MAX: usize = 8 << 20;
 /// Work of a comparison for somebody who is no admin, edges of the graph.
 const EDGES_MAX: u64 = 200_000_000;
 
@@ -173,15 +175,18 @@ impl Changes {
         mut shows: impl FnMut(&str) -> Result<bool, ServiceError>,
     ) -> Result<Self, ServiceError> {
         let mut walk = Walk::new(tx, left, right);
-        let mut changes = Self::default();
+        let (mut changes, mut bytes) = (Self::default(), 0);
         while let Some(met) = walk.next()? {
             stop.look()?;
             if !shows(&met.path)? {
                 continue;
             }
-            if !changes.is_same(&met) && changes.count() >= limit {
-                changes.truncated = true;
-                break;
+            if !is_same(&met) {
+                bytes += met.path.len();
+                if changes.count() >= limit || bytes > CHANGES_BYTES_MAX {
+                    changes.truncated = true;
+                    break;
+                }
             }
             changes.take(met);
         }
@@ -194,16 +199,8 @@ impl Changes {
         self.added.len() + self.removed.len() + self.modified.len()
     }
 
-    /// Whether it names nothing.
-    fn is_same(&self, met: &Met) -> bool {
-        let content = |entry: &Option<super::trees::Entry>| entry.as_ref().and_then(|entry| entry.content.clone());
-        content(&met.left) == content(&met.right)
-    }
-
     fn take(&mut self, met: Met) {
-        let file = |entry: Option<super::trees::Entry>| {
-            entry.and_then(|entry| entry.content.map(|content| (content, entry.size)))
-        };
+        let file = |entry: Option<Entry>| entry.and_then(|entry| entry.content.map(|content| (content, entry.size)));
         let path = met.path;
         match (file(met.left), file(met.right)) {
             (None, None) => {}
@@ -215,6 +212,14 @@ impl Changes {
             }
         }
     }
+}
+
+/// Whether both sides have the same file, or none has one.
+fn is_same(met: &Met) -> bool {
+    fn content(entry: Option<&Entry>) -> Option<&str> {
+        entry.and_then(|entry| entry.content.as_deref())
+    }
+    content(met.left.as_ref()) == content(met.right.as_ref())
 }
 
 /// Says which paths below a workspace may be told to the caller: those it may read.

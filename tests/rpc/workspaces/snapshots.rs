@@ -270,3 +270,60 @@ async fn a_walk_sees_one_revision_and_ends_when_nobody_waits() {
     assert_eq!(told["modified"].as_array().map(Vec::len), Some(2));
     assert_eq!(told["added"].as_array().map(Vec::len), Some(1));
 }
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_counted_in_time_has_a_snapshot_all_the_same() {
+    use nexus_lite::service::workspaces::snapshot_ops::{SnapshotRequest, take};
+    let world = shared().await;
+    let mut call = world.call_as(Who::Alice);
+    call.deadline = Some(world.store.clock().instant() + std::time::Duration::from_secs(2));
+    let request = SnapshotRequest { path: Some(WS.to_owned()), ..SnapshotRequest::default() };
+    let row = take(&call, request).await.expect("taken");
+    assert_eq!((row.file_count, row.total_size, row.manifest_hash.as_deref()), (None, None, None));
+    assert_eq!(row.rev, Some(world.head().await), "the state at its own revision");
+    write(&world, Who::Alice, "/team/ws/a.txt", "changed").await;
+    let done = ok(&world, Who::Alice, "workspace_restore", of(1)).await;
+    assert_eq!((&done["files_restored"], &done["snapshot_info"]["file_count"]), (&json!(1), &json!(null)));
+    assert_eq!(crate::rpc::read(&world, Who::Alice, "/team/ws/a.txt").await, "aa");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_walk_that_nobody_waits_for_stops_at_once() {
+    use nexus_lite::store::Faults;
+    use parking_lot::{Condvar, Mutex};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let seen = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(false), Condvar::new()));
+    let hook = Arc::clone(&seen);
+    let faults = Faults::armed(move |point| match point {
+        FaultPoint::TreeAbandoned => drop(hook.1.fetch_add(1, Ordering::SeqCst)),
+        FaultPoint::TreeNextEntry if hook.0.fetch_add(1, Ordering::SeqCst) == 0 => {
+            hook.3.wait_while_for(&mut hook.2.lock(), |open| !*open, crate::harness::client::LIVENESS);
+        }
+        _ => {}
+    });
+    let tune = Box::new(|options: &mut nexus_lite::store::Options| {
+        options.faults = faults;
+        options.limits.slow_threads = 1;
+    });
+    let setup = crate::harness::world::Setup { tune, ..crate::harness::world::Setup::default() };
+    let world = Arc::new(World::with(setup).await);
+    ok(&world, Who::Admin, "register_workspace", json!({"path": WS})).await;
+    for at in 0..20 {
+        write(&world, Who::Admin, &format!("{WS}/{at}"), "x").await;
+    }
+    let asking = Arc::clone(&world);
+    let task =
+        tokio::spawn(async move { asking.rpc(Who::Admin, "workspace_snapshot", json!({"workspace_path": WS})).await });
+    while seen.0.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    task.abort();
+    assert!(task.await.expect_err("given up").is_cancelled());
+    assert_eq!(seen.1.load(Ordering::SeqCst), 1, "somebody noticed");
+    *seen.2.lock() = true;
+    seen.3.notify_all();
+    // The only thread of the lane is free again when this is answered.
+    world.store.read_slow(|tx| Ok::<_, nexus_lite::store::StoreError>(drop(tx))).await.expect("read");
+    assert_eq!(seen.0.load(Ordering::SeqCst), 1, "it looked at nothing more");
+    assert_eq!(ok(&world, Who::Admin, "workspace_log", json!({"workspace_path": WS})).await, json!([]));
+}
