@@ -77,7 +77,8 @@ async fn step(world: &World, model: &mut Model, rng: &mut Rng, number: usize) {
             }
         }
         9..11 => {
-            if world.rpc(who, "delete", json!({"path": full})).await.is_ok() {
+            let done = world.rpc(who, "delete", json!({"path": full})).await.is_ok();
+            if done {
                 model.remove(path);
             }
         }
@@ -90,18 +91,21 @@ async fn step(world: &World, model: &mut Model, rng: &mut Rng, number: usize) {
         }
         13 => drop(world.rpc(who, "mkdir", json!({"path": full, "parents": true})).await),
         14 => {
-            if world.rpc(who, "rmdir", json!({"path": full, "recursive": true})).await.is_ok() {
+            let done = world.rpc(who, "rmdir", json!({"path": full, "recursive": true})).await.is_ok();
+            if done {
                 model.remove(path);
             }
         }
         15 if rng.chance(40) => {
-            if world.rpc(who, "rmdir", json!({"path": WS, "recursive": true})).await.is_ok() {
+            let done = world.rpc(who, "rmdir", json!({"path": WS, "recursive": true})).await.is_ok();
+            if done {
                 model.files.clear();
             }
         }
         15 => {
             // Away and back: the snapshots go along.
-            if world.rpc(who, "rename", json!({"old_path": WS, "new_path": "/team/away"})).await.is_ok() {
+            let done = world.rpc(who, "rename", json!({"old_path": WS, "new_path": "/team/away"})).await.is_ok();
+            if done {
                 ok(world, who, "rename", json!({"old_path": "/team/away", "new_path": WS})).await;
             }
         }
