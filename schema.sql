@@ -352,3 +352,9 @@ CREATE TABLE snapshots (
 CREATE UNIQUE INDEX snapshots_by_id ON snapshots (snapshot_id);
 CREATE INDEX snapshots_by_node ON snapshots (node, rev);
 CREATE INDEX snapshots_by_rev ON snapshots (rev) WHERE rev IS NOT NULL;
+
+-- Bodies that no version names, and since when: they are collected a day later.
+CREATE TABLE unused (
+    hash     BLOB NOT NULL PRIMARY KEY, -- BLAKE3 of the body, 32 bytes
+    since_us INTEGER NOT NULL           -- when it was met first
+) STRICT;

@@ -95,17 +95,27 @@ impl Call {
         self.store.read_long(self.noting(f)).await
     }
 
-    /// `store.submit`, remembering the revision for the reply's header.
-    pub async fn submit<O: WriteOp>(&self, op: O) -> Result<O::Output, O::Error> {
-        let origin = Origin {
+    fn origin(&self) -> Origin {
+        Origin {
             actor: self.caller.actor(),
             tenant: self.caller.tenant.clone(),
             request_id: self.request_id.clone(),
             deadline: self.deadline,
-        };
+        }
+    }
+
+    /// [`submit`](Self::submit) of a further message of a request whose reply another one made.
+    pub async fn submit_further<O: WriteOp>(&self, op: O) -> Result<O::Output, O::Error> {
+        let (output, rev) = self.store.submit(self.origin(), op).await?;
+        self.seen.fetch_max(rev, Ordering::Relaxed);
+        Ok(output)
+    }
+
+    /// `store.submit`, remembering the revision for the reply's header.
+    pub async fn submit<O: WriteOp>(&self, op: O) -> Result<O::Output, O::Error> {
         let (output, rev) = match self.keyed.get() {
-            Some(keyed) => self.store.submit(origin, keyed.wrap(op)).await?,
-            None => self.store.submit(origin, op).await?,
+            Some(keyed) => self.store.submit(self.origin(), keyed.wrap(op)).await?,
+            None => self.store.submit(self.origin(), op).await?,
         };
         self.seen.fetch_max(rev, Ordering::Relaxed);
         Ok(output)

@@ -45,6 +45,8 @@ pub const OPS: &[&str] = ops![
     super::relations::tuples_ops::CreateTuple,
     super::relations::tuples_ops::DeleteTuple,
     super::versions::ops::RollbackFile,
+    super::versions::undelete_ops::RestoreNodes,
+    super::versions::undelete_ops::Undelete,
     super::workspaces::ops::RegisterWorkspace,
     super::workspaces::ops::UnregisterWorkspace,
     super::workspaces::restore_ops::RestoreWorkspace,

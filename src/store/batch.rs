@@ -13,6 +13,7 @@ use super::StoreError;
 use super::backend::{Conn, Link, Trouble};
 use super::checkpoint::Checkpoints;
 use super::fault::FaultPoint;
+use super::house::House;
 use super::meta;
 use super::notes::Rows;
 use super::projection::Working;
@@ -34,6 +35,7 @@ pub(super) struct Core {
     /// What the remembered replies weigh, bytes.
     pub(super) replies: u64,
     pub(super) checkpoints: Checkpoints,
+    pub(super) house: House,
     /// Bytes of messages written since the last look at the disk.
     pub(super) unseen_bytes: u64,
     /// A COMMIT was not answered, and nobody could be asked since.

@@ -12,6 +12,7 @@ use crate::model::ContentHash;
 use super::StoreError;
 use super::fault::FaultPoint;
 use super::files::{Files, NewFile};
+use super::pins::Pin;
 use super::shared::Shared;
 
 /// The folder in the data directory.
@@ -39,7 +40,7 @@ pub(super) fn clear_partial(files: &Files, data_dir: &Path) -> Result<(), StoreE
 }
 
 /// Stores `body`; durable when it returns. Storing it again costs a read.
-pub(super) fn put(shared: &Shared, body: &[u8]) -> Result<ContentHash, StoreError> {
+pub(super) fn put(shared: &Shared, body: &[u8]) -> Result<(ContentHash, Pin), StoreError> {
     place(shared, body).inspect_err(|error| distrust(shared, error))
 }
 
@@ -52,14 +53,17 @@ fn distrust(shared: &Shared, error: &StoreError) {
     }
 }
 
-fn place(shared: &Shared, body: &[u8]) -> Result<ContentHash, StoreError> {
+fn place(shared: &Shared, body: &[u8]) -> Result<(ContentHash, Pin), StoreError> {
     let hash = ContentHash::of(body);
+    // Before the look whether it is there.
+    let pin = shared.pins.pin(hash);
     if verify(&shared.data_dir, hash).is_ok() {
-        return durable(shared, hash);
+        return durable(shared, hash).map(|()| (hash, pin));
     }
     let mut partial = Partial::create(shared)?;
     partial.write(body)?;
-    partial.name(shared, hash)
+    partial.name(shared, hash)?;
+    Ok((hash, pin))
 }
 
 /// The folder of the blob of `hash`, made if it is missing.
@@ -71,11 +75,11 @@ fn folder(shared: &Shared, hash: ContentHash) -> Result<PathBuf, StoreError> {
 }
 
 /// Makes the name of a blob durable. Also if it was there: who renamed it may have been stopped before this line.
-fn durable(shared: &Shared, hash: ContentHash) -> Result<ContentHash, StoreError> {
+fn durable(shared: &Shared, hash: ContentHash) -> Result<(), StoreError> {
     let folder = folder(shared, hash)?;
     shared.files.sync_dir(&folder).map_err(|e| StoreError::io("syncing", &folder, e))?;
     shared.faults.hit(FaultPoint::BlobDurable);
-    Ok(hash)
+    Ok(())
 }
 
 /// A blob file that has no name yet. Gone with whoever gives it up; what a killed process leaves is cleared at the next
@@ -109,16 +113,18 @@ impl Partial {
     }
 
     /// Gives it the name of what was [added](Self::add); durable when it returns.
-    pub(super) fn finish(self, shared: &Shared) -> Result<ContentHash, StoreError> {
+    pub(super) fn finish(self, shared: &Shared) -> Result<(ContentHash, Pin), StoreError> {
         let hash = ContentHash::from_bytes(*self.hasher.finalize().as_bytes());
+        let pin = shared.pins.pin(hash);
         let stored = match verify(&shared.data_dir, hash) {
             Ok(_) => durable(shared, hash),
             Err(_) => self.name(shared, hash),
         };
-        stored.inspect_err(|error| distrust(shared, error))
+        stored.inspect_err(|error| distrust(shared, error))?;
+        Ok((hash, pin))
     }
 
-    fn name(mut self, shared: &Shared, hash: ContentHash) -> Result<ContentHash, StoreError> {
+    fn name(mut self, shared: &Shared, hash: ContentHash) -> Result<(), StoreError> {
         folder(shared, hash)?;
         shared.faults.hit(FaultPoint::BlobWritten);
         self.file.sync_all().map_err(|e| StoreError::io("syncing", &self.path, e))?;

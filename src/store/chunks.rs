@@ -14,7 +14,7 @@ use crate::params;
 #[cfg(feature = "postgres")]
 use super::backend::Conn;
 use super::statements::statements;
-use super::{Origin, Sql, Store, StoreError, WriteOp, WriteTx};
+use super::{Origin, Pin, Sql, Store, StoreError, WriteOp, WriteTx};
 
 /// Size of a part, bytes; the last may be shorter.
 pub(super) const PART_BYTES: usize = 64 << 10;
@@ -146,11 +146,12 @@ pub(super) fn part(tx: &impl Sql, hash: ContentHash, at: u64, most: usize) -> Re
 
 impl Store {
     /// Stores a body in parts, a few in each message to the writer.
-    pub(super) async fn put_chunks(&self, body: Bytes) -> Result<ContentHash, StoreError> {
+    pub(super) async fn put_chunks(&self, body: Bytes) -> Result<(ContentHash, Pin), StoreError> {
         let hash = ContentHash::of(&body);
+        let pin = self.pin(hash).await?;
         let size = body.len() as u64;
         if self.read_slow(move |tx| stored(tx, hash)).await? == size {
-            return Ok(hash);
+            return Ok((hash, pin));
         }
         let step = PART_BYTES * PARTS_PER_MESSAGE;
         for from in (0..body.len()).step_by(step) {
@@ -158,7 +159,7 @@ impl Store {
             let put = PutChunks { hash, first: from / PART_BYTES, bytes };
             self.submit(Origin::system("a body in parts"), put).await?;
         }
-        Ok(hash)
+        Ok((hash, pin))
     }
 }
 

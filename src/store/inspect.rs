@@ -36,6 +36,8 @@ statements! {
     INSPECT_ROWS_4 = "SELECT 'snapshots', COUNT(*) FROM snapshots";
     /// Rows per table of the fifth.
     INSPECT_ROWS_5 = "SELECT 'mount_files', COUNT(*) FROM mount_files UNION ALL SELECT 'sync_jobs', COUNT(*) FROM sync_jobs";
+    /// Rows per table of the sixth.
+    INSPECT_ROWS_6 = "SELECT 'unused', COUNT(*) FROM unused";
     /// Keys: all, revoked, past their end.
     INSPECT_KEYS = "SELECT COUNT(*), \
         CAST(COALESCE(SUM(CASE WHEN revoked_at_us IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT), \
@@ -248,7 +250,7 @@ impl Inspector {
         let small = self.length(DATABASE_FILE) <= QUICK_BYTES_MAX;
         let quick_check = if small { Some(quick(&conn)?) } else { None };
         let mut rows = Vec::new();
-        let later = [(2, INSPECT_ROWS_2), (4, INSPECT_ROWS_4), (5, INSPECT_ROWS_5)].into_iter();
+        let later = [(2, INSPECT_ROWS_2), (4, INSPECT_ROWS_4), (5, INSPECT_ROWS_5), (6, INSPECT_ROWS_6)].into_iter();
         let later = later.filter(|(since, _)| version >= *since).map(|(_, sql)| sql);
         for sql in std::iter::once(INSPECT_ROWS).chain(later) {
             sqlite::each(&conn, sql, &[], |row| {

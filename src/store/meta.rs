@@ -51,6 +51,9 @@ pub const DEMO: &str = "demo";
 /// `meta` key: the lowest revision whose changelog row is kept, minus one. See [`floor_rev`].
 pub const FLOOR_REV: &str = "floor_rev";
 
+/// `meta` key: the revision below which states of the past may be missing. See [`history_floor`].
+pub const HISTORY_FLOOR: &str = "history_floor";
+
 /// `meta` key: there while an import fills the store; no server opens it then.
 pub const IMPORTING: &str = "importing";
 /// `meta` key: what the remembered replies weigh, bytes.
@@ -114,6 +117,13 @@ pub(super) fn time_floor(tx: &impl Sql) -> Result<i64, StoreError> {
 pub fn floor_rev(tx: &impl Sql) -> Result<Rev, StoreError> {
     let Some(text) = get(tx, FLOOR_REV)? else { return Ok(0) };
     text.parse().map_err(|_| StoreError::Corrupt { what: format!("meta '{FLOOR_REV}' is '{text}'") })
+}
+
+/// The first revision from which on the whole past of the tree is kept; 0 while all of it is. Older revisions are known
+/// where a snapshot is of them.
+pub fn history_floor(tx: &impl Sql) -> Result<Rev, StoreError> {
+    let Some(text) = get(tx, HISTORY_FLOOR)? else { return Ok(0) };
+    text.parse().map_err(|_| StoreError::Corrupt { what: format!("meta '{HISTORY_FLOOR}' is '{text}'") })
 }
 
 /// The revision of the snapshot; fixes it.

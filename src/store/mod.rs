@@ -39,6 +39,7 @@ mod glance;
 mod memory;
 mod metrics;
 mod notes;
+mod pins;
 mod places;
 mod pool;
 mod publish;
@@ -47,6 +48,7 @@ mod readers;
 mod reading;
 mod recover;
 mod refusal;
+mod retention;
 mod shared;
 mod tables;
 mod upkeep;
@@ -62,6 +64,7 @@ pub mod bundle;
 pub mod changelog;
 pub mod check;
 pub mod chunks;
+mod collection;
 pub mod contents;
 pub mod control;
 pub mod decisions;
@@ -72,6 +75,7 @@ pub mod entities;
 pub mod error;
 pub mod fault;
 pub mod files;
+mod house;
 pub mod idempotency;
 pub mod inspect;
 pub mod keys;
@@ -123,6 +127,7 @@ pub use note::{DecisionNote, DenialNote, Note};
 pub use op::{Origin, WriteOp};
 pub use open::{Builder, DATABASE_FILE, Found, WAL_FILE};
 pub use options::{Durability, Engine, Limits, Options};
+pub use pins::Pin;
 pub use places::Known;
 pub use projection::{Projection, Published};
 pub use row::{Row, Val};
@@ -240,8 +245,8 @@ impl Store {
     }
 
     /// Stores a body over [`INLINE_BYTES_MAX`] as a blob file, or in parts in the database where there is no disk; durable
-    /// when it returns.
-    pub async fn put_blob(&self, body: Bytes) -> Result<ContentHash, StoreError> {
+    /// when it returns. The pin is kept until the row that names it is committed: without it the body may be collected.
+    pub async fn put_blob(&self, body: Bytes) -> Result<(ContentHash, Pin), StoreError> {
         if !self.inner.shared.has_disk() {
             return self.put_chunks(body).await;
         }
@@ -266,6 +271,12 @@ impl Store {
         self.slow(move |_| blobs::get(&shared.data_dir, hash).map(Bytes::from)).await?
     }
 
+    /// Keeps the body of this hash from being collected.
+    pub(crate) async fn pin(&self, hash: ContentHash) -> Result<Pin, StoreError> {
+        let shared = Arc::clone(&self.inner.shared);
+        self.slow(move |_| shared.pins.pin(hash)).await
+    }
+
     /// Refuses what only a store with a disk of its own has.
     fn on_disk(&self, what: &'static str, remedy: &'static str) -> Result<(), StoreError> {
         let here = self.inner.shared.has_disk();
@@ -275,7 +286,12 @@ impl Store {
     /// Checks the whole store: SQLite's own checks and the numbered rules of `schema.sql`. On the slow lane.
     pub async fn check(&self) -> Result<check::Report, StoreError> {
         let shared = Arc::clone(&self.inner.shared);
-        self.slow(move |slot| check::run(&shared, slot)).await?
+        // Its rows are of one snapshot and its files of now: nothing is collected in between.
+        self.slow(move |slot| {
+            let _all = shared.pins.hold();
+            check::run(&shared, slot)
+        })
+        .await?
     }
 
     /// Makes a backup in a new directory below `root`, or below `backups` in the data directory. Writers go on.
@@ -283,7 +299,11 @@ impl Store {
         self.on_disk("a backup", USE_PG_DUMP)?;
         let shared = Arc::clone(&self.inner.shared);
         let root = root.unwrap_or_else(|| self.backups_dir());
-        self.slow(move |_| backup::make(&shared, &root)).await?
+        self.slow(move |_| {
+            let _all = shared.pins.hold();
+            backup::make(&shared, &root)
+        })
+        .await?
     }
 
     /// Removes the oldest complete backups below `root`, or below `backups` in the data directory, but `keep`.
@@ -302,8 +322,10 @@ impl Store {
         mut tell: Box<bundle::Tell<'static>>,
     ) -> Result<bundle::Header, bundle::MoveError> {
         let shared = Arc::clone(&self.inner.shared);
-        let exported =
-            self.slow(move |slot| slot.read(&shared, None, |tx| bundle::write(tx, &mut *out, &what, &mut *tell)));
+        let exported = self.slow(move |slot| {
+            let _all = shared.pins.hold();
+            slot.read(&shared, None, |tx| bundle::write(tx, &mut *out, &what, &mut *tell))
+        });
         exported.await?
     }
 

@@ -127,7 +127,12 @@ pub fn next_owned_parent(
 
 /// A new node; opens its first version row.
 pub fn insert(tx: &mut WriteTx<'_>, row: NodeRow) -> Result<NodeRow, StoreError> {
-    insert_as(tx, row, "original", None)
+    insert_as(tx, row, versions::ORIGINAL, None)
+}
+
+/// A node that was gone, under the id it had: its history goes on, with a free `reason`.
+pub fn restore(tx: &mut WriteTx<'_>, row: NodeRow, reason: &str) -> Result<NodeRow, StoreError> {
+    insert_as(tx, row, versions::RESTORE, Some(reason))
 }
 
 /// As [`insert`], with the `source` and the `reason` of its first version.

@@ -16,6 +16,7 @@ use super::batch::Core;
 use super::blobs;
 use super::checkpoint::Checkpoints;
 use super::fault::FaultPoint;
+use super::house::House;
 use super::lock::LockFile;
 use super::metrics::Metrics;
 use super::migrate::{self, MIGRATIONS};
@@ -173,6 +174,7 @@ pub(super) fn share(mut options: Options, far: Option<Far>) -> Shared {
         gauges: Gauges::default(),
         verified: super::download::Verified::default(),
         places: Places::new(),
+        pins: Arc::default(),
         read_only: Mutex::new(None),
         damaged: AtomicBool::new(false),
         away: Mutex::new(None),
@@ -378,6 +380,7 @@ fn start_core(
         rows,
         replies,
         checkpoints,
+        house: House::default(),
         unseen_bytes: 0,
         #[cfg(feature = "postgres")]
         unsure: false,

@@ -82,6 +82,14 @@ pub struct Limits {
     pub decisions: u64,
     /// Rows of `denials` that are kept.
     pub denials: u64,
+    /// Versions of each file that are kept, the newest.
+    pub keep_versions: u64,
+    /// Days for which everything that has ended is kept; 0 = for ever.
+    pub keep_days: u64,
+    /// How long a body stays that nothing names any more.
+    pub keep_bodies: Duration,
+    /// How often the store looks through the past and the bodies for what is not kept.
+    pub house_every: Duration,
     /// The use of one key is recorded this often at most.
     pub key_used_every: Duration,
 }
@@ -111,6 +119,10 @@ impl Default for Limits {
             notes_per_tick: 512,
             decisions: 100_000,
             denials: 100_000,
+            keep_versions: 100,
+            keep_days: 30,
+            keep_bodies: Duration::from_secs(24 * 60 * 60),
+            house_every: Duration::from_secs(60 * 60),
             key_used_every: Duration::from_secs(60),
         }
     }

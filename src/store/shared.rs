@@ -15,6 +15,7 @@ use super::files::Files;
 use super::metrics::Metrics;
 use super::notes::Lane;
 use super::options::{Durability, Limits};
+use super::pins::Pins;
 use super::places::Places;
 use super::publish::Head;
 use super::queue::Admission;
@@ -57,6 +58,8 @@ pub(super) struct Shared {
     pub(super) verified: super::download::Verified,
     /// Where paths lead, as readers have found it.
     pub(super) places: Places,
+    /// Bodies that must not be collected.
+    pub(super) pins: Arc<Pins>,
     /// Why the store takes no writes, once an input/output error has made it so.
     pub(super) read_only: Mutex<Option<String>>,
     /// Whether that error was damage of the database itself.
@@ -72,6 +75,14 @@ pub(super) struct Gauges {
     pub(super) time_floor_us: AtomicI64,
     /// Pages in the write-ahead log after the last commit.
     pub(super) wal_pages: AtomicU64,
+    /// States of the past that were thrown away.
+    pub(super) states_dropped: AtomicU64,
+    /// Bodies that were collected.
+    pub(super) bodies_collected: AtomicU64,
+    /// Their bytes.
+    pub(super) bytes_collected: AtomicU64,
+    /// Blob files without a row that were removed.
+    pub(super) files_swept: AtomicU64,
     /// Times that SQLite said busy.
     pub(super) busy: AtomicU64,
     /// Reads that waited for a publish.

@@ -65,6 +65,14 @@ pub struct Status {
     pub notes_waiting: usize,
     /// Records dropped.
     pub notes_dropped: u64,
+    /// States of the past thrown away since the store was opened.
+    pub states_dropped: u64,
+    /// Bodies collected that nothing named any more.
+    pub bodies_collected: u64,
+    /// Their bytes.
+    pub bytes_collected: u64,
+    /// Blob files without a row that were removed.
+    pub files_swept: u64,
     /// Jobs waiting for the slow lane.
     pub slow_lane_waiting: usize,
 }
@@ -100,6 +108,10 @@ impl Shared {
             note_rows: gauges.note_rows.load(Ordering::Relaxed),
             notes_waiting: self.lane.waiting(),
             notes_dropped: self.lane.dropped(),
+            states_dropped: gauges.states_dropped.load(Ordering::Relaxed),
+            bodies_collected: gauges.bodies_collected.load(Ordering::Relaxed),
+            bytes_collected: gauges.bytes_collected.load(Ordering::Relaxed),
+            files_swept: gauges.files_swept.load(Ordering::Relaxed),
             slow_lane_waiting: 0,
         }
     }

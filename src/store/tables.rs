@@ -163,6 +163,7 @@ const STAYS: &[(&str, &str)] = &[
     ("permission_cache", "it answers no question: a hint what to warm, of the engine and the life that computed it"),
     ("mount_files", "what was last seen of the files of this machine"),
     ("sync_jobs", "what ran on this machine"),
+    ("unused", "the house-keeping of a store finds it again"),
     ("chunks", "bodies travel by themselves, whichever way an engine keeps them"),
 ];
 

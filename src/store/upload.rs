@@ -12,7 +12,7 @@ use crate::model::ContentHash;
 
 use super::blobs::Partial;
 use super::chunks::{DropChunks, NameChunks, PART_BYTES, PARTS_PER_MESSAGE, PutChunks};
-use super::{INLINE_BYTES_MAX, Origin, Store, StoreError};
+use super::{INLINE_BYTES_MAX, Origin, Pin, Store, StoreError};
 
 /// What is stored at once, bytes: whole parts.
 const PIECE_BYTES: usize = PARTS_PER_MESSAGE * PART_BYTES;
@@ -38,6 +38,8 @@ pub struct StoredBody {
     pub inline: Option<Bytes>,
     /// Its first bytes, for those who want to know what it is.
     pub head: Bytes,
+    /// Keeps it from being collected until the row that names it is committed.
+    pub pin: Option<Arc<Pin>>,
 }
 
 /// A body that arrives.
@@ -107,12 +109,18 @@ impl Upload {
         if matches!(self.spool, Spool::None) && self.pending.len() <= INLINE_BYTES_MAX {
             let body = self.pending.freeze();
             let head = body.slice(..body.len().min(HEAD_BYTES));
-            return Ok(StoredBody { hash: ContentHash::of(&body), size: self.size, inline: Some(body), head });
+            return Ok(StoredBody {
+                hash: ContentHash::of(&body),
+                size: self.size,
+                inline: Some(body),
+                head,
+                pin: None,
+            });
         }
         if !self.pending.is_empty() {
             self.flush().await?;
         }
-        let hash = match std::mem::replace(&mut self.spool, Spool::None) {
+        let (hash, pin) = match std::mem::replace(&mut self.spool, Spool::None) {
             Spool::File(partial) => {
                 let shared = Arc::clone(&self.store.inner.shared);
                 self.in_lane(move || partial.finish(&shared)).await?
@@ -120,7 +128,7 @@ impl Upload {
             Spool::Parts(parts) => parts.finish().await?,
             Spool::None => unreachable!("a piece was stored"),
         };
-        Ok(StoredBody { hash, size: self.size, inline: None, head: self.head })
+        Ok(StoredBody { hash, size: self.size, inline: None, head: self.head, pin: Some(Arc::new(pin)) })
     }
 
     /// Stores what is pending.
@@ -198,13 +206,14 @@ impl Parts {
     }
 
     /// Gives the parts the name of the whole. Of a body that is there already they go with this.
-    async fn finish(self) -> Result<ContentHash, StoreError> {
+    async fn finish(self) -> Result<(ContentHash, Pin), StoreError> {
         let hash = ContentHash::from_bytes(*self.hasher.finalize().as_bytes());
+        let pin = self.store.pin(hash).await?;
         for first in (0..self.count).step_by(PARTS_MAX) {
             let give = NameChunks { from: self.name, to: hash, first, count: PARTS_MAX };
             self.store.submit(Origin::system(WHAT), give).await?;
         }
-        Ok(hash)
+        Ok((hash, pin))
     }
 }
 

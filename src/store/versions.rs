@@ -12,6 +12,8 @@ use crate::params;
 
 /// The source of a version that was written.
 pub const ORIGINAL: &str = "original";
+/// The source of a state that follows on its own end: the node was brought back.
+pub const RESTORE: &str = "restore";
 /// The source of a row that is no version: the node was moved.
 const MOVED: &str = "move";
 
@@ -35,11 +37,22 @@ statements! {
     /// The first state of one version of a file that is kept.
     VERSION_OF = "SELECT from_rev, to_rev, version, content, size, mime, created_at_us, created_by, source, \
          reason FROM versions WHERE node = ?1 AND version = ?2 ORDER BY from_rev LIMIT 1";
-    /// Whether a node began at or before a revision.
-    BEGAN_BY = "SELECT 1 FROM versions WHERE node = ?1 AND from_rev <= ?2 LIMIT 1";
     /// Where a node lay at a revision, and until when.
     PLACE_AT = "SELECT parent, name, to_rev FROM versions WHERE node = ?1 AND from_rev <= ?2 \
          ORDER BY from_rev DESC LIMIT 1";
+    /// The last states of nodes that are gone, which ended in a directory behind a name.
+    GONE_IN = "SELECT v.node, v.from_rev, v.to_rev, v.name, v.version FROM versions AS v \
+         WHERE v.parent = ?1 AND v.name > ?2 AND v.to_rev IS NOT NULL AND NOT EXISTS (SELECT 1 FROM versions AS later \
+         WHERE later.node = v.node AND later.from_rev >= v.to_rev) ORDER BY v.name, v.from_rev LIMIT ?3";
+    /// Those that ended in a directory under a name.
+    GONE_AT = "SELECT v.node, v.from_rev, v.to_rev, v.name, v.version FROM versions AS v \
+         WHERE v.parent = ?1 AND v.name = ?2 AND v.to_rev IS NOT NULL AND NOT EXISTS (SELECT 1 FROM versions AS later \
+         WHERE later.node = v.node AND later.from_rev >= v.to_rev) ORDER BY v.to_rev DESC, v.node DESC LIMIT ?3";
+    /// What lay in a directory behind a name at a revision.
+    CHILDREN_AT = "SELECT node, from_rev, to_rev, name, version FROM versions WHERE parent = ?1 AND name > ?2 \
+         AND from_rev <= ?3 AND (to_rev IS NULL OR to_rev > ?3) ORDER BY name LIMIT ?4";
+    /// Whether a state is kept.
+    STATE_KEPT = "SELECT 1 FROM versions WHERE node = ?1 AND from_rev = ?2";
     /// What lay in a directory under a name at a revision.
     CHILD_AT = "SELECT node, from_rev FROM versions WHERE parent = ?1 AND name = ?2 AND from_rev <= ?3 \
          AND (to_rev IS NULL OR to_rev > ?3) LIMIT 1";
@@ -68,6 +81,21 @@ pub struct VersionRow {
     pub source: String,
     /// Free text.
     pub reason: Option<String>,
+}
+
+/// A state of a node, by its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateRow {
+    /// The node.
+    pub node: NodeId,
+    /// The revision that made the state; its row of the log has the whole node.
+    pub from_rev: Rev,
+    /// The revision that ended it; `None` = still so.
+    pub to_rev: Option<Rev>,
+    /// The name in its directory.
+    pub name: String,
+    /// The number of the version; 0 for a directory.
+    pub version: u64,
 }
 
 impl VersionRow {
@@ -134,14 +162,15 @@ pub fn of_node(tx: &impl Sql, node: NodeId, limit: usize) -> Result<Vec<VersionR
 
 /// One version of a file, as it was made.
 pub fn of_number(tx: &impl Sql, node: NodeId, version: u64) -> Result<Option<VersionRow>, StoreError> {
+    let Ok(version) = i64::try_from(version) else { return Ok(None) };
     let mut found = tx.query_one(VERSION_OF, params![node, version], from_row)?;
     found.iter_mut().for_each(VersionRow::as_made);
     Ok(found)
 }
 
-/// Whether a node was there at some revision up to `rev`.
-pub fn began_by(tx: &impl Sql, node: NodeId, rev: Rev) -> Result<bool, StoreError> {
-    Ok(tx.query_one(BEGAN_BY, params![node, rev], |_| Ok(()))?.is_some())
+/// Whether a node was there at `rev`.
+pub fn was_there(tx: &impl Sql, node: NodeId, rev: Rev) -> Result<bool, StoreError> {
+    Ok(place_at(tx, node, rev)?.is_some())
 }
 
 /// In which directory and under which name a node lay at `rev`; `None` if it was not there, or is not kept.
@@ -157,6 +186,38 @@ pub fn place_at(tx: &impl Sql, node: NodeId, rev: Rev) -> Result<Option<(NodeId,
 /// that directory.
 pub fn child_at(tx: &impl Sql, parent: NodeId, name: &str, rev: Rev) -> Result<Option<(NodeId, Rev)>, StoreError> {
     tx.query_one(CHILD_AT, params![parent, name, rev], |row| Ok((row.id(0)?, row.id(1)?)))
+}
+
+/// Up to `limit` last states of nodes that are gone and whose last place was in a directory, behind the name `after`,
+/// by name. Looks through all states in that directory.
+pub fn gone_in(tx: &impl Sql, parent: NodeId, after: &str, limit: u64) -> Result<Vec<StateRow>, StoreError> {
+    tx.query(GONE_IN, params![parent, after, limit], state_from_row)
+}
+
+/// Up to `limit` of those that had the name `name`, the one that went last first.
+pub fn gone_at(tx: &impl Sql, parent: NodeId, name: &str, limit: u64) -> Result<Vec<StateRow>, StoreError> {
+    tx.query(GONE_AT, params![parent, name, limit], state_from_row)
+}
+
+/// Up to `limit` of what lay in a directory at `rev`, behind the name `after`, by name.
+pub fn children_at(
+    tx: &impl Sql,
+    parent: NodeId,
+    after: &str,
+    rev: Rev,
+    limit: u64,
+) -> Result<Vec<StateRow>, StoreError> {
+    tx.query(CHILDREN_AT, params![parent, after, rev, limit], state_from_row)
+}
+
+/// Whether the state of a node that began with a revision is kept.
+pub fn is_kept(tx: &impl Sql, node: NodeId, from_rev: Rev) -> Result<bool, StoreError> {
+    Ok(tx.query_one(STATE_KEPT, params![node, from_rev], |_| Ok(()))?.is_some())
+}
+
+fn state_from_row(row: &Row<'_>) -> Result<StateRow, StoreError> {
+    let to_rev = if row.opt_int(2)?.is_none() { None } else { Some(row.id(2)?) };
+    Ok(StateRow { node: row.id(0)?, from_rev: row.id(1)?, to_rev, name: row.string(3)?, version: row.id(4)? })
 }
 
 fn from_row(row: &Row<'_>) -> Result<VersionRow, StoreError> {

@@ -217,7 +217,10 @@ impl Core {
     fn tick(&mut self) -> Result<(), StoreError> {
         let most = self.shared.limits.notes_per_tick;
         let drained = self.drain_notes(most);
-        let thrown = if self.ready().is_ok() { self.throw_away().and_then(|()| self.sweep()) } else { Ok(()) };
+        let thrown = self.ready().is_ok().then(|| {
+            let swept = self.throw_away().and_then(|()| self.sweep());
+            swept.and_then(|()| self.keep_house())
+        });
         self.unseen_bytes = 0;
         self.shared.space.tick(&self.shared.metrics);
         if self.shared.read_only.lock().is_none() {
@@ -225,7 +228,7 @@ impl Core {
             self.between(done);
         }
         self.shared.report_gauges();
-        drained.and(thrown)
+        drained.and(thrown.unwrap_or(Ok(())))
     }
 
     /// The idle checkpoint, and the free pages: PostgreSQL looks after both itself.

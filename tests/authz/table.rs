@@ -68,6 +68,10 @@ fn new_agent(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Owner, "register_agent", json!({"agent_id": agent(s), "name": s.tag}))]
 }
 
+fn deleted_file(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Owner, "delete", json!({"path": s.file}))]
+}
+
 fn new_workspace(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Owner, "register_workspace", json!({"path": s.directory, "name": s.tag}))]
 }
@@ -197,6 +201,8 @@ pub(super) static ROWS: &[Row] = &[
     row("list", SEEN, |s| json!({"path": s.directory})),
     row("list_agents", MINE, |_| json!({})).after(new_agent),
     row("list_connectors", ANYBODY, |_| json!({})),
+    // Shown is what one owned, and everything to whoever manages the directory.
+    row("list_deleted", only(WRITERS, DENIED), |s| json!({"path": s.directory})).after(deleted_file),
     row("list_mounts", ANYBODY, |_| json!({})),
     row("list_registered_memories", MINE, |_| json!({})).after(new_memory),
     row("list_versions", READ, |s| json!({"path": s.file})),
@@ -276,6 +282,8 @@ pub(super) static ROWS: &[Row] = &[
     row("stat", READ, |s| json!({"path": s.file})),
     row("sync_mount", ROOTS, mount_point).after(new_mount),
     row("sync_mount_async", ROOTS, mount_point).after(synced_mount),
+    // Whoever may write there hears that there is nothing for him.
+    row("undelete", OWNERS.but(&[Editor], NOTHING), |s| json!({"path": s.file})).after(deleted_file),
     // Who could not have registered it is refused; who could write there hears that there is none.
     row("unregister_memory", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_memory),
     row("unregister_workspace", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_workspace),

@@ -159,6 +159,12 @@ fn cases() -> Vec<Case> {
             |_| json!({"path": "/dir", "recursive": true}),
             |_| json!({"path": "/dir", "recursive": false}),
         ),
+        case(
+            "rollback",
+            vec![file("/a/back")],
+            |_| json!({"path": "/a/back", "version": 1}),
+            |_| json!({"path": "/a/back", "version": 2}),
+        ),
         case("sandbox_create", vec![], |_| json!({"name": "one"}), |_| json!({"name": "two"})),
         case("sandbox_get_or_create", vec![], |_| json!({"name": "three"}), |_| json!({"name": "four"})),
         case("sandbox_pause", box_("pause"), sandbox, nobody),
@@ -169,6 +175,12 @@ fn cases() -> Vec<Case> {
             nobody,
         ),
         case("sandbox_stop", box_("stop"), sandbox, nobody),
+        case(
+            "undelete",
+            vec![file("/a/lost"), ("delete", json!({"path": "/a/lost"}))],
+            |_| json!({"path": "/a/lost"}),
+            |_| json!({"path": "/a/found"}),
+        ),
         case(
             "unregister_memory",
             vec![("register_memory", json!({"path": "/a/forgotten"}))],

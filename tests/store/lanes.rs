@@ -175,10 +175,10 @@ async fn a_blob_comes_back_or_is_an_error() {
     sqlite_only!("blob files");
     let t = open();
     let body = bytes::Bytes::from(vec![7_u8; 100_000]);
-    let hash = t.store.put_blob(body.clone()).await.expect("stored");
+    let (hash, _pin) = t.store.put_blob(body.clone()).await.expect("stored");
     assert_eq!(hash, ContentHash::of(&body));
     assert_eq!(t.store.get_blob(hash).await.expect("there"), body);
-    assert_eq!(t.store.put_blob(body.clone()).await.expect("stored again"), hash);
+    assert_eq!(t.store.put_blob(body.clone()).await.expect("stored again").0, hash);
 
     let path = blobs::path(t.store.data_dir(), hash);
     let mut damaged = body.to_vec();

@@ -168,7 +168,7 @@ async fn pragmas_are_what_the_design_says() {
         ("PRAGMA busy_timeout", 5_000),
         ("PRAGMA wal_autocheckpoint", 0),
         ("PRAGMA application_id", 0x4e78_4c74),
-        ("PRAGMA user_version", 5),
+        ("PRAGMA user_version", 6),
     ] {
         assert_eq!(value(pragma).await.expect("read"), wanted, "{pragma}");
     }

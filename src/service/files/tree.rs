@@ -4,6 +4,8 @@
 //! skill and no open version; a directory with nodes of several tenants is marked, up to the root. Checks no rights:
 //! the messages that call this do (`ops` and those of other nouns).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::auth::Caller;
@@ -15,7 +17,7 @@ use crate::service::located::Located;
 use crate::service::skills::front_matter;
 use crate::store::skills::SkillRow;
 use crate::store::{
-    INLINE_BYTES_MAX, Sql, Store, StoreError, StoredBody, WriteTx, contents, entities, nodes, skills, tuples,
+    INLINE_BYTES_MAX, Pin, Sql, Store, StoreError, StoredBody, WriteTx, contents, entities, nodes, skills, tuples,
 };
 
 /// A body that is ready for the writer: hashed, stored if it is large, looked into if it is a skill.
@@ -27,6 +29,8 @@ pub struct FileBody {
     inline: Option<Bytes>,
     mime: &'static str,
     skill: Option<SkillRow>,
+    /// Keeps a blob until the row that names it is committed.
+    _pin: Option<Arc<Pin>>,
 }
 
 impl FileBody {
@@ -39,7 +43,7 @@ impl FileBody {
         assert!(body.len() <= INLINE_BYTES_MAX, "a large body is stored as a blob file first");
         let skill = front_matter::is_skill_file(path).then(|| front_matter::parse(&body).ok()).flatten();
         let mime = mime::of(path.name(), &body);
-        Self { hash: ContentHash::of(&body), size: body.len() as u64, inline: Some(body), mime, skill }
+        Self { hash: ContentHash::of(&body), size: body.len() as u64, inline: Some(body), mime, skill, _pin: None }
     }
 
     /// A body of any size for the file at `path`: a large one is stored and durable when this returns.
@@ -48,16 +52,17 @@ impl FileBody {
             return Ok(Self::inline(path, body));
         }
         let (size, mime) = (body.len() as u64, mime::of(path.name(), &body));
-        Ok(Self { hash: store.put_blob(body).await?, size, inline: None, mime, skill: None })
+        let (hash, pin) = store.put_blob(body).await?;
+        Ok(Self { hash, size, inline: None, mime, skill: None, _pin: Some(Arc::new(pin)) })
     }
 
     /// A body that has arrived in pieces, for the file at `path`.
     #[must_use]
     pub fn arrived(path: &VirtualPath, body: StoredBody) -> Self {
-        let StoredBody { hash, size, inline, head } = body;
+        let StoredBody { hash, size, inline, head, pin } = body;
         match inline {
             Some(body) => Self::inline(path, body),
-            None => Self { hash, size, inline: None, mime: mime::of(path.name(), &head), skill: None },
+            None => Self { hash, size, inline: None, mime: mime::of(path.name(), &head), skill: None, _pin: pin },
         }
     }
 
@@ -66,7 +71,7 @@ impl FileBody {
     pub(in crate::service) fn stored(path: &VirtualPath, hash: ContentHash, size: u64, inline: Option<&[u8]>) -> Self {
         let mime = mime::of(path.name(), inline.unwrap_or_default());
         let body = inline.filter(|_| front_matter::is_skill_file(path));
-        Self { hash, size, inline: None, mime, skill: body.and_then(|body| front_matter::parse(body).ok()) }
+        Self { hash, size, inline: None, mime, skill: body.and_then(|body| front_matter::parse(body).ok()), _pin: None }
     }
 
     pub(in crate::service) fn size(&self) -> u64 {

@@ -115,7 +115,7 @@ impl PastView {
     fn child(&self, tx: &impl Sql, parent: NodeId, name: &str, removed: bool) -> Result<Option<NodeRow>, ServiceError> {
         for row in self.changed.at(parent, name) {
             // That a node came is no change of permissions: of one that came later only the end was undone.
-            if versions::began_by(tx, row.id, self.rev)? {
+            if versions::was_there(tx, row.id, self.rev)? {
                 return Ok(Some(row.clone()));
             }
         }
@@ -124,7 +124,7 @@ impl PastView {
             return found.map(|(id, since)| self.node(tx, id, since)).transpose();
         }
         let Some(row) = nodes::child(tx, parent, name)? else { return Ok(None) };
-        let came_later = self.changed.before.contains_key(&row.id) || !versions::began_by(tx, row.id, self.rev)?;
+        let came_later = self.changed.before.contains_key(&row.id) || !versions::was_there(tx, row.id, self.rev)?;
         Ok((!came_later).then_some(row))
     }
 
@@ -194,6 +194,16 @@ impl ChangedNodes {
 /// The revision and the time that are meant.
 fn moment(tx: &ReadTx<'_>, at: At) -> Result<(Rev, i64), ServiceError> {
     let (head, floor) = (tx.rev(), meta::floor_rev(tx)?);
+    let (rev, at_us) = logged_moment(tx, at, head, floor)?;
+    // Where a path led then may not be known any more.
+    let first = meta::history_floor(tx)?;
+    if rev < first {
+        return Err(ServiceError::RevisionTooOld { asked: format!("revision {rev}"), first });
+    }
+    Ok((rev, at_us))
+}
+
+fn logged_moment(tx: &ReadTx<'_>, at: At, head: Rev, floor: Rev) -> Result<(Rev, i64), ServiceError> {
     match at {
         At::Rev(rev) if rev > head => Err(ServiceError::RevisionInFuture { asked: format!("revision {rev}"), head }),
         // Before the first change, at no time in particular: there is nothing that could expire.
@@ -213,7 +223,7 @@ fn moment(tx: &ReadTx<'_>, at: At) -> Result<(Rev, i64), ServiceError> {
 }
 
 fn too_old(tx: &impl Sql, asked: String) -> Result<ServiceError, StoreError> {
-    Ok(ServiceError::RevisionTooOld { asked, first: meta::floor_rev(tx)? + 1 })
+    Ok(ServiceError::RevisionTooOld { asked, first: (meta::floor_rev(tx)? + 1).max(meta::history_floor(tx)?) })
 }
 
 impl std::fmt::Debug for PastView {

@@ -3,8 +3,10 @@
 //! Owns who may look: whoever may read the file today, also into versions of a time when he could not (the rights of
 //! now decide). History follows the file when it is moved. Changes nothing; `ops` does.
 
+pub mod deleted;
 pub mod metadata;
 pub mod ops;
+pub mod undelete_ops;
 
 use bytes::Bytes;
 

@@ -3,6 +3,8 @@
 mod diff_versions;
 mod get_metadata;
 mod list_versions;
+mod retention;
 mod rollback;
+mod undelete;
 
 pub(crate) use super::files::shared_world;

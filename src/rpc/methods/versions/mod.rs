@@ -4,12 +4,16 @@ pub mod batch_get_content_ids;
 pub mod diff_versions;
 pub mod get_metadata;
 pub mod get_version;
+pub mod list_deleted;
 pub mod list_versions;
 pub mod rollback;
+pub mod undelete;
 
 pub use batch_get_content_ids::BatchGetContentIds;
 pub use diff_versions::DiffVersions;
 pub use get_metadata::GetMetadata;
 pub use get_version::GetVersion;
+pub use list_deleted::ListDeleted;
 pub use list_versions::ListVersions;
 pub use rollback::Rollback;
+pub use undelete::Undelete;
