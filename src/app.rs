@@ -122,6 +122,8 @@ impl App {
         options.allow_network_fs = config.allow_network_fs;
         options.limits.wal_bytes = config.wal_limit.0 as u64;
         options.limits.checkpoint_bytes = options.limits.checkpoint_bytes.min(options.limits.wal_bytes / 4);
+        options.limits.keep_versions = config.keep_versions;
+        options.limits.keep_days = config.keep_days;
         options.limits.ballast_bytes = config.ballast_bytes();
         options.limits.free_floor_bytes = config.free_floor.0 as u64;
         options.reader_slots = Limits::default().workers + SPARE_READERS;

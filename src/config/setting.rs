@@ -103,6 +103,10 @@ settings! {
     ballast: Option<ByteSize> = "";
     /// With less free space on the disk than this, only what frees space is taken, bytes; at least twice `wal_limit`.
     free_floor: ByteSize = "64MiB";
+    /// Versions of each file that are kept, the newest.
+    keep_versions: u64 = "100";
+    /// Days for which everything is kept that was overwritten, moved or deleted; 0 keeps it for ever.
+    keep_days: u64 = "30";
     /// Accept a data directory on a network file system (NFS, SMB, 9p, FUSE), whose locks and syncs may be weaker.
     allow_network_fs: bool = "false";
     /// Directories of this machine that the instance admin may mount, with everything below them, e.g. `/srv/docs`.

@@ -102,6 +102,12 @@ impl FromText for u16 {
     }
 }
 
+impl FromText for u64 {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        text.parse().ok().filter(|number| i64::try_from(*number).is_ok()).ok_or("a whole number from 0")
+    }
+}
+
 impl FromText for Seconds {
     fn from_text(text: &str) -> Result<Self, &'static str> {
         text.trim_end_matches('s').parse().map(Self).map_err(|_| "whole seconds, e.g. 10")

@@ -44,6 +44,7 @@ pub const OPS: &[&str] = ops![
     super::sandboxes::ops::GetOrCreateSandbox,
     super::relations::tuples_ops::CreateTuple,
     super::relations::tuples_ops::DeleteTuple,
+    super::versions::moving::ImportMetadata,
     super::versions::ops::RollbackFile,
     super::versions::undelete_ops::RestoreNodes,
     super::versions::undelete_ops::Undelete,

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use super::statements::statements;
 use super::{Row, Sql, StoreError, WriteTx, nodes};
-use crate::model::{NodeId, NodeRow, Rev};
+use crate::model::{ContentHash, NodeId, NodeRow, Rev};
 use crate::params;
 
 /// The source of a version that was written.
@@ -51,6 +51,8 @@ statements! {
     /// What lay in a directory behind a name at a revision.
     CHILDREN_AT = "SELECT node, from_rev, to_rev, name, version FROM versions WHERE parent = ?1 AND name > ?2 \
          AND from_rev <= ?3 AND (to_rev IS NULL OR to_rev > ?3) ORDER BY name LIMIT ?4";
+    /// Files that have a body.
+    FILES_WITH = "SELECT node FROM versions WHERE content = ?1 AND to_rev IS NULL ORDER BY node LIMIT ?2";
     /// Whether a state is kept.
     STATE_KEPT = "SELECT 1 FROM versions WHERE node = ?1 AND from_rev = ?2";
     /// What lay in a directory under a name at a revision.
@@ -208,6 +210,11 @@ pub fn children_at(
     limit: u64,
 ) -> Result<Vec<StateRow>, StoreError> {
     tx.query(CHILDREN_AT, params![parent, after, rev, limit], state_from_row)
+}
+
+/// Up to `limit` nodes that have the body of this hash.
+pub fn files_with(tx: &impl Sql, hash: ContentHash, limit: u64) -> Result<Vec<NodeId>, StoreError> {
+    tx.query(FILES_WITH, params![&hash.as_bytes()[..], limit], |row| row.id(0))
 }
 
 /// Whether the state of a node that began with a revision is kept.

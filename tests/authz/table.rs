@@ -68,6 +68,10 @@ fn new_agent(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Owner, "register_agent", json!({"agent_id": agent(s), "name": s.tag}))]
 }
 
+fn etag_of(s: &Scene) -> String {
+    nexus_lite::model::ContentHash::of(format!("body of {}", s.tag).as_bytes()).to_hex()
+}
+
 fn deleted_file(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Owner, "delete", json!({"path": s.file}))]
 }
@@ -182,6 +186,7 @@ pub(super) static ROWS: &[Row] = &[
     row("delete_saved_mount", ROOTS, mount_point).after(saved_mount),
     row("edit", WRITTEN, |s| json!({"path": s.file, "edits": [{"old_str": "body", "new_str": "text"}]})),
     row("exists", SEEN, |s| json!({"path": s.file})),
+    row("export_metadata", SEEN, |s| json!({"prefix": s.directory})),
     row("get_agent", MINE, |s| json!({"agent_id": agent(s)})).after(new_agent),
     row("get_available_namespaces", ANYBODY, |_| json!({})),
     row("get_etag", READ, |s| json!({"path": s.file})),
@@ -197,6 +202,12 @@ pub(super) static ROWS: &[Row] = &[
     row("glob", SEEN, |s| json!({"pattern": "**", "path": s.directory})),
     row("grep", SEEN, |s| json!({"pattern": "body of", "path": s.directory})),
     row("has_mount", ANYBODY, |_| json!({"mount_point": "/"})),
+    // Of each line it is said that it is refused.
+    row(
+        "import_metadata",
+        only(WRITERS, Blind),
+        |s| json!({"data": format!("{{\"path\":\"{}/copy\",\"etag\":\"{}\"}}", s.directory, etag_of(s))}),
+    ),
     row("is_directory", SEEN, |s| json!({"path": s.directory})),
     row("list", SEEN, |s| json!({"path": s.directory})),
     row("list_agents", MINE, |_| json!({})).after(new_agent),

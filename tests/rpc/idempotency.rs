@@ -47,6 +47,10 @@ fn rules() -> Value {
     json!({"relations": {"owner": {}}, "permissions": {"read": ["owner"]}})
 }
 
+fn etag(text: &str) -> String {
+    nexus_lite::model::ContentHash::of(text.as_bytes()).to_hex()
+}
+
 fn sandbox(made: &[Value]) -> Value {
     json!({"sandbox_id": made[0]["sandbox_id"]})
 }
@@ -101,6 +105,12 @@ fn cases() -> Vec<Case> {
             vec![file("/a/edited")],
             |_| json!({"path": "/a/edited", "edits": [{"old_str": "ext", "new_str": "ext text"}]}),
             |_| json!({"path": "/a/edited", "edits": [{"old_str": "t", "new_str": "d"}]}),
+        ),
+        case(
+            "import_metadata",
+            vec![file("/a/here")],
+            |_| json!({"data": format!("{{\"path\":\"/a/imported\",\"etag\":\"{}\"}}", etag("text"))}),
+            |_| json!({"data": ""}),
         ),
         case("mkdir", vec![], |_| json!({"path": "/made"}), |_| json!({"path": "/made", "exist_ok": true})),
         case(

@@ -63,6 +63,8 @@ pub struct Entry {
     pub etag: Option<String>,
     /// MIME type, if known.
     pub mime: Option<String>,
+    /// The version, from 1; 0 of a directory.
+    pub version: u64,
 }
 
 /// What was listed.
@@ -238,6 +240,7 @@ impl Page {
             modified_at_us: of_file(row.modified_at_us),
             etag: row.content.clone(),
             mime: row.mime.clone(),
+            version: row.version,
         };
         let bytes = |path: &str| path.len() + ROW_BYTES + if self.details { DETAIL_BYTES } else { 0 };
         self.bytes += bytes(text);

@@ -5,6 +5,7 @@
 
 pub mod deleted;
 pub mod metadata;
+pub mod moving;
 pub mod ops;
 pub mod undelete_ops;
 

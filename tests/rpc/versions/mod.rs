@@ -3,6 +3,7 @@
 mod diff_versions;
 mod get_metadata;
 mod list_versions;
+mod moving;
 mod retention;
 mod rollback;
 mod undelete;
