@@ -188,6 +188,8 @@ impl Found<'_> {
 
 /// Runs every check on one snapshot. Takes as long as the store is large.
 pub(super) fn run(shared: &Shared, slot: &mut Slot) -> Result<Report, StoreError> {
+    // Its rows are of one snapshot and its files of now: nothing is collected in between.
+    let _all = shared.pins.hold();
     slot.read(shared, None, |tx| {
         let mut report = Report::default();
         all(tx.conn, &shared.data_dir, &mut report)?;

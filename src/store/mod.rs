@@ -271,12 +271,6 @@ impl Store {
         self.slow(move |_| blobs::get(&shared.data_dir, hash).map(Bytes::from)).await?
     }
 
-    /// Keeps the body of this hash from being collected.
-    pub(crate) async fn pin(&self, hash: ContentHash) -> Result<Pin, StoreError> {
-        let shared = Arc::clone(&self.inner.shared);
-        self.slow(move |_| shared.pins.pin(hash)).await
-    }
-
     /// Refuses what only a store with a disk of its own has.
     fn on_disk(&self, what: &'static str, remedy: &'static str) -> Result<(), StoreError> {
         let here = self.inner.shared.has_disk();
@@ -286,12 +280,7 @@ impl Store {
     /// Checks the whole store: SQLite's own checks and the numbered rules of `schema.sql`. On the slow lane.
     pub async fn check(&self) -> Result<check::Report, StoreError> {
         let shared = Arc::clone(&self.inner.shared);
-        // Its rows are of one snapshot and its files of now: nothing is collected in between.
-        self.slow(move |slot| {
-            let _all = shared.pins.hold();
-            check::run(&shared, slot)
-        })
-        .await?
+        self.slow(move |slot| check::run(&shared, slot)).await?
     }
 
     /// Makes a backup in a new directory below `root`, or below `backups` in the data directory. Writers go on.
@@ -299,11 +288,7 @@ impl Store {
         self.on_disk("a backup", USE_PG_DUMP)?;
         let shared = Arc::clone(&self.inner.shared);
         let root = root.unwrap_or_else(|| self.backups_dir());
-        self.slow(move |_| {
-            let _all = shared.pins.hold();
-            backup::make(&shared, &root)
-        })
-        .await?
+        self.slow(move |_| backup::make(&shared, &root)).await?
     }
 
     /// Removes the oldest complete backups below `root`, or below `backups` in the data directory, but `keep`.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use rustc_hash::FxHashMap;
 
+use super::{Store, StoreError};
 use crate::model::ContentHash;
 
 /// All pins of a store.
@@ -72,6 +73,14 @@ impl Drop for Pin {
                 }
             }
         }
+    }
+}
+
+impl Store {
+    /// Keeps the body of this hash from being collected.
+    pub(super) async fn pin(&self, hash: ContentHash) -> Result<Pin, StoreError> {
+        let shared = Arc::clone(&self.inner.shared);
+        self.slow(move |_| shared.pins.pin(hash)).await
     }
 }
 

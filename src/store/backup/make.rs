@@ -22,6 +22,8 @@ use crate::store::{StoreError, meta, migrate};
 
 /// Makes a backup in a new directory below `root`. Blocks; holds nobody up. What is not complete is removed again.
 pub(in crate::store) fn make(shared: &Shared, root: &Path) -> Result<Backup, StoreError> {
+    // What the copy of the database names stays until it is taken along.
+    let _all = shared.pins.hold();
     let now_us = shared.clock.now_us();
     let files = &shared.files;
     files.make_dirs(root.parent().unwrap_or(root), root)?;

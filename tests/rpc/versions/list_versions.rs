@@ -33,7 +33,7 @@ async fn each_version_once_newest_first() {
         assert_eq!(row["created_by"], "user:alice");
         assert_eq!(
             (&row["source_type"], &row["change_reason"], &row["mime_type"]),
-            (&json!("original"), &Value::Null, &Value::Null)
+            (&json!("original"), &Value::Null, &json!("text/plain"))
         );
         assert_eq!((&row["size"], &row["created_at"]["__type__"]), (&json!(3), &json!("datetime")));
     }
