@@ -122,7 +122,7 @@ async fn run(
 /// Writes a record in the server's name: a caller whose key was revoked meanwhile must not leave it open.
 async fn note(call: &Call, row: &SyncJobRow) -> Result<(), ServiceError> {
     let op = PutJob { caller: Caller::system("sync"), row: row.clone(), is_new: false };
-    Ok(call.store.submit(Origin::system(PutJob::NAME), op).await.map(|_| ())?)
+    call.store.submit(Origin::system(PutJob::NAME), op).await.map(|_| ())
 }
 
 fn detail(progress: &Progress) -> Value {

@@ -122,7 +122,7 @@ async fn a_job_under_which_the_server_stops_says_so() {
 }
 
 #[tokio::test]
-async fn a_job_of_a_key_that_is_revoked_ends() {
+async fn a_job_whose_mount_is_removed_ends() {
     let world = World::new().await;
     let host = mounted(&world, true).await;
     put(&host, "a.txt", "a");

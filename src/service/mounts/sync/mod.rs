@@ -99,7 +99,7 @@ impl Progress {
     #[must_use]
     pub fn percent(&self) -> i64 {
         let (scanned, expected) = (self.scanned(), self.expected.load(Ordering::Relaxed));
-        let percent = if expected == 0 { 0 } else { (scanned * 100 / expected).min(99) };
+        let percent = (scanned * 100).checked_div(expected).unwrap_or_default().min(99);
         i64::try_from(percent).unwrap_or(99)
     }
 }
