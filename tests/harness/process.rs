@@ -64,6 +64,11 @@ impl Process {
         Self::start_among(data_dir, faults, args, &[])
     }
 
+    /// Starts the server on what `data_dir` stands for, with [`FAR_KEY`] as its first key.
+    pub(crate) fn start_keyed(data_dir: &Path, args: &[&str]) -> Self {
+        Self::start_among(data_dir, "", args, &[("NEXUS_LITE_API_KEY", FAR_KEY)])
+    }
+
     /// Starts the server on the PostgreSQL database at `url`, with [`FAR_KEY`] as its first key.
     pub(crate) fn start_far(url: &str, args: &[&str]) -> Self {
         let all: Vec<&str> = [&["--database-url", url], args].concat();

@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 
 use serde_json::json;
 
@@ -75,27 +74,15 @@ fn receive(mut stream: TcpStream) -> (String, u64, blake3::Hash) {
     (String::from_utf8(head).expect("ASCII"), hasher.count(), hasher.finalize())
 }
 
-/// A server of the engine under test, and the key of its admin.
-fn start(data_dir: &Path) -> (Process, String) {
-    let args = ["--log", "error"];
-    let Some((_, url)) = engine::environment(data_dir).into_iter().find(|(name, _)| name.ends_with("DATABASE_URL"))
-    else {
-        let server = Process::start_with(data_dir, "", &args);
-        let key = server.admin_key();
-        return (server, key);
-    };
-    (Process::start_far(&url, &args), FAR_KEY.to_owned())
-}
-
 #[test]
 fn a_large_file_takes_little_memory_both_ways() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
-    let (mut server, key) = start(&dir.path().join("data"));
+    let mut server = Process::start_keyed(&dir.path().join("data"), &["--log", "error"]);
     let bytes = if engine::is_postgres() { FAR_FILE_BYTES } else { FILE_BYTES } * soak();
     let (address, pid) = (server.address(), server.id());
-    let mut client = Client::new(address, Some(&key));
+    let mut client = Client::new(address, Some(FAR_KEY));
     client.rpc("list", &json!({"path": "/"})).expect("an answer");
-    let common = format!("Host: 127.0.0.1\r\nAuthorization: Bearer {key}\r\nConnection: close\r\n");
+    let common = format!("Host: 127.0.0.1\r\nAuthorization: Bearer {FAR_KEY}\r\nConnection: close\r\n");
     let before = status_kb(pid, "VmRSS:");
     peak_kb(pid);
     let grown = |what: &str| {
@@ -126,7 +113,7 @@ fn a_large_file_takes_little_memory_both_ways() {
     assert!(said.starts_with("HTTP/1.1 206") && got == 10, "{said}");
     // What would need the whole of it in memory says so, and where to go. (The connection from before may have been
     // idle for too long.)
-    let mut client = Client::new(address, Some(&key));
+    let mut client = Client::new(address, Some(FAR_KEY));
     let refused = client.rpc("read", &json!({"path": "/large"}));
     let refused = refused.expect_err("too large");
     assert_eq!(refused.data["code"], json!("result_too_large"));
