@@ -33,6 +33,8 @@ const PATHS: &[(&str, Put)] = &[
     ("src_path", |s| json!(s)),
     ("dst_path", |s| json!(s)),
     ("workspace_path", |s| json!(s)),
+    ("output_path", |s| json!(s)),
+    ("input_path", |s| json!(s)),
     ("mount_point", |s| json!(s)),
     ("path_prefix", |s| json!(s)),
     ("prefix", |s| json!(s)),
