@@ -23,6 +23,8 @@ mod store;
 mod http;
 // Random histories against an oracle: what the answers must be.
 mod property;
+// Random commands against a plain model of the file tree: what becomes of it.
+mod model;
 // Methods, one folder per noun and one file per verb: scenarios with what must be in an answer and what must not.
 mod rpc;
 // The application as a whole: settings in, a served directory out.

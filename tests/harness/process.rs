@@ -268,7 +268,7 @@ pub(crate) fn seed() -> u64 {
     seed
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     let set = std::env::vars_os().find(|(other, _)| other == name);
     set.map(|(_, text)| text.to_string_lossy().parse().unwrap_or_else(|_| panic!("{name} is a whole number")))
 }

@@ -11,4 +11,6 @@ mod runner;
 // Through the real server: restarts, failing messages, batches, earlier revisions.
 mod store;
 
+pub(crate) use runner::seed_of;
+
 use nexus_lite::model::time::monotonic;
