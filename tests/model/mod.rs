@@ -9,6 +9,7 @@ mod tree;
 mod play;
 
 use futures_util::future::join_all;
+use nexus_lite::model::time::monotonic;
 
 use self::play::Play;
 use crate::harness::engine;
@@ -37,6 +38,7 @@ async fn the_server_and_the_model_agree() {
     let mut seeds = Rng::new(seed_of(name));
     let seeds: Vec<u64> = (0..sequences).map(|_| seeds.next()).collect();
     let (mut ended, mut comparisons) = ([0; 3], 0);
+    let began = monotonic();
     for seeds in seeds.chunks(TOGETHER) {
         for play in play(seeds).await {
             (0..3).for_each(|kind| ended[kind] += play.ended[kind]);
@@ -45,7 +47,9 @@ async fn the_server_and_the_model_agree() {
     }
     let [done, denied, refused] = ended;
     eprintln!(
-        "{name}: {sequences} sequences, {done} commands done, {denied} denied, {refused} refused, {comparisons} comparisons"
+        "{name}: {sequences} sequences, {done} commands done, {denied} denied, {refused} refused, {comparisons} comparisons, \
+         {:?}",
+        began.elapsed()
     );
     assert!(ended.iter().all(|kind| *kind >= sequences), "every kind of end was met: {ended:?}");
 }

@@ -1,0 +1,282 @@
+//! P17 and what grows with the tree: listing, reading and checking among 10,000 and among 1,000,000 files, and the
+//! writer's time for a rename, a snapshot and a removal of half of them.
+//!
+//! `cargo bench --bench scale`; `cargo bench --bench scale -- 10000000` adds that many files. Files of 1 KiB lie 20 in a
+//! directory, four directories deep. How long the writer is held by an operation is told by what writes beside it: the
+//! worst time of a small one meanwhile. Figures are printed and never asserted; a wrong answer is. Without `--bench` a
+//! tiny round.
+
+#[expect(dead_code, reason = "shared with others, of which each uses a part")]
+#[path = "../harness/client.rs"]
+mod client;
+#[expect(dead_code, reason = "shared with others, of which each uses a part")]
+#[path = "../harness/measure.rs"]
+mod measure;
+#[path = "engine.rs"]
+mod plain;
+#[expect(dead_code, reason = "shared with others, of which each uses a part")]
+#[path = "../harness/process.rs"]
+mod process;
+#[expect(dead_code, reason = "shared with others, of which each uses a part")]
+#[path = "../harness/world.rs"]
+mod world;
+
+/// The engine of the benches, for a program of its own, too.
+mod engine {
+    pub(crate) use super::plain::{config, options};
+
+    /// What a program on `_dir` has to be told beside its arguments.
+    pub(crate) fn environment(_dir: &std::path::Path) -> [(String, String); 0] {
+        []
+    }
+}
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
+use nexus_lite::model::VirtualPath;
+use nexus_lite::model::time::monotonic;
+use nexus_lite::service::files::bulk_ops::{BULK_FILES_MAX, write_all};
+use serde_json::{Value, json};
+
+use measure::{load_average, percentile, short};
+use nexus_lite::cli::load::machine::family_memory;
+use process::Process;
+use world::{Setup, Who, World};
+
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Files that are compared.
+const FILES: [usize; 2] = [10_000, 1_000_000];
+const FILES_TINY: [usize; 2] = [400, 800];
+/// Questions of each kind.
+const QUESTIONS: usize = 2_000;
+const QUESTIONS_TINY: usize = 10;
+/// Bytes of a file.
+const BODY_BYTES: usize = 1024;
+/// Files of one directory.
+const SIBLINGS: usize = 20;
+/// Directories of one directory.
+const DIRECTORIES: usize = 50;
+/// Messages that are under way while the tree is made.
+const UNDER_WAY: usize = 4;
+/// The targets: growth; bytes on disk for each file; time of the writer.
+const GROWTH: f64 = 1.5;
+const DISK_BYTES: f64 = 3.0 * 1024.0;
+const HELD: Duration = Duration::from_millis(50);
+const READY: Duration = Duration::from_secs(1);
+const MEMORY_MIB: u64 = 200;
+
+/// What was measured among so many files.
+struct Figures {
+    files: usize,
+    /// The median of each kind of question.
+    asked: [Duration; 3],
+}
+
+/// What is asked.
+const KINDS: [&str; 3] = ["list of a 20-entry directory", "read by path", "rebac_check"];
+
+fn say(line: &str) {
+    writeln!(std::io::stdout().lock(), "{line}").expect("the terminal takes a line");
+}
+
+fn main() {
+    let full = std::env::args().any(|arg| arg == "--bench");
+    let more = std::env::args().filter_map(|arg| arg.parse::<usize>().ok());
+    let (sizes, questions) = if full { (FILES, QUESTIONS) } else { (FILES_TINY, QUESTIONS_TINY) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    say(&format!("load average before: {}", load_average()));
+    let all: Vec<Figures> =
+        sizes.into_iter().chain(more).map(|files| runtime.block_on(measured(files, questions))).collect();
+    for pair in all.windows(2) {
+        for (kind, name) in KINDS.iter().enumerate() {
+            let times = pair[1].asked[kind].as_secs_f64() / pair[0].asked[kind].as_secs_f64();
+            let what = format!("{name}, {} files / {} files", pair[1].files, pair[0].files);
+            say(&format!("P17 {what:<62} {times:>8.2}   <= {GROWTH}   {}", verdict(times <= GROWTH)));
+        }
+    }
+    say(&format!("load average after: {}", load_average()));
+}
+
+fn verdict(holds: bool) -> &'static str {
+    if holds { "holds" } else { "falls short" }
+}
+
+/// The directory of a file, without the first part.
+fn directory(file: usize, files: usize) -> String {
+    let at = file / SIBLINGS;
+    let half = if file < files / 2 { "left" } else { "right" };
+    format!("{half}/a{}/b{}", at / DIRECTORIES, at % DIRECTORIES)
+}
+
+fn body(file: usize) -> Vec<u8> {
+    let mut body = format!("file {file}\n").into_bytes();
+    body.resize(BODY_BYTES, b'.');
+    body
+}
+
+/// A tree of so many files, asked and changed.
+async fn measured(files: usize, questions: usize) -> Figures {
+    let mut world = World::with(Setup { injected: false, ..Setup::default() }).await;
+    let began = monotonic();
+    fill(&world, files).await;
+    say(&format!("\n{files} files in {}", short(began.elapsed())));
+    let (path, keys) = (world.path().to_owned(), world.keys());
+    let dir = world.close().await;
+    let disk = bytes_below(&path) as f64 / files as f64;
+    say(&format!(
+        "  {:<64} {disk:>8.0} B <= {DISK_BYTES}   {}",
+        "disk for each file of 1 KiB",
+        verdict(disk <= DISK_BYTES)
+    ));
+    served(&path);
+    world = World::again(&path, Setup { injected: false, ..Setup::default() }, keys).await;
+    world.keep(dir);
+    let asked = asked(&world, files, questions).await;
+    changed(Arc::new(world), files).await;
+    Figures { files, asked }
+}
+
+/// The program on this directory: how soon it answers, and what it takes when it does.
+fn served(path: &Path) {
+    let mut server = Process::start(path);
+    let (ready, memory) = (server.starts[0], family_memory(server.id()).unwrap_or(0) >> 20);
+    let holds = verdict(ready <= READY && memory <= MEMORY_MIB);
+    say(&format!(
+        "  {:<64} {:>10} (<= 1 s), {memory} MiB (<= {MEMORY_MIB})   {holds}",
+        "ready to serve, resident",
+        short(ready)
+    ));
+    server.kill();
+}
+
+async fn fill(world: &World, files: usize) {
+    let call = world.call_as(Who::Admin);
+    let numbers: Vec<usize> = (0..files).collect();
+    let messages = numbers.chunks(BULK_FILES_MAX).map(|numbers| {
+        let batch = numbers.iter().map(|file| {
+            let path = format!("/tree/{}/f{file}.txt", directory(*file, files));
+            (VirtualPath::parse(&path).expect("a path"), Bytes::from(body(*file)))
+        });
+        let (call, batch) = (call.clone(), batch.collect());
+        async move { write_all(&call, batch).await.expect("written") }
+    });
+    let written = stream::iter(messages).buffer_unordered(UNDER_WAY);
+    let written = written.fold(0, async |count, some| count + some.len()).await;
+    assert_eq!(written, files);
+    let read = json!({"subject": ["user", "alice"], "relation": "direct_viewer", "object": ["file", "/tree"]});
+    world.rpc(Who::Admin, "rebac_create", read).await.expect("a grant");
+}
+
+/// Bytes of all files in a directory.
+fn bytes_below(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(
+            |entry| {
+                if entry.path().is_dir() { bytes_below(&entry.path()) } else { entry.metadata().map_or(0, |m| m.len()) }
+            },
+        )
+        .sum()
+}
+
+/// The median time of each kind of question, about files all over the tree.
+async fn asked(world: &World, files: usize, questions: usize) -> [Duration; 3] {
+    let mut took: [Vec<Duration>; 3] = Default::default();
+    for at in 0..questions {
+        // A step that meets every part of the tree, and no directory twice in a row.
+        let file = at.wrapping_mul(7_368_787) % files;
+        let directory = format!("/tree/{}", directory(file, files));
+        let path = format!("{directory}/f{file}.txt");
+        let asked: [(&str, Value); 3] = [
+            ("list", json!({"path": directory, "recursive": false})),
+            ("read", json!({"path": path})),
+            ("rebac_check", json!({"subject": ["user", "alice"], "permission": "read", "object": ["file", path]})),
+        ];
+        for (kind, (method, params)) in asked.into_iter().enumerate() {
+            let began = monotonic();
+            let answer = world.rpc(Who::Alice, method, params).await.expect("an answer");
+            took[kind].push(began.elapsed());
+            match kind {
+                0 => assert_eq!(answer["files"].as_array().map(Vec::len), Some(SIBLINGS), "{directory}"),
+                1 => assert_eq!(answer["__type__"], "bytes", "{path}"),
+                _ => assert_eq!(answer, Value::Bool(true), "{path}"),
+            }
+        }
+    }
+    let medians = took.map(|mut took| {
+        took.sort_unstable();
+        percentile(&took, 0.5)
+    });
+    KINDS.iter().zip(medians).for_each(|(kind, time)| say(&format!("  {kind:<64} {:>10}", short(time))));
+    medians
+}
+
+/// Changes of half of the tree, each beside small writes.
+async fn changed(world: Arc<World>, files: usize) {
+    let register = json!({"path": "/tree/right", "name": "half"});
+    world.rpc(Who::Admin, "register_workspace", register).await.expect("registered");
+    let half = files / 2;
+    let steps: [(String, &str, Value); 3] = [
+        (
+            format!("rename of a directory with {half} files"),
+            "rename",
+            json!({"old_path": "/tree/left", "new_path": "/tree/moved"}),
+        ),
+        (
+            format!("snapshot of a workspace of {half} files, counted"),
+            "workspace_snapshot",
+            json!({"workspace_path": "/tree/right"}),
+        ),
+        (
+            format!("removal of a directory with {half} files"),
+            "rmdir",
+            json!({"path": "/tree/moved", "recursive": true}),
+        ),
+    ];
+    for (what, method, params) in steps {
+        let over = Arc::new(AtomicBool::new(false));
+        let beside = tokio::spawn(write_beside(Arc::clone(&world), Arc::clone(&over)));
+        let began = monotonic();
+        let answer = world.rpc(Who::Admin, method, params).await.expect("done");
+        let took = began.elapsed();
+        over.store(true, Ordering::SeqCst);
+        let worst = beside.await.expect("no panic");
+        let held = verdict(worst <= HELD);
+        say(&format!(
+            "  {what:<64} {:>10}, the writer held for {} at most (<= 50 ms) {held}",
+            short(took),
+            short(worst)
+        ));
+        if method == "workspace_snapshot" {
+            assert_eq!(answer["file_count"], json!(files - half));
+        }
+    }
+    let gone = world.rpc(Who::Admin, "exists", json!({"path": "/tree/moved"})).await.expect("an answer");
+    assert_eq!(gone["exists"], false);
+}
+
+/// Writes one small file after the other; the worst time.
+async fn write_beside(world: Arc<World>, over: Arc<AtomicBool>) -> Duration {
+    let mut worst = Duration::ZERO;
+    for number in 0_u64.. {
+        let began = monotonic();
+        let params: HashMap<&str, String> =
+            [("path", "/beside.txt".to_owned()), ("content", number.to_string())].into();
+        world.rpc(Who::Admin, "write", json!(params)).await.expect("written");
+        worst = worst.max(began.elapsed());
+        if over.load(Ordering::SeqCst) {
+            break;
+        }
+    }
+    worst
+}
