@@ -136,7 +136,7 @@ impl Audit {
                     out
                 })?;
             }
-            Command::Tail { follow: true, .. } if !door.is_online() => {
+            Command::Tail { follow: true, .. } if !door.is_online()? => {
                 let failure = Failure::new(exit::USAGE, "a stopped server does nothing that could be followed");
                 return Err(failure.hint("ask a running one: --url http://127.0.0.1:8080 --key sk-…"));
             }

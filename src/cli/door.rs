@@ -2,27 +2,33 @@
 //!
 //! Both speak the methods of the API and nothing else, so that a command is written once. Owns no rule.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::running::runtime;
-use super::waves::client::{Target, with_client};
+use super::waves::client::{Answer, Client, Target, with_client};
 use super::waves::judge::result_of;
-use super::{Failure, exit, offline, print};
+use super::{Failure, contexts, exit, offline, print};
 use crate::app::App;
 use crate::rpc::{Params, RequestContext, dispatch};
+
+/// The directory of a command to which none is named.
+const DATA_DIR: &str = "./nexus-data";
 
 /// The options of every command that asks something.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Door {
-    /// The data directory of a server that is not running.
-    #[arg(long, global = true, env = "NEXUS_LITE_DATA_DIR", default_value = "./nexus-data")]
-    data_dir: PathBuf,
-    /// A running server; then the data directory is not touched.
+    /// The data directory of a server that is not running; ./nexus-data where no server is named.
+    #[arg(long, global = true, env = "NEXUS_LITE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// A running server; then no data directory is touched.
     #[arg(long, global = true)]
     url: Option<String>,
+    /// The running server of this name (`nexus-lite context`); without any of these, the one in use.
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "url")]
+    context: Option<String>,
     /// For --url: the key to ask with.
     #[arg(long, global = true, env = "NEXUS_API_KEY", hide_env_values = true)]
     key: Option<String>,
@@ -48,8 +54,12 @@ impl Door {
             };
             return Ok(Session::Online(Target { url: url.clone(), key }));
         }
+        if let Some(target) = self.context()? {
+            return Ok(Session::Online(target));
+        }
         let runtime = runtime()?;
-        let opened = runtime.block_on(offline::open(&self.data_dir));
+        let data_dir = self.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR));
+        let opened = runtime.block_on(offline::open(data_dir));
         let app = opened.map_err(|failure| match failure.code {
             exit::LOCKED => failure.hint("a server is running there; ask it: --url http://127.0.0.1:8080 --key sk-…"),
             _ => failure,
@@ -57,10 +67,17 @@ impl Door {
         Ok(Session::Offline(Box::new((app, runtime))))
     }
 
-    /// Whether a running server is asked.
-    #[must_use]
-    pub fn is_online(&self) -> bool {
-        self.url.is_some()
+    /// Whether a running server would be asked.
+    pub fn is_online(&self) -> Result<bool, Failure> {
+        Ok(self.url.is_some() || self.context()?.is_some())
+    }
+
+    /// The server that a context names: that of --context, else, where no directory is given either, the one in use.
+    fn context(&self) -> Result<Option<Target>, Failure> {
+        match (&self.context, &self.data_dir) {
+            (None, Some(_)) => Ok(None),
+            (name, _) => contexts::target(name.as_deref()),
+        }
     }
 
     /// Opens it, calls one method and closes it.
@@ -90,6 +107,32 @@ impl Session {
         }
     }
 
+    /// Whether a running server is asked.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        matches!(self, Self::Online(_))
+    }
+
+    /// Puts a local file at a path of a running server, as a stream; `sent` hears of each part's bytes.
+    pub fn upload(
+        &self,
+        path: &str,
+        file: std::fs::File,
+        new: bool,
+        sent: impl Fn(u64) + Send + 'static,
+    ) -> Result<(), Failure> {
+        let Self::Online(target) = self else {
+            return Err(Failure::new(exit::SOFTWARE, "a stopped server's directory takes no streams"));
+        };
+        let (named, path) = (target.url.clone(), path.to_owned());
+        let sending = move |client: Client| async move { client.put_file(&path, file, new, sent).await };
+        let answer = with_client(target.clone(), sending).map_err(no_thread)?;
+        match answer.status {
+            200..300 => Ok(()),
+            _ => Err(failed(&named, &answer)),
+        }
+    }
+
     /// Closes it. An offline one gives the lock back.
     pub fn close(self) -> Result<(), Failure> {
         if let Self::Offline(opened) = self {
@@ -112,11 +155,25 @@ impl std::fmt::Debug for Session {
 fn online(target: Target, method: &'static str, params: Value) -> Result<Value, Failure> {
     let named = target.url.clone();
     let asked = with_client(target, move |client| async move { client.call(method, &params).await });
-    let answer = asked.map_err(|e| Failure::new(exit::OS, format!("the client's thread could not be started: {e}")))?;
-    result_of(&answer).map_err(|reason| {
-        let code = if answer.status == 0 { exit::UNAVAILABLE } else { exit::NO_PERMISSION };
-        Failure::new(code, format!("{named}: {reason}"))
-    })
+    let answer = asked.map_err(no_thread)?;
+    result_of(&answer).map_err(|_| failed(&named, &answer))
+}
+
+fn no_thread(error: std::io::Error) -> Failure {
+    Failure::new(exit::OS, format!("the client's thread could not be started: {error}"))
+}
+
+/// The failure that an answer of the server `named` is: in its own words, if it has any.
+fn failed(named: &str, answer: &Answer) -> Failure {
+    let said = answer.body.as_ref().ok().and_then(|body| serde_json::from_slice::<Value>(body).ok());
+    match said.map(|mut said| said["error"].take()).filter(|error| error["message"].is_string()) {
+        Some(error) => refused(&error),
+        None if answer.status == 0 => {
+            let why = answer.body.as_ref().err().map_or("no reply", String::as_str);
+            Failure::new(exit::UNAVAILABLE, format!("{named}: {why}")).hint("is the server running there?")
+        }
+        None => Failure::new(exit::UNAVAILABLE, format!("{named}: HTTP {}", answer.status)),
+    }
 }
 
 async fn inside(app: &App, method: &'static str, params: Value) -> Result<Value, Failure> {

@@ -8,11 +8,13 @@ pub mod banner;
 pub mod can;
 pub mod check;
 pub mod compare;
+pub mod contexts;
 pub mod demo;
 pub mod doctor;
 pub mod door;
 pub mod explain;
 pub mod failure;
+pub mod files;
 pub mod grant;
 pub mod key;
 pub mod load;
@@ -30,8 +32,8 @@ pub mod waves;
 use std::ffi::OsString;
 use std::io::Write as _;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 
 pub use failure::{Failure, exit};
 
@@ -50,6 +52,8 @@ const EXAMPLES: &str = "Examples:
   nexus-lite demo                              demo data, the seven waves against itself, then stay up
   nexus-lite serve --data-dir ./nexus-data     a server of your own
   nexus-lite key create --user alice --name laptop
+  nexus-lite ls /docs --url http://127.0.0.1:8080 --key sk-…   or keep both: nexus-lite context add home --url …
+  nexus-lite put -r ./notes /docs/; nexus-lite log /docs/notes/a.md; nexus-lite undo /docs/notes/a.md
   nexus-lite grant group:eng direct_viewer /docs --data-dir ./nexus-data
   nexus-lite who-can read /docs/a.txt          everybody, by whatever way; what-can user:alice read
   nexus-lite namespace validate doc.yaml       rules of your own, looked at without a server";
@@ -57,6 +61,24 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Audit(audit::Audit),
+    Cat(files::Cat),
+    Completions(Completions),
+    Context(contexts::Contexts),
+    Cp(files::Copy),
+    Diff(files::Diff),
+    Du(files::DiskUse),
+    Find(files::Find),
+    Get(files::Get),
+    Grep(files::Grep),
+    Log(files::Log),
+    Ls(files::List),
+    Mkdir(files::MakeDirectory),
+    Mv(files::Move),
+    Put(files::Put),
+    Rm(files::Remove),
+    Rollback(files::Rollback),
+    Snapshot(files::Snapshot),
+    Undo(files::Undo),
     Serve(serve::Serve),
     Demo(demo::Demo),
     Waves(waves::Waves),
@@ -75,6 +97,21 @@ enum Command {
     WhoCan(can::WhoCan),
     WhatCan(can::WhatCan),
     Selftest(selftest::Selftest),
+}
+
+/// Prints what a shell needs to complete commands: `nexus-lite completions bash > …/completions/nexus-lite`.
+#[derive(Debug, clap::Args)]
+struct Completions {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+impl Completions {
+    fn run(self) -> Result<u8, Failure> {
+        let mut text = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "nexus-lite", &mut text);
+        print(&String::from_utf8_lossy(&text)).map(|()| exit::OK)
+    }
 }
 
 /// Runs the command line and returns the exit code.
@@ -109,6 +146,24 @@ fn armed() -> Result<(), Failure> {
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Audit(audit) => audit.run(),
+        Command::Cat(cat) => cat.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Context(contexts) => contexts.run(),
+        Command::Cp(copy) => copy.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Du(sum) => sum.run(),
+        Command::Find(find) => find.run(),
+        Command::Get(get) => get.run(),
+        Command::Grep(grep) => grep.run(),
+        Command::Log(log) => log.run(),
+        Command::Ls(list) => list.run(),
+        Command::Mkdir(make) => make.run(),
+        Command::Mv(moved) => moved.run(),
+        Command::Put(put) => put.run(),
+        Command::Rm(remove) => remove.run(),
+        Command::Rollback(rollback) => rollback.run(),
+        Command::Snapshot(snapshot) => snapshot.run(),
+        Command::Undo(undo) => undo.run(),
         Command::Serve(serve) => serve.run(),
         Command::Demo(demo) => demo.run(),
         Command::Waves(waves) => waves.run(),

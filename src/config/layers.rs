@@ -16,8 +16,25 @@ const PREFIX: &str = "NEXUS_LITE_";
 pub(super) const FAULT_VARIABLE: &str = "NEXUS_LITE_FAULT";
 /// Variables with the prefix that are no settings: the file's path, what tests must not skip and how much they do, and
 /// armed fault points.
-const NO_SETTINGS: &[&str] =
-    &["NEXUS_LITE_CONFIG", "NEXUS_LITE_REQUIRE", "NEXUS_LITE_SOAK", "NEXUS_LITE_TEST_ENGINE", FAULT_VARIABLE];
+const NO_SETTINGS: &[&str] = &[
+    "NEXUS_LITE_CONFIG",
+    CONTEXTS_VARIABLE,
+    "NEXUS_LITE_REQUIRE",
+    "NEXUS_LITE_SOAK",
+    "NEXUS_LITE_TEST_ENGINE",
+    FAULT_VARIABLE,
+];
+
+/// Names the file of the command line's contexts.
+const CONTEXTS_VARIABLE: &str = "NEXUS_LITE_CONTEXTS";
+
+/// The file in which the command line keeps servers by name; `None` where there is no home directory.
+#[must_use]
+pub fn contexts_file() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let config = || set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+    set(CONTEXTS_VARIABLE).or_else(|| config().map(|config| config.join("nexus-lite/contexts.json")))
+}
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

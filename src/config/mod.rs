@@ -10,6 +10,6 @@ mod setting;
 mod value;
 
 pub use fault::{Fault, FaultAction, faults};
-pub use layers::{ConfigError, Origin, Sources, load};
+pub use layers::{ConfigError, Origin, Sources, contexts_file, load};
 pub use setting::{Config, SETTINGS, Setting};
 pub use value::{ByteSize, Durability, Environment, List, LogStyle, Seconds, Secret};

@@ -3,7 +3,8 @@
 //! Knows JSON-RPC over HTTP and nothing of what is right.
 
 use std::cell::Cell;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::plan::Operation;
@@ -21,6 +23,12 @@ use crate::model::time::monotonic;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 /// The largest body that is read, bytes.
 const BODY_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Likewise of a file that is sent: it may be large, and the line slow.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Bytes of a file that are read at once.
+const PART_BYTES: usize = 256 * 1024;
+/// What a path says as it is in a URL.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Pause between two looks at `/health`.
 const HEALTH_PAUSE: Duration = Duration::from_millis(5);
 
@@ -91,6 +99,26 @@ impl Client {
         let body = json!({ "jsonrpc": "2.0", "id": self.id.get(), "method": method, "params": params });
         let request = self.http.post(url).insert_header(("Authorization", format!("Bearer {}", self.target.key)));
         answer(request.send_json(&body)).await
+    }
+
+    /// Puts a local file at a path, as a stream; `new`: only if there is none. `sent` hears of the bytes of each part.
+    pub async fn put_file(&self, path: &str, file: File, new: bool, sent: impl Fn(u64) + 'static) -> Answer {
+        let encoded = utf8_percent_encode(path.trim_start_matches('/'), PATH).to_string();
+        let url = format!("{}/files/{encoded}", self.target.url.trim_end_matches('/'));
+        let request = self.http.put(url).timeout(UPLOAD_TIMEOUT);
+        let mut request = request.insert_header(("Authorization", format!("Bearer {}", self.target.key)));
+        if new {
+            request = request.insert_header(("If-None-Match", "*"));
+        }
+        // Read here, between two parts: the thread is this client's own.
+        let parts = futures_util::stream::try_unfold((file, sent), |(mut file, sent)| async move {
+            let mut part = vec![0; PART_BYTES];
+            let count = file.read(&mut part)?;
+            part.truncate(count);
+            sent(count as u64);
+            Ok::<_, io::Error>((count > 0).then(|| (Bytes::from(part), (file, sent))))
+        });
+        answer(request.send_stream(Box::pin(parts))).await
     }
 
     /// Sends every operation at the same moment and waits for all of them; the answers are in the order given.
