@@ -61,6 +61,9 @@ pub(super) fn horizon(tx: &Loader<'_>, keep: Keep) -> Result<Rev, StoreError> {
     if keep.days == 0 { Ok(0) } else { changelog::rev_at(tx, tx.now_us().saturating_sub(age_us)) }
 }
 
+/// The number of a node's last version, and the revision at which it ended, if it has.
+type Last = (u64, Option<Rev>);
+
 /// Looks at the states behind a key. Changes nothing.
 pub(super) fn look(
     tx: &Loader<'_>,
@@ -75,7 +78,7 @@ pub(super) fn look(
     if states.len() as u64 == STEP_ROWS {
         found.next = states.last().map(|state| (state.0, state.1));
     }
-    let mut newest: Option<(NodeId, Option<(u64, Option<Rev>)>)> = None;
+    let mut newest: Option<(NodeId, Option<Last>)> = None;
     for (node, from, to, version, content) in states {
         let Some(to) = to.filter(|to| *to <= horizon) else { continue };
         let last = match newest {

@@ -9,6 +9,7 @@
 //! directory could have given himself every right on it anyway. Grants do not come back.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::model::{Change, Delta, NodeId, NodeKind, NodeRow, ROOT_NODE, Rev, VirtualPath};
 use crate::rebac::Graph;
@@ -99,11 +100,13 @@ pub(in crate::service) struct Log {
 
 impl Log {
     fn row(&mut self, tx: &impl Sql, rev: Rev) -> Result<Option<&changelog::ChangelogRow>, ServiceError> {
-        if !self.rows.contains_key(&rev) {
-            let row = changelog::after(tx, rev.saturating_sub(1), 1)?.pop().filter(|row| row.rev == rev);
-            self.rows.insert(rev, row);
+        match self.rows.entry(rev) {
+            Entry::Occupied(known) => Ok(known.into_mut().as_ref()),
+            Entry::Vacant(unknown) => {
+                let row = changelog::after(tx, rev.saturating_sub(1), 1)?.pop().filter(|row| row.rev == rev);
+                Ok(unknown.insert(row).as_ref())
+            }
         }
-        Ok(self.rows.get(&rev).and_then(Option::as_ref))
     }
 
     /// The end of a node, if it was removed for itself and the log still has it.
