@@ -31,7 +31,7 @@ fn an_hour(here: &Path, nexus: &dyn Fn(&[&str]) -> Said) {
     fs::create_dir_all(notes.join("deep/er")).expect("made");
     fs::write(notes.join("a.txt"), "one\ntwo\n").expect("written");
     fs::write(notes.join("deep/er/b c.txt"), "TODO: ü\n").expect("written");
-    let large: Vec<u8> = (0..LARGE).map(|at| (at * 31 >> 3) as u8).collect();
+    let large: Vec<u8> = (0..LARGE).map(|at| ((at * 31) >> 3) as u8).collect();
     fs::write(notes.join("large.bin"), &large).expect("written");
 
     ok(&["put", "-r", arg(&notes), "/docs/"]);

@@ -115,7 +115,7 @@ impl Play {
             17 | 18 => {
                 let there: Vec<String> = self.tree.nodes.keys().cloned().collect();
                 let (path, relation) = (self.rng.one_of(&there).clone(), *self.rng.one_of(&RELATIONS));
-                Command::Grant { path, relation, user: *self.rng.one_of(&USERS) }
+                Command::Grant { path, relation, user: self.rng.pick(&USERS) }
             }
             _ => Command::Revoke { at: self.rng.below(8) },
         }

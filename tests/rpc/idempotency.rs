@@ -233,6 +233,12 @@ fn cases() -> Vec<Case> {
             |_| json!({"files": [["/a/one", "1"], ["/a/two", "2"]]}),
             |_| json!({"files": [["/a/one", "1"]]}),
         ),
+        case(
+            "write_stream",
+            vec![],
+            |_| json!({"path": "/a/streamed", "chunks": "a"}),
+            |_| json!({"path": "/a/streamed", "chunks": "b"}),
+        ),
     ]
 }
 

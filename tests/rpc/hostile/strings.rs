@@ -122,7 +122,7 @@ async fn each_method_takes_it_for_itself(world: &World, dir: &str, name: &str) {
     let path = format!("{dir}/{name}/{name}");
     let text = format!("text {name}");
     assert_eq!(read(world, Who::Alice, &path).await, text);
-    assert_eq!(list(world, Who::Alice, &format!("{dir}/{name}"), true).await, [path.clone()], "{name}");
+    assert_eq!(list(world, Who::Alice, &format!("{dir}/{name}"), true).await, std::slice::from_ref(&path), "{name}");
     let found = ok(world, Who::Alice, "glob", json!({"pattern": "**", "path": format!("{dir}/{name}")})).await;
     assert_eq!(found["matches"], json!([path]), "{name}");
     let found = ok(world, Who::Alice, "grep", json!({"pattern": "text", "path": path})).await;

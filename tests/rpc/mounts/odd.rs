@@ -97,10 +97,7 @@ async fn names_that_the_tree_cannot_have_are_told() {
     has(&result, json!({"files_created": 4, "conflicts": 0}));
     let errors = errors(&result);
     assert_eq!(errors.len(), 7, "{errors:?}");
-    assert!(
-        errors.iter().any(|e| *e == r"/mnt/host/no\xff\xfeutf8: reading a name: the name is no UTF-8"),
-        "{errors:?}"
-    );
+    assert!(errors.contains(&r"/mnt/host/no\xff\xfeutf8: reading a name: the name is no UTF-8"), "{errors:?}");
     for (what, count) in [("whitespace", 2), ("invalid character", 2), ("cannot have this name", 2)] {
         assert_eq!(errors.iter().filter(|e| e.contains(what)).count(), count, "{errors:?}");
     }

@@ -300,7 +300,7 @@ fn blob_files(world: &World) -> usize {
     };
     let first: Vec<std::path::PathBuf> = below(world.store.data_dir().join("blobs"));
     let first = first.into_iter().filter(|path| !path.ends_with("partial"));
-    first.flat_map(below).flat_map(|path| below(path)).count()
+    first.flat_map(below).flat_map(below).count()
 }
 
 #[tokio::test]
