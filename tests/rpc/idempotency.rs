@@ -15,7 +15,10 @@ const KEY_REUSED: i64 = -32027;
 const ALREADY_EXECUTED: i64 = -32028;
 
 /// Writing methods that no key makes a difference to, and why.
-const WITHOUT: &[(&str, &str)] = &[("set_rebac_option", "it changes nothing: it says why it cannot")];
+const WITHOUT: &[(&str, &str)] = &[
+    ("set_rebac_option", "it changes nothing: it says why it cannot"),
+    ("sync_mount", "it makes many changes; executed again it finds nothing left to do"),
+];
 
 /// Calls before the call.
 type Before = Vec<(&'static str, Value)>;
@@ -35,6 +38,25 @@ fn case(method: &'static str, before: Before, params: fn(&[Value]) -> Value, oth
 
 fn file(path: &str) -> (&'static str, Value) {
     ("write", json!({"path": path, "content": "text"}))
+}
+
+/// A mount of a directory of the machine with the mount point's name, in the one that stands for `$host`.
+fn mount(point: &str) -> Value {
+    json!({"mount_point": point, "backend_type": "local", "backend_config": {"data_dir": format!("$host{point}")}})
+}
+
+fn at(point: &str) -> Value {
+    json!({ "mount_point": point })
+}
+
+/// The parameters with a directory of the machine that is there.
+fn hosted(world: &World, mut params: Value) -> Value {
+    if let Some(dir) = params["backend_config"]["data_dir"].as_str() {
+        let dir = dir.replace("$host", world.host().to_str().expect("UTF-8"));
+        std::fs::create_dir_all(&dir).expect("a directory");
+        params["backend_config"]["data_dir"] = dir.into();
+    }
+    params
 }
 
 /// A workspace with two snapshots, and a file that came after them.
@@ -233,6 +255,16 @@ fn cases() -> Vec<Case> {
             |_| json!({"files": [["/a/one", "1"], ["/a/two", "2"]]}),
             |_| json!({"files": [["/a/one", "1"]]}),
         ),
+        case("add_mount", vec![], |_| mount("/mnt/added"), |_| mount("/mnt/other")),
+        case("remove_mount", vec![("add_mount", mount("/mnt/gone"))], |_| at("/mnt/gone"), |_| at("/mnt/other")),
+        case("save_mount", vec![], |_| mount("/mnt/saved"), |_| mount("/mnt/other")),
+        case("load_mount", vec![("save_mount", mount("/mnt/loaded"))], |_| at("/mnt/loaded"), |_| at("/mnt/other")),
+        case(
+            "delete_saved_mount",
+            vec![("save_mount", mount("/mnt/forgot"))],
+            |_| at("/mnt/forgot"),
+            |_| at("/mnt/other"),
+        ),
         case(
             "write_stream",
             vec![],
@@ -260,9 +292,9 @@ async fn every_writing_method_is_executed_once_and_answers_alike() {
             if given["sandbox_id"] == "$0" {
                 given = sandbox(&made);
             }
-            made.push(ok(&world, root, name, given).await);
+            made.push(ok(&world, root, name, hosted(&world, given)).await);
         }
-        let (given, key) = (params(&made), format!("key-of-{method}"));
+        let (given, key) = (hosted(&world, params(&made)), format!("key-of-{method}"));
         let head = world.head().await;
         let (first, rev, replayed) = world.rpc_once(root, Some(&key), method, given.clone()).await;
         let first = first.unwrap_or_else(|e| panic!("{method}: {e:?}"));

@@ -162,9 +162,9 @@ pub struct Grep {
     /// Only files that this pattern finds.
     #[arg(long, value_name = "PATTERN")]
     include: Option<String>,
-    /// Lines of context.
-    #[arg(long, short = 'C', default_value_t = 0)]
-    context: u32,
+    /// Lines before and after each one.
+    #[arg(long, short = 'C', value_name = "LINES", default_value_t = 0)]
+    around: u32,
     /// At most so many lines.
     #[arg(long, short, default_value_t = 1_000)]
     max: u32,
@@ -175,7 +175,7 @@ impl Grep {
     pub fn run(self) -> Result<u8, Failure> {
         let query = json!({
             "pattern": self.pattern, "path": self.path, "ignore_case": self.ignore_case, "file_pattern": self.include,
-            "before_context": self.context, "after_context": self.context, "max_results": self.max,
+            "before_context": self.around, "after_context": self.around, "max_results": self.max,
         });
         let answer = self.door.ask("grep", query)?;
         let found: Vec<&Value> = answer["results"].as_array().into_iter().flatten().collect();
