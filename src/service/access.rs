@@ -407,12 +407,12 @@ impl<'t, T: Sql> Access<'t, T> {
 
     /// Refuses what would take a mount point away: a mount at `path` or below it.
     pub fn require_unmounted(&self, path: &VirtualPath) -> Result<(), ServiceError> {
-        match self.tx.view::<Mounted>().at_or_below(path) {
-            Some(point) => {
-                Err(ServiceError::Precondition(format!("[Errno 16] '{point}' is mounted: remove_mount first")))
-            }
-            None => Ok(()),
-        }
+        mounted(self.tx.view::<Mounted>().at_or_below(path))
+    }
+
+    /// Refuses what would change a whole tree as one: a mount below `path`, whose files are the host's too.
+    pub fn require_unmounted_below(&self, path: &VirtualPath) -> Result<(), ServiceError> {
+        mounted(self.tx.view::<Mounted>().below(path))
     }
 
     /// The first component of `path`, if nobody writes below it but the instance admin, who the caller is not.
@@ -469,6 +469,13 @@ impl Readable<'_> {
             }
         }
         Ok(self.bypass)
+    }
+}
+
+fn mounted(point: Option<&str>) -> Result<(), ServiceError> {
+    match point {
+        Some(point) => Err(ServiceError::Precondition(format!("[Errno 16] '{point}' is mounted: remove_mount first"))),
+        None => Ok(()),
     }
 }
 

@@ -140,6 +140,12 @@ impl Mounted {
         if self.0.contains_key(path.as_str()) {
             return self.0.get_key_value(path.as_str()).map(|(point, _)| point.as_str());
         }
+        self.below(path)
+    }
+
+    /// A mount point below `path`.
+    #[must_use]
+    pub fn below(&self, path: &VirtualPath) -> Option<&str> {
         let below = if path.is_root() { "/".to_owned() } else { format!("{path}/") };
         let next = self.0.range(below.clone()..).next();
         next.map(|(point, _)| point.as_str()).filter(|point| point.starts_with(&below))

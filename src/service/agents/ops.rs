@@ -301,7 +301,11 @@ impl WriteOp for DeleteAgent {
             let access = Access::in_writer(&*tx, &caller)?;
             let located = Located::find(tx, &directory)?;
             let foreign = located.node().is_some_and(|node| node.mixed) && !access.is_instance_admin();
-            located.exact && !foreign && access.file(located.target(), Permission::Write)?.allowed()
+            let goes = located.exact && !foreign && access.file(located.target(), Permission::Write)?.allowed();
+            if goes {
+                access.require_unmounted(&directory)?;
+            }
+            goes
         };
         let now_us = tx.now_us();
         update_keys(tx, &row, |key| key.revoked_at_us = Some(now_us))?;

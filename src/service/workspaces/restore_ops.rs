@@ -187,6 +187,7 @@ fn planned<T: Sql>(
 fn check<T: Sql>(access: &Access<'_, T>, workspace: &Workspace) -> Result<(), ServiceError> {
     let located = &workspace.located;
     located.through_directories()?;
+    access.require_unmounted_below(&located.path)?;
     match located.node() {
         Some(node) if node.kind == NodeKind::File => {
             Err(ServiceError::Precondition(format!("[Errno 20] Not a directory: {}", located.path)))

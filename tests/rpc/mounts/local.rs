@@ -133,6 +133,33 @@ async fn a_mount_point_is_a_directory_that_stays() {
     assert_eq!(removed, json!({"removed": true, "directory_deleted": true, "permissions_cleaned": 1, "errors": []}),);
 }
 
+/// A mount below is not changed together with the tree it lies in: not by a restore, nor by the end of an agent.
+#[tokio::test]
+async fn a_tree_with_a_mount_in_it_is_not_changed_as_one() {
+    let world = World::new().await;
+    let host = world.host();
+    put(&host, "a.txt", "a");
+    ok(&world, Who::Admin, "register_workspace", json!({"path": "/ws"})).await;
+    write(&world, Who::Admin, "/ws/mine.txt", "mine").await;
+    ok(&world, Who::Admin, "workspace_snapshot", json!({"workspace_path": "/ws"})).await;
+    ok(&world, Who::Instance, "add_mount", local("/ws/host", &host)).await;
+    ok(&world, Who::Instance, "sync_mount", json!({"mount_point": "/ws/host"})).await;
+    let restore = json!({"workspace_path": "/ws", "snapshot_number": 1});
+    let said = refused(&world, Who::Admin, "workspace_restore", restore.clone(), PRECONDITION).await;
+    assert!(said.message.contains("'/ws/host' is mounted"), "{}", said.message);
+    assert_eq!(read(&world, Who::Admin, "/ws/host/a.txt").await, "a");
+    ok(&world, Who::Instance, "remove_mount", json!({"mount_point": "/ws/host"})).await;
+    ok(&world, Who::Admin, "workspace_restore", restore).await;
+
+    let made = ok(&world, Who::Alice, "register_agent", json!({"agent_id": "alice,Box", "name": "Box"})).await;
+    let directory =
+        made["config_path"].as_str().and_then(|path| path.rsplit_once('/')).expect("a directory").0.to_owned();
+    ok(&world, Who::Instance, "add_mount", local(&format!("{directory}/host"), &host)).await;
+    refused(&world, Who::Alice, "delete_agent", json!({"agent_id": "alice,Box"}), PRECONDITION).await;
+    let there = ok(&world, Who::Alice, "get_agent", json!({"agent_id": "alice,Box"})).await;
+    assert_eq!(there["agent_id"], "alice,Box", "nothing of it has gone");
+}
+
 #[tokio::test]
 async fn saved_mounts_come_back() {
     let world = World::new().await;

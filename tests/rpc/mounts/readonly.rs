@@ -26,6 +26,8 @@ async fn every_writing_method_is_refused_to_everybody() {
             ("append", json!({"path": a, "content": "x"})),
             ("edit", json!({"path": a, "edits": edits})),
             ("write_batch", json!({"files": [[a, "x"]]})),
+            ("write_stream", json!({"path": a, "chunks": "x"})),
+            ("rollback", json!({"path": a, "version": 1})),
             ("delete", json!({"path": a})),
             ("mkdir", json!({"path": "/mnt/host/new"})),
             ("mkdir", json!({"path": "/mnt/host/new/er", "parents": true})),
