@@ -2,7 +2,7 @@
 //! hundred rows.
 //!
 //! Nodes come back under the ids they had, so that their history goes on, and belong to whom they belonged; of their
-//! grants none comes back. Rights are in [`deleted`](super::deleted). What a message brings back is checked in its own
+//! grants none comes back. Rights are in [`deleted`]. What a message brings back is checked in its own
 //! transaction: history may have been thrown away, and the name taken, since it was read.
 
 use crate::auth::Caller;
