@@ -65,6 +65,7 @@ fn an_hour(here: &Path, nexus: &dyn Fn(&[&str]) -> Said) {
 
     fs::write(here.join("a.txt"), "one\nthree\n").expect("written");
     ok(&["put", arg(&here.join("a.txt")), "/docs/more/a.txt"]);
+    assert_eq!(nexus(&["diff", "/docs/notes/large.bin"]).err.lines().count(), 1, "it has one version");
     let diff = nexus(&["diff", "/docs/more/a.txt"]);
     assert_eq!(diff.code, 1, "they differ: {}", diff.err);
     assert!(diff.out.contains("\n-two\n+three\n"), "{}", diff.out);

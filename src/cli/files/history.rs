@@ -117,7 +117,10 @@ impl Diff {
             Some(to) => to,
             None => newest(session, &self.path)?,
         };
-        let from = self.from.unwrap_or(newest.saturating_sub(1));
+        let from = match self.from {
+            Some(from) => from,
+            None => before(&self.path, newest)?,
+        };
         session.call("diff_versions", json!({"path": self.path, "v1": from, "v2": newest, "mode": "content"}))
     }
 }
@@ -128,6 +131,14 @@ fn newest(session: &Session, path: &str) -> Result<u64, Failure> {
     listed[0]["version"].as_u64().ok_or_else(|| {
         Failure::new(exit::DATA, format!("{path} has no versions")).hint("`nexus-lite ls` shows what is there")
     })
+}
+
+/// The number of the version before the newest.
+fn before(path: &str, newest: u64) -> Result<u64, Failure> {
+    match newest.checked_sub(1) {
+        Some(before @ 1..) => Ok(before),
+        _ => Err(Failure::new(exit::DATA, format!("{path} has one version only"))),
+    }
 }
 
 /// Makes an earlier version of a file the newest.
@@ -179,10 +190,7 @@ impl Undo {
             return Ok(json!({"path": path, "done": format!("{path} is back")}));
         }
         let newest = newest(session, path)?;
-        let Some(before) = newest.checked_sub(1).filter(|before| *before > 0) else {
-            let text = format!("{path} has one version only");
-            return Err(Failure::new(exit::DATA, text).hint("`rm` removes it"));
-        };
+        let before = before(path, newest).map_err(|failure| failure.hint("`rm` removes it"))?;
         session.call("rollback", json!({"path": path, "version": before}))?;
         Ok(json!({"path": path, "version": before, "done": format!("{path} is as it was in version {before}")}))
     }
