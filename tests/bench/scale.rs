@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench scale`; `cargo bench --bench scale -- 10000000` adds that many files. Files of 1 KiB lie 20 in a
 //! directory, four directories deep. How long the writer is held by an operation is told by what writes beside it: the
-//! worst time of a small one meanwhile. Figures are printed and never asserted; a wrong answer is. Without `--bench` a
+//! worst time of a small one meanwhile, and of as long a time without the operation. Figures are printed and never asserted; a wrong answer is. Without `--bench` a
 //! tiny round.
 
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
@@ -244,18 +244,16 @@ async fn changed(world: Arc<World>, files: usize) {
         ),
     ];
     for (what, method, params) in steps {
-        let over = Arc::new(AtomicBool::new(false));
-        let beside = tokio::spawn(write_beside(Arc::clone(&world), Arc::clone(&over)));
-        let began = monotonic();
-        let answer = world.rpc(Who::Admin, method, params).await.expect("done");
-        let took = began.elapsed();
-        over.store(true, Ordering::SeqCst);
-        let worst = beside.await.expect("no panic");
+        let rpc = world.rpc(Who::Admin, method, params);
+        let (answer, took, worst) = beside_writes(&world, rpc).await;
+        let answer = answer.expect("done");
+        let (_, _, alone) = beside_writes(&world, tokio::time::sleep(took)).await;
         let held = verdict(worst <= HELD);
         say(&format!(
-            "  {what:<64} {:>10}, the writer held for {} at most (<= 50 ms) {held}",
+            "  {what:<60} {:>9}; a write beside it {} at most (<= 50 ms; as long without it {}) {held}",
             short(took),
-            short(worst)
+            short(worst),
+            short(alone)
         ));
         if method == "workspace_snapshot" {
             assert_eq!(answer["file_count"], json!(files - half));
@@ -263,6 +261,17 @@ async fn changed(world: Arc<World>, files: usize) {
     }
     let gone = world.rpc(Who::Admin, "exists", json!({"path": "/tree/moved"})).await.expect("an answer");
     assert_eq!(gone["exists"], false);
+}
+
+/// What `work` gives, how long it took, and the worst time of a small write meanwhile.
+async fn beside_writes<T>(world: &Arc<World>, work: impl Future<Output = T>) -> (T, Duration, Duration) {
+    let over = Arc::new(AtomicBool::new(false));
+    let beside = tokio::spawn(write_beside(Arc::clone(world), Arc::clone(&over)));
+    let began = monotonic();
+    let done = work.await;
+    let took = began.elapsed();
+    over.store(true, Ordering::SeqCst);
+    (done, took, beside.await.expect("no panic"))
 }
 
 /// Writes one small file after the other; the worst time.
