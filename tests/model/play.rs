@@ -221,7 +221,7 @@ impl Play {
 
     /// What has happened, for whoever looks for the reason.
     fn story(&self) -> String {
-        format!("sequence {:016x}:\n  {}", self.seed, self.log.join("\n  "))
+        format!("NEXUS_LITE_PROPERTY_SEED={} plays it again:\n  {}", self.seed, self.log.join("\n  "))
     }
 }
 
