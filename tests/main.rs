@@ -34,6 +34,8 @@ mod cli;
 // What is the same on PostgreSQL: schema and statements. The areas above run on it as well, by a switch of the harness.
 #[cfg(feature = "postgres")]
 mod postgres;
+// Somebody else's programs against ours: clients, validators, tools.
+mod compat;
 // A whole store moved: exported, imported, damaged on the way, under other names.
 mod moving;
 // What the architecture page says of the code.
