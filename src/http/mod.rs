@@ -7,11 +7,13 @@
 mod body;
 pub mod control;
 pub mod descriptors;
+mod docs;
 mod files;
 mod gate;
 mod identity;
 mod lines;
 mod pages;
+mod rates;
 mod reply;
 mod routes;
 mod rpc;

@@ -5,14 +5,19 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, HttpRequest, HttpResponse, Resource};
 
 use super::reply::{method_not_allowed, not_found};
-use super::{files, pages, rpc};
+use super::{docs, files, pages, rpc};
 
 /// Where the methods are, by name.
 const METHODS: &str = "/api/nfs";
 
 /// Adds every route.
 pub(super) fn configure(routes: &mut ServiceConfig) {
+    for path in docs::PATHS {
+        routes.service(get(path, docs::page));
+    }
     routes
+        .service(get("/docs/page.js", docs::script))
+        .service(get("/docs/page.css", docs::style))
         .service(get("/health", |_: HttpRequest| pages::health()))
         .service(get("/ready", pages::ready))
         .service(get("/metrics", pages::metrics))

@@ -69,3 +69,26 @@ async fn documents_describe_every_method() {
     assert!(METHODS.iter().all(|m| openapi["paths"][format!("/api/nfs/{}", m.name)]["post"].is_object()));
     served.stop().await;
 }
+
+#[tokio::test]
+async fn the_documentation_needs_no_network() {
+    let served = Served::new().await;
+    for path in ["/docs", "/redoc"] {
+        let page = served.send(Who::Anonymous, "GET", path, &[], b"").await;
+        assert_eq!(page.status, 200, "{path}");
+        let policy = page.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+        let html = text(&page);
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("=\"//"), "{html}");
+        // Every part that the page names is there.
+        for part in html.split(['"']).filter(|part| part.starts_with('/')) {
+            let answer = served.send(Who::Anonymous, "GET", part, &[], b"").await;
+            assert_eq!(answer.status, 200, "{part}");
+        }
+    }
+    let script = text(&served.send(Who::Anonymous, "GET", "/docs/page.js", &[], b"").await);
+    assert!(!script.contains("innerHTML") && !script.contains("http:"), "text is never markup");
+    assert_eq!(served.send(Who::Anonymous, "POST", "/docs", &[], b"").await.status, 405);
+    served.stop().await;
+}
