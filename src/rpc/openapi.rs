@@ -13,6 +13,11 @@ pub fn document() -> Value {
     for (path, summary) in OTHER_ROUTES {
         paths.insert((*path).into(), json!({ "get": get(summary) }));
     }
+    // The last segment names a method, and there is none of this name.
+    paths["/api/nfs/status"]["post"] = json!({
+        "summary": "No method: refused as one that is not known",
+        "responses": { "200": body("An error", &json!({ "$ref": "#/components/schemas/RpcErrorReply" })) },
+    });
     paths.insert("/files/{path}".into(), files());
     for entry in METHODS {
         let described = describer.describe(entry);
@@ -64,9 +69,13 @@ fn tag(access: super::Access) -> &'static str {
     }
 }
 
+/// A page that answers without a key as well: more to those who show one, or come from the machine itself.
 fn get(summary: &str) -> Value {
-    json!({ "summary": summary, "responses": { "200": { "description": summary } } })
+    json!({ "summary": summary, "security": [{}, { "key": [] }], "responses": { "200": { "description": summary } } })
 }
+
+/// An entity tag, or `*`. Several may stand there, as in HTTP; the plain form serves everybody.
+const ENTITY_TAGS: &str = r#"^(\*|"[0-9a-f]{64}")$"#;
 
 /// A file as its bytes.
 fn files() -> Value {
@@ -91,17 +100,21 @@ fn files() -> Value {
         ];
         own.into_iter().chain(refusals).collect::<Map<String, Value>>()
     };
-    let header = |name: &str, what: &str| json!({ "name": name, "in": "header", "description": what, "schema": { "type": "string" } });
+    let header = |name: &str, what: &str, schema: Value| json!({ "name": name, "in": "header", "description": what, "schema": schema });
+    let tags = || json!({ "type": "string", "pattern": ENTITY_TAGS, "example": "*" });
     let (matches, matches_none) = (
-        header("If-Match", "Entity tags of which the file must have one, or `*`"),
-        header("If-None-Match", "Entity tags of which the file must have none, or `*`"),
+        header("If-Match", "Entity tags of which the file must have one, or `*`", tags()),
+        header("If-None-Match", "Entity tags of which the file must have none, or `*`", tags()),
     );
+    let text = || json!({ "type": "string" });
     let reading = |id: &str, summary: &str, own| {
         json!({
             "operationId": id,
             "summary": summary,
             "tags": ["read"],
-            "parameters": [header("Range", "One range of bytes"), header("If-Range", "Of which version"), matches, matches_none],
+            "parameters": [
+                header("Range", "One range of bytes", text()), header("If-Range", "Of which version", text()), matches, matches_none
+            ],
             "responses": all(own),
         })
     };
@@ -157,11 +170,15 @@ fn request(method: &str, params: Map<String, Value>) -> Value {
         "properties": {
             "jsonrpc": { "const": "2.0" },
             "id": { "$ref": "#/components/schemas/RpcId" },
-            "method": { "const": method },
-            "params": params,
+            "method": { "enum": [method, null] },
+            "params": if needs_params { params.into() } else { json!({ "anyOf": [params, { "type": "null" }] }) },
         },
         "required": if needs_params { &["params"][..] } else { &[] },
     })
+}
+
+fn body(description: &str, schema: &Value) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
 fn responses(output: &Value, in_lines: bool) -> Value {
@@ -175,7 +192,6 @@ fn responses(output: &Value, in_lines: bool) -> Value {
         "required": ["jsonrpc", "id", "result"],
     });
     let failure = json!({ "$ref": "#/components/schemas/RpcErrorReply" });
-    let body = |description: &str, schema: &Value| json!({ "description": description, "content": { "application/json": { "schema": schema } } });
     let mut answer = body("The result, or an error of the method", &json!({ "anyOf": [success, failure] }));
     if in_lines {
         answer["content"]["application/x-ndjson"] = json!({ "schema": { "type": "string" } });
