@@ -15,6 +15,7 @@ pub mod door;
 pub mod explain;
 pub mod failure;
 pub mod files;
+pub mod generate;
 pub mod grant;
 pub mod key;
 pub mod load;
@@ -68,6 +69,7 @@ enum Command {
     Diff(files::Diff),
     Du(files::DiskUse),
     Find(files::Find),
+    Generate(generate::Generate),
     Get(files::Get),
     Grep(files::Grep),
     Log(files::Log),
@@ -153,6 +155,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Diff(diff) => diff.run(),
         Command::Du(sum) => sum.run(),
         Command::Find(find) => find.run(),
+        Command::Generate(generate) => generate.run().map(|()| exit::OK),
         Command::Get(get) => get.run(),
         Command::Grep(grep) => grep.run(),
         Command::Log(log) => log.run(),

@@ -19,6 +19,7 @@ pub mod lines;
 pub mod methods;
 pub mod openapi;
 pub mod openrpc;
+pub mod reference;
 pub mod registry;
 mod unique;
 

@@ -24,6 +24,8 @@ mod namespace;
 mod audit;
 // ls, cat, put, get, rm, mv, cp, mkdir, find, grep, du, log, diff, rollback, undo, snapshot; contexts.
 mod files;
+// generate methods, openapi, openrpc.
+mod generate;
 // grant and revoke.
 mod grant;
 // who-can and what-can.
