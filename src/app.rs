@@ -207,6 +207,8 @@ impl App {
             limits: Limits {
                 body_bytes: self.config.body_limit.0,
                 file_bytes: self.config.upload_limit.0 as u64,
+                wrong_keys_per_minute: self.config.wrong_keys_per_minute,
+                requests_per_second: self.config.requests_per_second,
                 ..Limits::default()
             },
             open_access: self.config.open_access,

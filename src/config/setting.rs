@@ -92,6 +92,10 @@ settings! {
     backup_passphrase: Option<Secret> = "";
     /// Serve without keys, everyone as the same subject without admin rights; loopback only.
     open_access: bool = "false";
+    /// Wrong keys a minute that one address may send before it is told to wait; 0 = any number.
+    wrong_keys_per_minute: u32 = "60";
+    /// Requests a second that one key may make before it is told to wait; 0 = any number.
+    requests_per_second: u32 = "0";
     /// Largest request body, bytes, e.g. `16MiB`.
     body_limit: ByteSize = "16MiB";
     /// Largest file that is sent to `/files`, bytes.

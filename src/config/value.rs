@@ -102,6 +102,12 @@ impl FromText for u16 {
     }
 }
 
+impl FromText for u32 {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        text.parse().map_err(|_| "a whole number from 0")
+    }
+}
+
 impl FromText for u64 {
     fn from_text(text: &str) -> Result<Self, &'static str> {
         text.parse().ok().filter(|number| i64::try_from(*number).is_ok()).ok_or("a whole number from 0")

@@ -1,5 +1,7 @@
 //! From headers to a caller, as of the newest published revision.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 
@@ -22,17 +24,46 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
+/// Why a request is nobody's.
+#[derive(Debug)]
+pub(super) enum Nobody {
+    /// Of nobody that is known.
+    Unknown(AuthError),
+    /// Too often; to be sent again after this time.
+    TooOften(Duration),
+}
+
+impl From<AuthError> for Nobody {
+    fn from(error: AuthError) -> Self {
+        Self::Unknown(error)
+    }
+}
+
 /// Who sent `request`, acting for the agent it names.
-pub(super) fn caller(shared: &Shared, request: &HttpRequest) -> Result<Caller, AuthError> {
+pub(super) fn caller(shared: &Shared, request: &HttpRequest) -> Result<Caller, Nobody> {
     identify(shared, request, header(request.headers(), AGENT))
 }
 
 /// Who the key of `request` speaks for, whatever agent it names.
-pub(super) fn key_holder(shared: &Shared, request: &HttpRequest) -> Result<Caller, AuthError> {
+pub(super) fn key_holder(shared: &Shared, request: &HttpRequest) -> Result<Caller, Nobody> {
     identify(shared, request, None)
 }
 
-fn identify(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<Caller, AuthError> {
+/// Wrong keys are counted, and the requests of those that are right.
+fn identify(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<Caller, Nobody> {
+    let found = find(shared, request, agent);
+    match &found {
+        Err(AuthError::Invalid) => {
+            let ip = request.peer_addr().map(|peer| peer.ip());
+            shared.rates.wrong_key(ip).map_err(Nobody::TooOften)?;
+        }
+        Ok(Caller { key_id: Some(key_id), .. }) => shared.rates.request(key_id).map_err(Nobody::TooOften)?,
+        Ok(_) | Err(_) => {}
+    }
+    Ok(found?)
+}
+
+fn find(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<Caller, AuthError> {
     let store = &shared.app.store;
     let published = store.published();
     let index = published.view::<AuthIndex>();

@@ -69,7 +69,7 @@ async fn unready(shared: &Shared) -> Option<String> {
 pub(super) async fn metrics(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
     if !identity::sees_detail(shared, &request) {
-        return unauthenticated(&AuthError::Missing, &request_id(&request));
+        return unauthenticated(&AuthError::Missing.into(), &request_id(&request));
     }
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
@@ -143,7 +143,7 @@ pub(super) async fn openapi(request: HttpRequest) -> HttpResponse {
 fn document(request: &HttpRequest, text: &'static str) -> HttpResponse {
     let shared = Shared::of(request);
     if !identity::sees_detail(shared, request) {
-        return unauthenticated(&AuthError::Missing, &request_id(request));
+        return unauthenticated(&AuthError::Missing.into(), &request_id(request));
     }
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, JSON))

@@ -1,5 +1,7 @@
 //! The two shapes of refusal: `{"detail": …}` where no JSON-RPC answer is due, and the JSON-RPC error object.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -7,6 +9,7 @@ use actix_web::http::header::{
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::identity::Nobody;
 use super::state::Shared;
 use crate::auth::AuthError;
 use crate::model::Rev;
@@ -64,15 +67,24 @@ pub(super) fn method_not_allowed(
 }
 
 /// Nobody is calling, or somebody else's agent.
-pub(super) fn unauthenticated(error: &AuthError, request_id: &str) -> HttpResponse {
+pub(super) fn unauthenticated(nobody: &Nobody, request_id: &str) -> HttpResponse {
     metric::AUTH_REFUSED.count(&[]);
-    match error {
-        AuthError::ForeignAgent => {
+    match nobody {
+        Nobody::TooOften(wait) => too_often(*wait, request_id),
+        Nobody::Unknown(AuthError::ForeignAgent) => {
             let hint = "send the id of an agent that this key's user has registered, or none";
             detail(StatusCode::FORBIDDEN, "X-Agent-ID names no agent of the calling user", Some(hint), request_id)
         }
-        _ => unauthorized(request_id),
+        Nobody::Unknown(_) => unauthorized(request_id),
     }
+}
+
+/// 429, with the time after which there is room again.
+fn too_often(wait: Duration, request_id: &str) -> HttpResponse {
+    let hint = "wait as long as Retry-After says; is an old key in use somewhere?";
+    let mut response = detail(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests", Some(hint), request_id);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+    response
 }
 
 /// Nobody is calling.

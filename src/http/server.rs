@@ -14,6 +14,7 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::oneshot;
 
 use super::descriptors::{self, CONNECTIONS_MIN};
+use super::rates::Rates;
 use super::state::{AppState, Shared};
 use super::{gate, reply, routes};
 use crate::telemetry::metric;
@@ -171,6 +172,7 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
     // A file that is written is open beside its connection.
     let uploads = limits.uploads.min(room / UPLOADS_SHARE).max(1);
     let connections = (room - uploads).min(limits.connections);
+    let rates = Rates::new(&state.limits, state.store.clock());
     let started_us = state.store.clock().now_us();
     let shared = web::Data::new(Shared {
         app: state,
@@ -179,6 +181,7 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
         bodies: Arc::default(),
         bodies_waited_for: Arc::default(),
         uploads: tokio::sync::Semaphore::new(uploads),
+        rates,
         started_us,
     });
     let data = shared.clone();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::rates::Rates;
 use crate::rebac::Caches;
 use crate::rpc::context::Services;
 use crate::store::Store;
@@ -24,6 +25,10 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Files over 64 KiB that are sent to `/files` at the same time; others wait.
     pub uploads: usize,
+    /// Wrong keys a minute that one address may send before it is told to wait; 0 = any number.
+    pub wrong_keys_per_minute: u32,
+    /// Requests a second that one key may make before it is told to wait; 0 = any number.
+    pub requests_per_second: u32,
     /// How long the head of a request may take to arrive.
     pub head_deadline: Duration,
     /// How long a request may take, from its whole body to its answer.
@@ -45,6 +50,8 @@ impl Default for Limits {
             body_deadline: Duration::from_secs(30),
             file_bytes: 4 << 30,
             uploads: 32,
+            wrong_keys_per_minute: 60,
+            requests_per_second: 0,
             head_deadline: Duration::from_secs(5),
             request_deadline: Duration::from_secs(30),
             keep_alive: Duration::from_secs(75),
@@ -98,6 +105,8 @@ pub(super) struct Shared {
     pub(super) bodies_waited_for: Arc<AtomicUsize>,
     /// Places for files that are written.
     pub(super) uploads: tokio::sync::Semaphore,
+    /// How often somebody may ask.
+    pub(super) rates: Rates,
     /// When it was started, µs since the Unix epoch.
     pub(super) started_us: i64,
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Served, Who, object};
-use crate::harness::client::request;
+use crate::harness::client::{Client, request};
 
 /// A read that everybody with a key may ask.
 const BODY: &[u8] = br#"{"id":1,"params":{"path":"/"}}"#;
@@ -104,5 +104,53 @@ async fn a_stranger_is_refused_before_the_body_is_read() {
     // The body never comes; the answer does.
     let head = "POST /api/nfs/write HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n";
     assert_eq!(served.raw(head.as_bytes().to_vec()).await.status, 401);
+    served.stop().await;
+}
+
+/// Wrong keys that are sent one after the other.
+const WRONG_KEYS: usize = 5_000;
+
+#[tokio::test]
+async fn whoever_tries_out_keys_is_told_to_wait() {
+    let served = Served::with(|state| state.limits.wrong_keys_per_minute = 1).await;
+    let address = served.address();
+    let good = served.world.key(Who::Alice).expect("a key").to_owned();
+    let tried = tokio::task::spawn_blocking(move || {
+        let mut tried = Vec::new();
+        let mut client = Client::new(address, None);
+        for number in 0..WRONG_KEYS {
+            let wrong = format!("Bearer sk-default_alice_{number:08x}_{number:032x}");
+            let bytes = request("POST", "/api/nfs/exists", &[("Authorization", &wrong)], BODY);
+            let answer = client.exchange(&bytes).expect("an answer");
+            assert!(answer.status != 429 || answer.header("retry-after").is_some());
+            tried.push((answer.status, String::from_utf8_lossy(&answer.body).into_owned()));
+        }
+        tried
+    });
+    let tried = tried.await.expect("no panic");
+    assert_eq!(tried[0].0, 401);
+    let waiting = tried.iter().filter(|(status, _)| *status == 429).count();
+    assert!(waiting >= WRONG_KEYS - 10, "{waiting} of {WRONG_KEYS}");
+    assert!(tried.iter().all(|(status, _)| matches!(status, 401 | 429)), "nobody came in");
+    // A key with one wrong letter is told the same as one that nobody has.
+    let near = format!("Bearer {}{}", &good[..good.len() - 1], if good.ends_with('0') { '1' } else { '0' });
+    let near = served.raw(request("POST", "/api/nfs/exists", &[("Authorization", &near)], BODY)).await;
+    let without_id = |text: &str| text.split("request_id").next().map(str::to_owned);
+    assert_eq!((near.status, without_id(&String::from_utf8_lossy(&near.body))), (429, without_id(&tried[99].1)));
+    // Whoever has a key is served, from the same address.
+    assert_eq!(served.send(Who::Alice, "POST", "/api/nfs/exists", &[], BODY).await.status, 200);
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_may_be_told_to_slow_down() {
+    let served = Served::with(|state| state.limits.requests_per_second = 1).await;
+    let mut statuses = Vec::new();
+    for _ in 0..20 {
+        statuses.push(served.send(Who::Alice, "POST", "/api/nfs/exists", &[], BODY).await.status);
+    }
+    assert_eq!(statuses[0], 200);
+    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(served.send(Who::Bob, "POST", "/api/nfs/exists", &[], BODY).await.status, 200, "each key its own");
     served.stop().await;
 }
