@@ -1,6 +1,7 @@
 //! The one decision function, and the forms of it that serve listings.
 
 use super::condition::Tri;
+use super::edge::Edge;
 use super::graph::{Graph, Subject};
 use super::hash::NameHash;
 use super::limits::{Budget, EDGES_PER_WARM_UP};
@@ -90,6 +91,19 @@ impl Graph {
     pub fn reads_forward(&self, kind: &str, relation: &str) -> bool {
         let ids = self.kinds.find(kind).zip(self.relation(relation));
         ids.is_some_and(|(kind, relation)| self.schema.reads_forward(kind, relation))
+    }
+
+    /// Whether any tuple ever had this relation, or any rule names it.
+    #[must_use]
+    pub fn knows_relation(&self, relation: &str) -> bool {
+        self.relation(relation).is_some()
+    }
+
+    /// Whether any tuple with this relation is on the object, live or not, whatever its condition.
+    #[must_use]
+    pub fn has_relation_on(&self, object: ObjectRef<'_>, relation: &str) -> bool {
+        let found = self.relation(relation).zip(self.entity(object));
+        found.is_some_and(|(relation, id)| self.edges_on(id).range(Edge::span(relation, 0..=u16::MAX)).next().is_some())
     }
 
     fn relation(&self, name: &str) -> Option<u16> {

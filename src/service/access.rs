@@ -3,6 +3,8 @@
 //!
 //! Decides, and words the refusals. Changes nothing; the engine it asks knows neither admins nor agents.
 
+mod obligations;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use crate::store::{DecisionNote, Note, Sql, Store, WriteTx};
 
 use super::located::{self, Located};
 use super::{Lacking, ServiceError};
+
+pub use obligations::{DYNAMIC_VIEWER, condition};
 
 /// The type of files in the permission graph.
 pub const FILE: &str = "file";

@@ -9,6 +9,7 @@ pub mod agents;
 pub mod audit;
 pub mod backups;
 pub mod call;
+pub mod columns;
 pub mod error;
 pub mod facts_ops;
 pub mod files;

@@ -29,6 +29,10 @@ statements! {
     /// Those of a subject, plain or as a userset.
     OF_SUBJECT = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, \
          expires_at_us, condition, created_by, rev FROM tuples WHERE subject = ?1 ORDER BY relation, object, subject_relation";
+    /// Those by which people of any tenant are let in.
+    SHARES = "SELECT object, relation, subject, subject_relation, tuple_id, created_at_us, expires_at_us, \
+         condition, created_by, rev FROM tuples \
+         WHERE relation IN ('shared-editor', 'shared-owner', 'shared-viewer') ORDER BY created_at_us, tuple_id";
     /// Whether any is on an object.
     ANY_ON = "SELECT 1 FROM tuples WHERE object = ?1 LIMIT 1";
     /// A new one.
@@ -115,6 +119,11 @@ pub fn each_link(tx: &impl Sql, mut each: impl FnMut(Link<'_>)) -> Result<(), St
 /// Gives tuples to `each` until it breaks: all there are.
 pub fn scan(tx: &impl Sql, mut each: impl FnMut(TupleRow) -> ControlFlow<()>) -> Result<(), StoreError> {
     tx.each(ALL_TUPLES, &[], |row| Ok(each(from_row(row)?)))
+}
+
+/// Gives the tuples with a relation that crosses tenants to `each` until it breaks, oldest first. Looks at all tuples.
+pub fn scan_shares(tx: &impl Sql, mut each: impl FnMut(TupleRow) -> ControlFlow<()>) -> Result<(), StoreError> {
+    tx.each(SHARES, &[], |row| Ok(each(from_row(row)?)))
 }
 
 /// The tuple of this id.

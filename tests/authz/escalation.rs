@@ -86,7 +86,7 @@ async fn the_right_on_the_subject_counts_when_the_turn_comes() {
             object: EntityName::object("org", "evil").expect("an object"),
             tenant: None,
             expires_at_us: None,
-            has_column_rules: false,
+            columns: None,
         },
     };
     let held = world.hold_writer();

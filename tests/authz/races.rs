@@ -190,7 +190,7 @@ fn grants(world: &World, caller: &Caller, to: &str) -> CreateTuple {
             object: EntityName::object("file", FILE).expect("an object"),
             tenant: None,
             expires_at_us: None,
-            has_column_rules: false,
+            columns: None,
         },
     }
 }

@@ -153,6 +153,20 @@ fn sandbox(s: &Scene) -> Value {
     json!({"sandbox_id": s.made[0]["sandbox_id"]})
 }
 
+/// Bob, or somebody who has no key, has a share of alice's file.
+fn shared_with_bob(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Owner, "share_with_user", json!({"resource": ["file", s.file], "user_id": "bob"}))]
+}
+
+fn shared(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Owner, "share_with_user", json!({"resource": ["file", s.file], "user_id": "carol"}))]
+}
+
+/// Alice lets somebody discover her.
+fn consent(s: &Scene) -> Value {
+    json!({"from_subject": ["user", "alice"], "to_subject": ["user", s.tag]})
+}
+
 fn right(s: &Scene) -> Value {
     json!({"subject": ["user", "bob"], "permission": "read", "object": ["file", s.file]})
 }
@@ -168,6 +182,11 @@ pub(super) static ROWS: &[Row] = &[
     row("admin_revoke_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"]})).after(new_key),
     row("admin_update_key", ADMINS_HERE, |s| json!({"key_id": s.made[0]["key_id"], "name": "renamed"})).after(new_key),
     row("append", WRITTEN, |s| json!({"path": s.file, "content": "more"})),
+    row(
+        "apply_dynamic_viewer_filter",
+        ANYBODY,
+        |_| json!({"data": "a,b\n1,2\n", "column_config": {"hidden_columns": ["b"]}}),
+    ),
     // Of each path a null, as for nothing.
     row("batch_get_content_ids", SEEN, |s| json!({"paths": [s.file]})),
     row("cancel_sync_job", ROOTS, job).after(synced_mount),
@@ -182,6 +201,9 @@ pub(super) static ROWS: &[Row] = &[
     .after(new_agent),
     // Of each path it is said that it is refused, in the words of the method for one.
     row("delete_bulk", only(WRITERS, Blind), |s| json!({"paths": [s.file]})),
+    // In another tenant there is nobody of that name.
+    row("deprovision_user", ADMINS.but(&[OtherAdmin], Blind), |s| json!({"user_id": s.tag}))
+        .after(|s| vec![(Admin, "provision_user", json!({"user_id": s.tag}))]),
     row("diff_versions", READ, |s| json!({"path": s.file, "v1": 1, "v2": 1})),
     row("delete_saved_mount", ROOTS, mount_point).after(saved_mount),
     row("edit", WRITTEN, |s| json!({"path": s.file, "edits": [{"old_str": "body", "new_str": "text"}]})),
@@ -189,6 +211,12 @@ pub(super) static ROWS: &[Row] = &[
     row("export_metadata", SEEN, |s| json!({"prefix": s.directory})),
     row("get_agent", MINE, |s| json!({"agent_id": agent(s)})).after(new_agent),
     row("get_available_namespaces", ANYBODY, |_| json!({})),
+    // Bob asks about himself.
+    row(
+        "get_dynamic_viewer_config",
+        OWNERS.but(&[Viewer], Yes),
+        |s| json!({"subject": ["user", "bob"], "file_path": s.file}),
+    ),
     row("get_etag", READ, |s| json!({"path": s.file})),
     row("get_memory_info", MINE, |s| json!({"path": s.directory})).after(new_memory),
     row("get_metadata", READ, |s| json!({"path": s.file})),
@@ -200,6 +228,8 @@ pub(super) static ROWS: &[Row] = &[
     row("get_sync_job", ROOTS, job).after(synced_mount),
     row("get_workspace_info", MINE, |s| json!({"path": s.directory})).after(new_workspace),
     row("glob", SEEN, |s| json!({"pattern": "**", "path": s.directory})),
+    // There is an alice in the other tenant, too.
+    row("grant_consent", OWNERS.but(&[OtherUser, OtherAdmin], Yes), consent),
     row("grep", SEEN, |s| json!({"pattern": "body of", "path": s.directory})),
     row("has_mount", ANYBODY, |_| json!({"mount_point": "/"})),
     // Of each line it is said that it is refused.
@@ -214,22 +244,40 @@ pub(super) static ROWS: &[Row] = &[
     row("list_connectors", ANYBODY, |_| json!({})),
     // Shown is what one owned, and everything to whoever manages the directory.
     row("list_deleted", only(WRITERS, DENIED), |s| json!({"path": s.directory})).after(deleted_file),
+    // In the tenant of another admin there is no such bob.
+    row(
+        "list_incoming_shares",
+        only(&[Root, Admin, Viewer], DENIED).but(&[OtherAdmin], Blind),
+        |_| json!({"user_id": "bob"}),
+    )
+    .after(shared_with_bob),
     row("list_mounts", ANYBODY, |_| json!({})),
+    row("list_outgoing_shares", MINE, |s| json!({"resource": ["file", s.file]})).after(shared),
     row("list_registered_memories", MINE, |_| json!({})).after(new_memory),
     row("list_versions", READ, |s| json!({"path": s.file})),
     row("list_saved_mounts", ROOTS, |_| json!({})).after(saved_mount),
     row("list_sync_jobs", ROOTS, |_| json!({})).after(synced_mount),
     row("list_workspaces", MINE, |_| json!({})).after(new_workspace),
     row("load_mount", ROOTS, mount_point).after(saved_mount),
+    row("make_private", OWNERS, |s| json!({"resource": ["file", s.file]}))
+        .after(|s| vec![(Owner, "make_public", json!({"resource": ["file", s.file]}))]),
+    row("make_public", OWNERS, |s| json!({"resource": ["file", s.file]})),
     row("mkdir", WRITTEN, |s| json!({"path": format!("{}/new", s.directory)})),
     row("namespace_create", ROOTS, |s| json!({"object_type": s.tag, "config": rules()})),
     row("namespace_delete", ROOTS, |s| json!({"object_type": s.tag})).after(new_namespace),
     row("namespace_get", ANYBODY, |_| json!({"object_type": "file"})),
     row("namespace_list", ANYBODY, |_| json!({})),
     row("namespace_validate", ANYBODY, |s| json!({"object_type": s.tag, "config": rules()})),
+    row("provision_user", ADMINS, |s| json!({"user_id": s.tag, "email": "somebody@example.org"})),
     row("read", READ, |s| json!({"path": s.file})),
     row("read_bulk", SEEN, |s| json!({"paths": [s.file]})),
     row("read_range", READ, |s| json!({"path": s.file, "start": 0, "end": 4})),
+    // Bob reads for himself.
+    row(
+        "read_with_dynamic_viewer",
+        OWNERS.but(&[Viewer], Yes),
+        |s| json!({"subject": ["user", "bob"], "file_path": s.file}),
+    ),
     // Bob asks about himself.
     row("rebac_check", OWNERS.but(&[Viewer], Yes), right),
     row(
@@ -244,6 +292,7 @@ pub(super) static ROWS: &[Row] = &[
     ),
     // The admin of another tenant hears what he hears of an id that nobody has.
     row("rebac_delete", OWNERS.but(&[OtherAdmin], Blind), |s| json!({"tuple_id": s.tuple})),
+    row("rebac_expand_with_privacy", OWNERS, |s| json!({"permission": "read", "object": ["file", s.file]})),
     // Bob asks about himself.
     row("rebac_explain", OWNERS.but(&[Viewer], Yes), right),
     row("rebac_expand", OWNERS, |s| json!({"permission": "read", "object": ["file", s.file]})),
@@ -268,6 +317,11 @@ pub(super) static ROWS: &[Row] = &[
     row("remove_mount", ROOTS, mount_point).after(new_mount),
     row("rename", WRITTEN, |s| json!({"old_path": s.file, "new_path": format!("{}/moved", s.directory)})),
     row("rename_bulk", only(WRITERS, Blind), |s| json!({"renames": [[s.file, format!("{}/moved", s.directory)]]})),
+    row("revoke_consent", OWNERS.but(&[OtherUser, OtherAdmin], Blind), consent)
+        .after(|s| vec![(Owner, "grant_consent", consent(s))]),
+    row("revoke_share", OWNERS, |s| json!({"resource": ["file", s.file], "user_id": "carol"})).after(shared),
+    // As of a tuple.
+    row("revoke_share_by_id", OWNERS.but(&[OtherAdmin], Blind), |s| json!({"share_id": s.made[0]})).after(shared),
     row("rmdir", WRITTEN, |s| json!({"path": s.directory, "recursive": true})),
     row("rollback", WRITTEN, |s| json!({"path": s.file, "version": 1})),
     row("sandbox_connect", CANNOT, sandbox).after(new_sandbox),
@@ -288,6 +342,7 @@ pub(super) static ROWS: &[Row] = &[
         all(DENIED).but(&[Root], No(ErrorCode::NotSupported)),
         |_| json!({"key": "max_depth", "value": 5}),
     ),
+    row("share_with_user", OWNERS, |s| json!({"resource": ["file", s.file], "user_id": "carol"})),
     row("skills_info", only(ACTING, No(ErrorCode::Validation)), |s| json!({"skill_name": skill(s)})).after(new_skill),
     row("skills_list", MINE, |_| json!({})).after(new_skill),
     row("stat", READ, |s| json!({"path": s.file})),
@@ -298,6 +353,13 @@ pub(super) static ROWS: &[Row] = &[
     // Who could not have registered it is refused; who could write there hears that there is none.
     row("unregister_memory", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_memory),
     row("unregister_workspace", OWNERS.but(&[Editor], Blind), |s| json!({"path": s.directory})).after(new_workspace),
+    // An agent changes none.
+    row(
+        "update_agent",
+        only(&[Root, Admin, Owner], NOTHING).but(&[Agent, Heir], DENIED),
+        |s| json!({"agent_id": agent(s), "description": "changed"}),
+    )
+    .after(new_agent),
     row("workspace_delete_snapshot", WRITTEN, first_snapshot).after(new_snapshots),
     row("workspace_diff", READ, |s| json!({"workspace_path": s.directory, "snapshot_1": 1, "snapshot_2": 2}))
         .after(new_snapshots),

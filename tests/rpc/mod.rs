@@ -10,6 +10,7 @@ mod mounts;
 mod namespaces;
 mod rebac;
 mod sandboxes;
+mod sharing;
 mod skills;
 mod versions;
 mod workspaces;

@@ -112,7 +112,7 @@ async fn do_step(app: &App, step: &Step) -> Result<Option<String>, ServiceError>
                 object: EntityName::object("file", object)?,
                 tenant: None,
                 expires_at_us: None,
-                has_column_rules: false,
+                columns: None,
             };
             tuples_ops::create(&call(app, By::Admin), request).await?;
         }

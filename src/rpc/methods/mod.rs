@@ -7,6 +7,7 @@ pub mod mounts;
 pub mod namespaces;
 pub mod rebac;
 pub mod sandboxes;
+pub mod sharing;
 pub mod skills;
 pub mod versions;
 pub mod workspaces;

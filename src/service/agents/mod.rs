@@ -1,6 +1,8 @@
 //! Agents, read: a user's own, and for the admin of a tenant all of it.
 
 pub mod ops;
+pub mod people;
+pub mod update_ops;
 
 use serde_json::{Map, Value};
 
@@ -47,7 +49,7 @@ pub(in crate::service) fn visible(caller: &Caller, row: &AgentRow) -> bool {
     own || caller.administers(&row.tenant)
 }
 
-fn info(index: &AuthIndex, row: &AgentRow, now_us: i64) -> AgentInfo {
+pub(in crate::service) fn info(index: &AuthIndex, row: &AgentRow, now_us: i64) -> AgentInfo {
     AgentInfo { row: row.clone(), has_api_key: index.keys_of_agent(row, now_us).next().is_some() }
 }
 

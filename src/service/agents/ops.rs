@@ -16,9 +16,9 @@ use crate::service::{Call, Lacking, ServiceError};
 use crate::store::{INLINE_BYTES_MAX, Sql, WriteOp, WriteTx, agents, entities, keys, nodes, tuples};
 
 /// The type of agents in the permission graph.
-const AGENT: &str = "agent";
+pub(super) const AGENT: &str = "agent";
 /// The file with an agent's settings, in its directory. It never holds a key.
-const CONFIG_FILE: &str = "config.yaml";
+pub(super) const CONFIG_FILE: &str = "config.yaml";
 /// Life of an agent's key whose owner's key does not end: a year, µs.
 const KEY_LIFE_US: i64 = 365 * 86_400 * 1_000_000;
 /// Longest description, bytes.
@@ -59,15 +59,24 @@ impl AgentRequest {
         for (what, name) in [("agent_id", self.agent_id.as_str()), ("agent_id", own_part), ("name", &self.name)] {
             check_name(what, name).map_err(|e| ServiceError::InvalidParams(e.to_string()))?;
         }
-        if self.description.as_ref().is_some_and(|d| d.len() > DESCRIPTION_BYTES_MAX || d.contains('\0')) {
-            return refused(format!("description is longer than {DESCRIPTION_BYTES_MAX} bytes, or holds NUL"));
-        }
-        let metadata = self.metadata.as_ref().map(|m| serde_json::to_string(m).unwrap_or_default());
-        if metadata.is_some_and(|json| json.len() > METADATA_BYTES_MAX) {
-            return refused(format!("metadata is longer than {METADATA_BYTES_MAX} bytes"));
-        }
-        Ok(())
+        check_texts(self.description.as_ref(), self.metadata.as_ref())
     }
+}
+
+/// The bounds of what an agent is described with.
+pub(super) fn check_texts(
+    description: Option<&String>,
+    metadata: Option<&Map<String, Value>>,
+) -> Result<(), ServiceError> {
+    let refused = |text: String| Err(ServiceError::InvalidParams(text));
+    if description.is_some_and(|d| d.len() > DESCRIPTION_BYTES_MAX || d.contains('\0')) {
+        return refused(format!("description is longer than {DESCRIPTION_BYTES_MAX} bytes, or holds NUL"));
+    }
+    let metadata = metadata.map(|m| serde_json::to_string(m).unwrap_or_default());
+    if metadata.is_some_and(|json| json.len() > METADATA_BYTES_MAX) {
+        return refused(format!("metadata is longer than {METADATA_BYTES_MAX} bytes"));
+    }
+    Ok(())
 }
 
 /// An agent that was registered.
@@ -116,7 +125,7 @@ pub struct RegisterAgent {
 
 /// The caller as of this transaction, if it is a user by its own key: an agent that made agents could make itself
 /// one with more rights.
-fn require_user(tx: &impl Sql, caller: &Caller) -> Result<Caller, ServiceError> {
+pub(super) fn require_user(tx: &impl Sql, caller: &Caller) -> Result<Caller, ServiceError> {
     let caller = tx.view::<AuthIndex>().refresh(caller, tx.wall_us()).map_err(|_| ServiceError::Unauthenticated)?;
     if caller.subject_type == "user" {
         return Ok(caller);
@@ -206,7 +215,7 @@ impl RegisterAgent {
 }
 
 /// The settings file: what the incumbent writes, without the key.
-fn config(row: &AgentRow) -> Result<String, ServiceError> {
+pub(super) fn config(row: &AgentRow) -> Result<String, ServiceError> {
     let metadata = crate::service::agents::metadata(row);
     let mut config = Map::new();
     config.insert("agent_id".into(), row.agent_id.clone().into());
@@ -227,7 +236,7 @@ fn config(row: &AgentRow) -> Result<String, ServiceError> {
 }
 
 /// Makes the agent itself the owner of its directory.
-fn grant_directory(
+pub(super) fn grant_directory(
     tx: &mut WriteTx<'_>,
     caller: &Caller,
     row: &AgentRow,
@@ -251,7 +260,11 @@ fn grant_directory(
 }
 
 /// Changes every key of an agent that is not revoked.
-fn update_keys(tx: &mut WriteTx<'_>, agent: &AgentRow, change: impl Fn(&mut KeyRow)) -> Result<(), ServiceError> {
+pub(super) fn update_keys(
+    tx: &mut WriteTx<'_>,
+    agent: &AgentRow,
+    change: impl Fn(&mut KeyRow),
+) -> Result<(), ServiceError> {
     let index = tx.view::<AuthIndex>();
     let of_agent = |key: &&KeyRow| key.subject_type == AGENT && key.subject_id == agent.agent_id;
     let found: Vec<KeyRow> = index.keys_of(&agent.user_id, &agent.tenant).filter(of_agent).cloned().collect();
@@ -296,33 +309,40 @@ impl WriteOp for DeleteAgent {
             let own = self.agent_id.split_once(',').is_some_and(|(user, _)| user == caller.user);
             return if own || caller.is_admin { Ok((false, false)) } else { Err(self.denied(&caller)) };
         };
-        let directory = directory(&row)?;
-        let goes = {
-            let access = Access::in_writer(&*tx, &caller)?;
-            let located = Located::find(tx, &directory)?;
-            let foreign = located.node().is_some_and(|node| node.mixed) && !access.is_instance_admin();
-            let goes = located.exact && !foreign && access.file(located.target(), Permission::Write)?.allowed();
-            if goes {
-                access.require_unmounted(&directory)?;
-            }
-            goes
-        };
-        let now_us = tx.now_us();
-        update_keys(tx, &row, |key| key.revoked_at_us = Some(now_us))?;
-        if let Some(entity) = entities::find(tx, &row.tenant, AGENT, &row.agent_id)? {
-            for tuple in tuples::on_or_of(tx, entity.id)? {
-                tuples::delete(tx, &tuple)?;
-            }
-            entities::retire(tx, &entity)?;
-        }
-        agents::delete(tx, &row)?;
-        let rows_left = goes && remove_tree_in(tx, &directory)?;
+        let rows_left = remove_in(tx, &caller, &row)?;
         Ok((true, rows_left))
     }
 
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.agent_id.len()
     }
+}
+
+/// Ends an agent with its keys, its grants and, as far as the caller may write there, its directory. Returns whether
+/// rows of the directory are left to be freed. The caller of this has checked the right.
+pub(super) fn remove_in(tx: &mut WriteTx<'_>, caller: &Caller, row: &AgentRow) -> Result<bool, ServiceError> {
+    let directory = directory(row)?;
+    let goes = {
+        let access = Access::in_writer(&*tx, caller)?;
+        let located = Located::find(tx, &directory)?;
+        let foreign = located.node().is_some_and(|node| node.mixed) && !access.is_instance_admin();
+        let goes = located.exact && !foreign && access.file(located.target(), Permission::Write)?.allowed();
+        if goes {
+            access.require_unmounted(&directory)?;
+        }
+        goes
+    };
+    let now_us = tx.now_us();
+    update_keys(tx, row, |key| key.revoked_at_us = Some(now_us))?;
+    if let Some(entity) = entities::find(tx, &row.tenant, AGENT, &row.agent_id)? {
+        for tuple in tuples::on_or_of(tx, entity.id)? {
+            tuples::delete(tx, &tuple)?;
+        }
+        entities::retire(tx, &entity)?;
+    }
+    agents::delete(tx, row)?;
+    let rows_left = goes && remove_tree_in(tx, &directory)?;
+    Ok(rows_left)
 }
 
 impl DeleteAgent {

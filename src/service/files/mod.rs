@@ -7,6 +7,7 @@ pub mod append_ops;
 pub mod bulk_ops;
 pub mod bulk_read;
 pub(in crate::service) mod changes;
+pub mod columns;
 pub mod edit;
 pub mod list;
 pub mod ops;
@@ -52,23 +53,29 @@ pub struct FileRead {
     pub size: u64,
 }
 
-/// Reads a file. The body stays away where its etag is `known`.
+/// Reads a file. The body stays away where its etag is `known`. Who is shown only some columns of a table gets these.
 pub async fn read(call: &Call, path: VirtualPath, known: Option<String>) -> Result<FileRead, ServiceError> {
-    let (asked, of) = (call.clone(), path.clone());
-    let (node, body) = call
+    let (asked, of, has) = (call.clone(), path.clone(), known.clone());
+    let whole = call
         .read(move |tx| {
-            let node = readable(&asked.access(tx)?, &Located::find(tx, &path)?)?;
+            let (access, located) = (asked.access(tx)?, Located::find(tx, &path)?);
+            if access.column_rules(located.target())?.is_some() {
+                return Ok(None);
+            }
+            let node = described(&access, &located)?;
             let hash = content_of(&node, &path)?;
             if known.is_some() && known == node.content {
-                return Ok((node, Body::Here(Bytes::new())));
+                return Ok(Some((node, Body::Here(Bytes::new()))));
             }
             if node.size > READ_BYTES_MAX as u64 {
                 return Err(ServiceError::FileTooLarge { path: path.to_string(), limit_bytes: READ_BYTES_MAX });
             }
             let content = contents::get(tx, hash).map_err(|e| damaged(&path, e))?.ok_or_else(|| lost(&path))?;
-            Ok::<_, ServiceError>((node, content.body.map_or(Body::Blob(hash), |b| Body::Here(b.into()))))
+            let body = content.body.map_or(Body::Blob(hash), |b| Body::Here(b.into()));
+            Ok::<_, ServiceError>(Some((node, body)))
         })
         .await?;
+    let Some((node, body)) = whole else { return columns::read(call, of, has).await };
     let body = match body {
         Body::Here(body) => body,
         Body::Blob(hash) => call.store.get_blob(hash).await.map_err(|e| damaged(&of, e))?,
@@ -83,8 +90,18 @@ enum Body {
     Blob(ContentHash),
 }
 
-/// The node at a path that the caller may read.
+/// The node at a path whose bytes the caller may have: it may read the file, and all of it.
 pub(in crate::service) fn readable<T: Sql>(access: &Access<'_, T>, located: &Located) -> Result<NodeRow, ServiceError> {
+    let node = described(access, located)?;
+    access.require_whole(located.target())?;
+    Ok(node)
+}
+
+/// The node at a path that the caller may read, perhaps not all of it: enough for what is said about the file.
+pub(in crate::service) fn described<T: Sql>(
+    access: &Access<'_, T>,
+    located: &Located,
+) -> Result<NodeRow, ServiceError> {
     access.require_file(located.target(), Permission::Read)?;
     located.node().cloned().ok_or_else(|| access.missing(located, Permission::Read))
 }
@@ -119,7 +136,7 @@ pub async fn stat(call: &Call, path: VirtualPath) -> Result<NodeRow, ServiceErro
         let (access, located) = (asked.access(tx)?, Located::find(tx, &path)?);
         match located.node() {
             Some(node) if access.visible(located.target())? => Ok(node.clone()),
-            _ => readable(&access, &located),
+            _ => described(&access, &located),
         }
     })
     .await

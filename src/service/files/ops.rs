@@ -320,6 +320,7 @@ impl RenameNode {
             return Err(ServiceError::Exists(format!("Destination path already exists: {}", self.new)));
         }
         goal.through_directories()?;
+        access.require_whole_below(&self.old)?;
         let leaves_tenant = self.new.named_tenant().is_some_and(|tenant| tenant != node.tenant);
         if !access.is_instance_admin() && (node.mixed || leaves_tenant) {
             let path = if node.mixed { &self.old } else { &self.new };

@@ -13,6 +13,8 @@ pub mod options;
 pub mod past;
 pub mod pins;
 pub mod questions;
+pub mod shares;
+pub mod shares_ops;
 pub mod subjects;
 pub mod tuples;
 pub mod tuples_ops;

@@ -5,11 +5,14 @@
 use std::sync::Arc;
 
 use crate::model::Rev;
-use crate::rebac::{Budget, Everybody, Expanded, Graph, SubjectName, Subjects, SubjectsQuery, Verdict, Why};
+use crate::rebac::{
+    Budget, Everybody, Expanded, Graph, LeafFacts, ObjectRef, Query, SubjectName, Subjects, SubjectsQuery, Verdict, Why,
+};
 use crate::service::access::reason;
 use crate::service::names::{EntityName, check_word};
 use crate::service::relations::objects::{INLINE_EDGES_MAX, SLOW_EDGES_MAX};
 use crate::service::relations::questions::{Asker, Placed};
+use crate::service::relations::shares_ops::{CONSENT, PUBLIC};
 use crate::service::{Call, Lacking, ServiceError};
 use crate::store::{ReadTx, Sql};
 
@@ -25,6 +28,9 @@ pub struct SubjectsRequest {
     /// The tenant of an object that is no file; the caller's if it is not given.
     pub tenant: Option<String>,
 }
+
+/// The permission to learn that somebody is there, where the rules of its type define it.
+const DISCOVER: &str = "discover";
 
 /// Who has it.
 #[derive(Debug, Clone, Default)]
@@ -47,20 +53,39 @@ pub struct SubjectsAnswer {
 
 /// Everybody who has the permission, at one revision.
 pub async fn list(call: &Call, request: SubjectsRequest) -> Result<SubjectsAnswer, ServiceError> {
-    answer(call, request, false).await
+    answer(call, request, false, None).await
 }
 
 /// The same with the tree of rules and tuples.
 pub async fn tree(call: &Call, request: SubjectsRequest) -> Result<SubjectsAnswer, ServiceError> {
-    answer(call, request, true).await
+    answer(call, request, true, None).await
 }
 
 /// The subjects of the object's own tenant as `(type, id)`, everybody of it as `("*", "*")`. This form has no place
 /// for what is not known, so that is an error. Subjects of other tenants are left out: by type and id alone one would
 /// take them for namesakes here.
 pub async fn flat(call: &Call, request: SubjectsRequest) -> Result<Vec<(String, String)>, ServiceError> {
+    pairs(call, request, None).await
+}
+
+/// As [`flat`], without those whom `requester` may not discover. Where the rules of somebody's type define `discover`
+/// they decide; else whoever made itself public or has given its consent may be discovered. Everybody may discover
+/// itself, and `("*", "*")` is nobody in particular.
+pub async fn discoverable(
+    call: &Call,
+    request: SubjectsRequest,
+    requester: EntityName,
+) -> Result<Vec<(String, String)>, ServiceError> {
+    pairs(call, request, Some(requester)).await
+}
+
+async fn pairs(
+    call: &Call,
+    request: SubjectsRequest,
+    requester: Option<EntityName>,
+) -> Result<Vec<(String, String)>, ServiceError> {
     let (object, permission) = (request.object.to_string(), request.permission.clone());
-    let answer = answer(call, request, false).await?;
+    let answer = answer(call, request, false, requester).await?;
     match answer.cut_short {
         Some(reason) => Err(ServiceError::Indeterminate { permission, path: object, reason }),
         None => {
@@ -70,21 +95,34 @@ pub async fn flat(call: &Call, request: SubjectsRequest) -> Result<Vec<(String, 
     }
 }
 
-async fn answer(call: &Call, request: SubjectsRequest, with_tree: bool) -> Result<SubjectsAnswer, ServiceError> {
+async fn answer(
+    call: &Call,
+    request: SubjectsRequest,
+    with_tree: bool,
+    discoverer: Option<EntityName>,
+) -> Result<SubjectsAnswer, ServiceError> {
     check_word("permission", "name", &request.permission)?;
     if let Some(kind) = &request.kind {
         check_word("subject", "type", kind)?;
     }
     let work = |edges: u64| {
         let (caller, caches) = (call.caller.clone(), Arc::clone(&call.caches));
-        let request = request.clone();
+        let (request, discoverer) = (request.clone(), discoverer.clone());
         move |tx: &ReadTx<'_>| {
             let asker = Asker::new(tx, &caller, &caches)?;
             let on = asker.place(&request.object, request.tenant.as_deref())?;
             if !asker.manages(&on)? {
                 return Err(refusal(&asker, &on));
             }
-            Ok(find(tx, &asker, &request, &on, with_tree, &mut Budget::edges(edges)))
+            let budget = &mut Budget::edges(edges);
+            let mut answer = find(tx, &asker, &request, &on, with_tree, budget);
+            if let Some(discoverer) = &discoverer {
+                answer.subjects.retain(|subject| may_discover(&asker, discoverer, subject, budget));
+                if budget.is_spent() {
+                    answer.cut_short = Some(reason(&Why::Budget));
+                }
+            }
+            Ok(answer)
         }
     };
     let inline = call.read(work(INLINE_EDGES_MAX)).await?;
@@ -118,6 +156,25 @@ fn find<T: Sql>(
         tree,
         rev: tx.rev(),
     }
+}
+
+/// Whether `who`, of the caller's tenant, may learn that a subject is there. What is not known is a no.
+fn may_discover<T: Sql>(asker: &Asker<'_, T>, who: &EntityName, subject: &SubjectName, budget: &mut Budget) -> bool {
+    let tenant = asker.access.caller().tenant.as_str();
+    if (tenant, &who.kind, &who.id) == (&subject.tenant, &subject.kind, &subject.id) {
+        return true;
+    }
+    let graph = asker.graph();
+    let names: &[&str] =
+        if graph.defines(&subject.kind, DISCOVER) { &[DISCOVER] } else { &[DISCOVER, PUBLIC, CONSENT] };
+    names.iter().any(|permission| {
+        let query = Query {
+            subject: ObjectRef { tenant, kind: &who.kind, id: &who.id },
+            permission,
+            object: ObjectRef { tenant: &subject.tenant, kind: &subject.kind, id: &subject.id },
+        };
+        graph.check(&query, LeafFacts::default(), &asker.env, asker.caches(), budget).allowed()
+    })
 }
 
 /// The refusal, the same whether the object exists or not.

@@ -7,9 +7,12 @@ use serde_json::Value;
 use crate::auth::Caller;
 use crate::model::{EntityRow, NodeKind, NodeRow, TupleRow, VirtualPath};
 use crate::rebac::{Graph, default_namespace};
-use crate::service::access::{Access, FILE};
+use crate::service::access::{Access, DYNAMIC_VIEWER, FILE, condition};
+use crate::service::columns::ColumnRules;
+use crate::service::files::columns;
 use crate::service::located::Located;
 use crate::service::names::{EVERYBODY, EntityName, check_word};
+use crate::service::relations::shares_ops::is_own_consent;
 use crate::service::{Call, Lacking, ServiceError};
 use crate::store::{Sql, WriteOp, WriteTx, entities, namespaces, nodes, tuples};
 
@@ -19,8 +22,8 @@ const PRE_GRANTS_MAX: u64 = 10_000;
 pub(in crate::service) const OWNER_PREFIX: &str = "owner-";
 /// Relations of this form may cross tenants.
 const SHARE_PREFIX: &str = "shared-";
-/// The relation of column rules on a table file.
-const DYNAMIC_VIEWER: &str = "dynamic_viewer";
+/// What the names of tables end in.
+const TABLE_SUFFIX: &str = ".csv";
 
 /// A tuple that is wanted. Names are normalised.
 #[derive(Debug, Clone)]
@@ -37,8 +40,8 @@ pub struct TupleRequest {
     pub tenant: Option<String>,
     /// Unix time, µs.
     pub expires_at_us: Option<i64>,
-    /// Whether column rules were sent along.
-    pub has_column_rules: bool,
+    /// The column rules that were sent along, as they came.
+    pub columns: Option<Value>,
 }
 
 /// Writes a tuple, or replaces the expiry of the one that says the same. Returns its id.
@@ -49,18 +52,32 @@ pub async fn create(call: &Call, request: TupleRequest) -> Result<String, Servic
     let crowded = call
         .read(move |tx| {
             let object_tenant = request.authorize(&Access::new(tx, &caller, None)?)?.object;
-            let missing = match request.object.path() {
-                Some(path) => nodes::find(tx, &path)?.is_none(),
-                None => false,
-            };
-            let crowded = missing && entities::count_files(tx, &object_tenant, PRE_GRANTS_MAX)? >= PRE_GRANTS_MAX;
-            Ok::<_, ServiceError>(crowded.then_some(object_tenant))
+            crowded(tx, &request.object, object_tenant)
         })
         .await?;
-    if let Some(tenant) = crowded {
-        call.read_slow(move |tx| require_room(tx, &tenant)).await?;
+    make_room(call, crowded).await?;
+    if let (Some(columns), Some(path)) = (op.request.columns.clone(), op.request.object.path()) {
+        call.read_slow(move |tx| columns::check(tx, &path, &columns)).await?;
     }
     call.submit(op).await
+}
+
+/// The tenant of a missing path that may have too many grants on missing paths already.
+pub(super) fn crowded(tx: &impl Sql, object: &EntityName, tenant: String) -> Result<Option<String>, ServiceError> {
+    let missing = match object.path() {
+        Some(path) => nodes::find(tx, &path)?.is_none(),
+        None => false,
+    };
+    let crowded = missing && entities::count_files(tx, &tenant, PRE_GRANTS_MAX)? >= PRE_GRANTS_MAX;
+    Ok(crowded.then_some(tenant))
+}
+
+/// Refuses a further grant on a missing path where the tenant has too many of them.
+pub(super) async fn make_room(call: &Call, crowded: Option<String>) -> Result<(), ServiceError> {
+    match crowded {
+        Some(tenant) => call.read_slow(move |tx| require_room(tx, &tenant)).await,
+        None => Ok(()),
+    }
 }
 
 /// Refuses a further grant on a missing path when the tenant has too many of them.
@@ -83,14 +100,21 @@ fn require_room(tx: &impl Sql, tenant: &str) -> Result<(), ServiceError> {
 
 /// The tenants of both ends of a tuple.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Tenants {
-    object: String,
-    subject: String,
+pub(super) struct Tenants {
+    pub(super) object: String,
+    pub(super) subject: String,
 }
 
 impl TupleRequest {
+    /// Of one subject, in the object's tenant, without an end.
+    #[must_use]
+    pub(super) fn plain(subject: EntityName, relation: &str, object: EntityName) -> Self {
+        let (subject_relation, tenant, expires_at_us, columns) = (None, None, None, None);
+        Self { subject, subject_relation, relation: relation.to_owned(), object, tenant, expires_at_us, columns }
+    }
+
     /// The rules that need no data.
-    fn check(&self) -> Result<(), ServiceError> {
+    pub(super) fn check(&self) -> Result<(), ServiceError> {
         check_word("relation", "name", &self.relation)?;
         if let Some(relation) = &self.subject_relation {
             check_word("subject", "relation", relation)?;
@@ -102,21 +126,35 @@ impl TupleRequest {
             let text = format!("a {} has no members; make a group and grant to it", self.object.kind);
             return Err(ServiceError::InvalidParams(text));
         }
-        if self.has_column_rules || self.relation == DYNAMIC_VIEWER {
-            return Err(ServiceError::NotSupported {
-                message: "column rules (dynamic_viewer, column_config) are not supported".into(),
-                hint: "grant direct_viewer on a copy that holds only the columns to show".into(),
-            });
+        match (&self.columns, self.relation == DYNAMIC_VIEWER) {
+            (None, false) => Ok(()),
+            (None, true) => {
+                Err(ServiceError::InvalidParams("column_config is required when relation is 'dynamic_viewer'".into()))
+            }
+            (Some(_), false) => Err(ServiceError::InvalidParams(
+                "column_config can only be provided when relation is 'dynamic_viewer'".into(),
+            )),
+            (Some(columns), true) => self.check_columns(columns),
         }
-        Ok(())
+    }
+
+    fn check_columns(&self, columns: &Value) -> Result<(), ServiceError> {
+        let is_table = self.object.path().is_some_and(|path| path.name().to_ascii_lowercase().ends_with(TABLE_SUFFIX));
+        if !is_table {
+            let text = format!("dynamic_viewer is for {TABLE_SUFFIX} files, not for {}", self.object);
+            return Err(ServiceError::InvalidParams(text));
+        }
+        ColumnRules::parse(columns).map(|_| ()).map_err(ServiceError::InvalidParams)
     }
 
     /// The tenants of both ends, if the caller may write this tuple.
-    fn authorize<T: Sql>(&self, access: &Access<'_, T>) -> Result<Tenants, ServiceError> {
+    pub(super) fn authorize<T: Sql>(&self, access: &Access<'_, T>) -> Result<Tenants, ServiceError> {
         let tx = access.tx();
         let asked = self.tenant.as_deref().unwrap_or(&access.caller().tenant);
         let object = self.object.tenant(tx, asked)?;
-        require_manage(access, &object, &self.object)?;
+        if !is_own_consent(access, &self.relation, &object, &self.object) {
+            require_manage(access, &object, &self.object)?;
+        }
         let shared = self.relation.starts_with(SHARE_PREFIX) && !self.subject.is_everybody();
         if self.tenant.as_ref().is_some_and(|t| *t != object) && !shared && !access.is_instance_admin() {
             let text = format!(
@@ -166,7 +204,11 @@ fn opens_subject(tx: &impl Sql, kind: &str, relation: &str) -> Result<bool, Serv
 }
 
 /// Refuses who does not manage the permissions of `object`, in the same words whether it exists or not.
-fn require_manage<T: Sql>(access: &Access<'_, T>, tenant: &str, object: &EntityName) -> Result<(), ServiceError> {
+pub(super) fn require_manage<T: Sql>(
+    access: &Access<'_, T>,
+    tenant: &str,
+    object: &EntityName,
+) -> Result<(), ServiceError> {
     if access.manages(tenant, &object.kind, &object.id)? {
         return Ok(());
     }
@@ -221,7 +263,7 @@ impl WriteOp for CreateTuple {
                 subject_relation: request.subject_relation.clone(),
                 created_at_us: tx.now_us(),
                 expires_at_us: request.expires_at_us,
-                condition: None,
+                condition: request.columns.as_ref().map(condition),
                 created_by,
                 rev: 0,
             },

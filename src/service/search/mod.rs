@@ -19,7 +19,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::model::{ContentHash, NodeKind, NodeRow, VirtualPath};
 use crate::rebac::Budget;
-use crate::service::access::{Access, Permission};
+use crate::service::access::{Access, Permission, Target};
 use crate::service::located::Located;
 use crate::service::search::glob::Glob;
 use crate::service::search::outlet::Outlet;
@@ -110,6 +110,8 @@ pub struct FileCounts {
     pub too_large: u64,
     /// Passed by: what is stored is not what was written.
     pub damaged: u64,
+    /// Passed by: tables of which the caller is shown only some columns.
+    pub partial: u64,
 }
 
 /// The paths below a directory that match a pattern. What is no directory has none.
@@ -178,7 +180,7 @@ async fn grep_into(call: &Call, query: GrepQuery, outlet: Option<Outlet<Match>>)
         let text = TextSearch::new(&query.pattern, query.ignore_case, query.before, query.after)?;
         let outlet = outlet.map(|outlet| (outlet, stop.clone()));
         let search = Search::begin(tx, query.cursor.as_deref(), query.limit, outlet)?;
-        let mut grep = Grep { tx, text, search, stop };
+        let mut grep = Grep { access, text, search, stop };
         let located = Located::find(tx, &query.path)?;
         let prefix = filter.as_ref().map_or("", Glob::prefix).to_owned();
         let range = Range { prefix, from: grep.search.begin_path() };
@@ -253,7 +255,7 @@ impl Drop for Waiting<'_> {
 
 /// A search for lines.
 struct Grep<'a, 'c> {
-    tx: &'a ReadTx<'c>,
+    access: &'a Access<'a, ReadTx<'c>>,
     text: TextSearch,
     search: Search<Match>,
     stop: &'a Stop,
@@ -295,12 +297,17 @@ impl Grep<'_, '_> {
     /// The body, or `None` and a count if it is not looked at.
     fn body(&mut self, path: &VirtualPath, row: &NodeRow) -> Result<Option<Vec<u8>>, ServiceError> {
         let files = &mut self.search.files;
+        let target = Target { path, node: Some(row), tenant: &row.tenant };
+        if self.access.column_rules(target)?.is_some() {
+            files.partial += 1;
+            return Ok(None);
+        }
         if row.size > FILE_BYTES_MAX {
             files.too_large += 1;
             return Ok(None);
         }
         let hash = row.content.as_deref().and_then(ContentHash::from_hex);
-        let body = match hash.map(|hash| contents::body(self.tx, hash)).transpose() {
+        let body = match hash.map(|hash| contents::body(self.access.tx(), hash)).transpose() {
             Ok(body) => body.flatten(),
             Err(StoreError::Corrupt { what }) => {
                 tracing::error!(%path, what, "a file is damaged; it was not searched");

@@ -176,7 +176,8 @@ fn readable_somewhere<T: Sql>(access: &Access<'_, T>, hash: ContentHash) -> Resu
     for node in versions::files_with(access.tx(), hash, LOOKED_MAX)? {
         let Some(path) = nodes::path_of(access.tx(), node)? else { continue };
         let located = Located::find(access.tx(), &path)?;
-        if located.exact && access.file(located.target(), Permission::Read)?.allowed() {
+        let read = located.exact && access.file(located.target(), Permission::Read)?.allowed();
+        if read && access.column_rules(located.target())?.is_none() {
             return Ok(true);
         }
     }

@@ -31,7 +31,7 @@ fn viewer(world: &World, call: &Call, relation: &str) -> CreateTuple {
             object: EntityName::object("doc", "1").expect("a name"),
             tenant: None,
             expires_at_us: None,
-            has_column_rules: false,
+            columns: None,
         },
     }
 }

@@ -212,7 +212,7 @@ async fn a_right_that_goes_earlier_in_the_batch_grants_nothing() {
             object: EntityName::object("file", "/proj/a.txt").expect("an object"),
             tenant: None,
             expires_at_us: None,
-            has_column_rules: false,
+            columns: None,
         },
     };
     let held = world.hold_writer();

@@ -1,14 +1,20 @@
-//! Agents, one method a file.
+//! Agents and the people they belong to, one method a file.
 
 pub mod delete;
+pub mod deprovision_user;
 pub mod get;
 pub mod list;
+pub mod provision_user;
 pub mod register;
+pub mod update;
 
 pub use delete::DeleteAgent;
+pub use deprovision_user::DeprovisionUser;
 pub use get::GetAgent;
 pub use list::ListAgents;
+pub use provision_user::ProvisionUser;
 pub use register::RegisterAgent;
+pub use update::UpdateAgent;
 
 use schemars::JsonSchema;
 use serde::Serialize;

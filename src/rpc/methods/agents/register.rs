@@ -61,7 +61,7 @@ pub struct RegisteredAgent {
     /// The new key. It is not shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<String>,
-    /// Whether a key was made.
+    /// Whether a key was made; of `update_agent`: whether it has one.
     has_api_key: bool,
     /// Whether it may do what its owner may.
     inherit_permissions: bool,
@@ -95,6 +95,12 @@ impl Method for RegisterAgent {
 }
 
 impl RegisteredAgent {
+    /// Of an agent that was changed, which makes no key.
+    pub(super) fn of(info: AgentInfo, config_path: &VirtualPath) -> Self {
+        let has_api_key = info.has_api_key;
+        Self { has_api_key, ..Self::new(Registered { info, config_path: config_path.clone(), key: None }) }
+    }
+
     fn new(registered: Registered) -> Self {
         let properties = registered.info.metadata();
         let row = registered.info.row;

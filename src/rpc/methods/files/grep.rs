@@ -118,6 +118,14 @@ pub struct SkippedFiles {
     too_large: u64,
     /// Not what was stored.
     damaged: u64,
+    /// Tables of which the caller is shown only some columns; left out where there are none.
+    #[serde(skip_serializing_if = "is_none")]
+    partial: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Why an answer is not complete.
@@ -134,6 +142,8 @@ pub enum Reason {
     FilesTooLarge,
     /// It went through, but for damaged files.
     FilesDamaged,
+    /// It went through, but for tables of which the caller is shown only some columns.
+    FilesPartial,
 }
 
 impl From<Stopped> for Reason {
@@ -229,10 +239,11 @@ struct GrepEnd {
 
 impl GrepEnd {
     fn of(found: Found<Match>) -> Self {
-        let FileCounts { searched, binary, too_large, damaged } = found.files;
-        let passed_by = match (too_large, damaged) {
-            (0, 0) => None,
-            (0, _) => Some(Reason::FilesDamaged),
+        let FileCounts { searched, binary, too_large, damaged, partial } = found.files;
+        let passed_by = match (too_large, damaged, partial) {
+            (0, 0, 0) => None,
+            (0, 0, _) => Some(Reason::FilesPartial),
+            (0, _, _) => Some(Reason::FilesDamaged),
             _ => Some(Reason::FilesTooLarge),
         };
         let reason = found.stopped.map(Reason::from).or(passed_by);
@@ -242,7 +253,7 @@ impl GrepEnd {
             reason,
             next_cursor: found.next_cursor,
             files_searched: searched,
-            files_skipped: SkippedFiles { binary, too_large, damaged },
+            files_skipped: SkippedFiles { binary, too_large, damaged, partial },
         }
     }
 }

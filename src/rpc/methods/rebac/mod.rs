@@ -30,7 +30,7 @@ use crate::service::names::EntityName;
 use crate::service::relations::past::At;
 
 /// `(type, id)` of an object.
-pub(super) fn object(parts: &[String]) -> Result<EntityName, RpcError> {
+pub(in crate::rpc::methods) fn object(parts: &[String]) -> Result<EntityName, RpcError> {
     match parts {
         [kind, id] => Ok(EntityName::object(kind, id)?),
         other => Err(misshapen("object", "(type, id)", other)),
@@ -38,7 +38,7 @@ pub(super) fn object(parts: &[String]) -> Result<EntityName, RpcError> {
 }
 
 /// `(type, id)` of a subject that is asked about.
-pub(super) fn subject(parts: &[String]) -> Result<EntityName, RpcError> {
+pub(in crate::rpc::methods) fn subject(parts: &[String]) -> Result<EntityName, RpcError> {
     match parts {
         [kind, id] => Ok(EntityName::subject(kind, id)?),
         other => Err(misshapen("subject", "(type, id)", other)),
