@@ -2,6 +2,7 @@
 //!
 //! The only layer that writes to standard output. Must never hold a rule of the product.
 
+pub mod agent;
 pub mod audit;
 pub mod backup;
 pub mod banner;
@@ -28,6 +29,7 @@ pub mod scratch;
 pub mod selftest;
 pub mod serve;
 pub mod settings;
+pub mod share;
 pub mod waves;
 
 use std::ffi::OsString;
@@ -61,6 +63,7 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Agent(agent::Agent),
     Audit(audit::Audit),
     Cat(files::Cat),
     Completions(Completions),
@@ -96,6 +99,9 @@ enum Command {
     Migrate(moving::Migrate),
     Namespace(namespace::Namespace),
     Restore(backup::Restore),
+    Share(share::Share),
+    Unshare(share::Unshare),
+    Shares(share::Shares),
     WhoCan(can::WhoCan),
     WhatCan(can::WhatCan),
     Selftest(selftest::Selftest),
@@ -147,6 +153,7 @@ fn armed() -> Result<(), Failure> {
 
 fn run(command: Command) -> Result<u8, Failure> {
     match command {
+        Command::Agent(agent) => agent.run(),
         Command::Audit(audit) => audit.run(),
         Command::Cat(cat) => cat.run(),
         Command::Completions(completions) => completions.run(),
@@ -182,6 +189,9 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Namespace(namespace) => namespace.run(),
         Command::Backup(backup) => backup.run(),
         Command::Restore(restore) => restore.run(),
+        Command::Share(share) => share.run(),
+        Command::Unshare(unshare) => unshare.run(),
+        Command::Shares(shares) => shares.run(),
         Command::WhoCan(who) => who.run(),
         Command::WhatCan(what) => what.run(),
         Command::Selftest(selftest) => selftest.run(),

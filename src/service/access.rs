@@ -282,7 +282,12 @@ impl<'t, T: Sql> Access<'t, T> {
                 self.caller.user,
                 name.to_uppercase()
             ),
-            hint: format!("the permission {wanted} is missing; its owner can grant it (rebac_create, {relation})"),
+            hint: format!(
+                "the permission {wanted} is missing; its owner can grant it (rebac_create, {relation}): \
+                 nexus-lite grant {} {relation} {}",
+                quoted(&format!("{}:{}", self.caller.subject_type, self.caller.subject_id)),
+                quoted(lacking.as_str())
+            ),
             lacking: Lacking::new(name, format_args!("{FILE}:{asked}")),
         }
     }
@@ -481,6 +486,12 @@ fn mounted(point: Option<&str>) -> Result<(), ServiceError> {
         Some(point) => Err(ServiceError::Precondition(format!("[Errno 16] '{point}' is mounted: remove_mount first"))),
         None => Ok(()),
     }
+}
+
+/// A word of a command line, to be pasted into a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/:,._-+@%=".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// Whether nobody but the instance admin writes below a first component.

@@ -28,6 +28,8 @@ mod files;
 mod generate;
 // grant and revoke.
 mod grant;
+// agent, share, unshare, shares.
+mod agents;
 // who-can and what-can.
 mod can;
 // Clients that mean harm: memory, log, descriptors.

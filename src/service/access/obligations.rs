@@ -93,8 +93,8 @@ impl<T: Sql> Access<'_, T> {
         }
     }
 
-    /// Refuses to move what is at or below `path` to a caller who may see only some columns of a table there: where it
-    /// goes he might rule.
+    /// Refuses to move, delete or restore what is at or below `path` to a caller who may see only some columns of a table
+    /// there: it would come back, or where it goes he would rule, without what binds him.
     pub fn require_whole_below(&self, path: &VirtualPath) -> Result<(), ServiceError> {
         if self.unchecked || !self.tx.view::<Graph>().knows_relation(DYNAMIC_VIEWER) {
             return Ok(());

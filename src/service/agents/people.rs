@@ -9,7 +9,7 @@ use crate::service::access::{Access, USER};
 use crate::service::agents::directory;
 use crate::service::agents::ops::{CONFIG_FILE, config, grant_directory, remove_in};
 use crate::service::files::free_in_background;
-use crate::service::files::ops::{FileBody, make_directories_in, put_file_in, remove_tree_in};
+use crate::service::files::ops::{FileBody, make_directories_in, own_in, put_file_in, remove_tree_in};
 use crate::service::keys::ops::{NewKey, blank, with_text};
 use crate::service::keys::{not_instance_admin, require_admin};
 use crate::service::located::Located;
@@ -210,6 +210,9 @@ impl WriteOp for AdmitUser {
             if !Located::find(tx, &path)?.exact {
                 make_directories_in(tx, &person, &path, Some(&tuple_id))?;
                 arrived.directories.push(path);
+            } else if path == home {
+                // Somebody has written there before it was anybody's.
+                own_in(tx, &person, &path, &self.tenant, &tuple_id)?;
             }
         }
         if self.with_agents {

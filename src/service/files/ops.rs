@@ -256,6 +256,7 @@ impl DeleteFile {
         access.require_file(located.target(), Permission::Write)?;
         let node = located.node().ok_or_else(|| access.missing(located, Permission::Write))?;
         access.require_unmounted(&located.path)?;
+        access.require_whole_below(&located.path)?;
         if node.kind == NodeKind::Directory && nodes::has_children(access.tx(), node.id)? {
             let path = &located.path;
             return Err(ServiceError::Precondition(format!(
@@ -400,6 +401,7 @@ impl RemoveDirectory {
             return Err(ServiceError::Precondition(format!("[Errno 20] Not a directory: {path}. Use delete")));
         }
         access.require_unmounted(path)?;
+        access.require_whole_below(path)?;
         if !self.recursive && nodes::has_children(access.tx(), node.id)? {
             return Err(ServiceError::Precondition(format!("[Errno 39] Directory not empty: {path}")));
         }

@@ -188,6 +188,7 @@ fn check<T: Sql>(access: &Access<'_, T>, workspace: &Workspace) -> Result<(), Se
     let located = &workspace.located;
     located.through_directories()?;
     access.require_unmounted_below(&located.path)?;
+    access.require_whole_below(&located.path)?;
     match located.node() {
         Some(node) if node.kind == NodeKind::File => {
             Err(ServiceError::Precondition(format!("[Errno 20] Not a directory: {}", located.path)))

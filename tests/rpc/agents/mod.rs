@@ -2,7 +2,9 @@
 
 mod delete;
 mod list;
+mod people;
 mod register;
+mod update;
 
 use nexus_lite::auth::{AuthError, AuthIndex, Caller};
 use serde_json::{Value, json};

@@ -50,6 +50,10 @@ fn ways() -> Vec<(&'static str, Value)> {
         ("rename", json!({"old_path": PATH, "new_path": "/bob/moved.csv"})),
         ("rename", json!({"old_path": "/data", "new_path": "/bob/data"})),
         ("rename_bulk", json!({"renames": [[PATH, "/bob/moved.csv"]]})),
+        ("delete", json!({"path": PATH})),
+        ("delete_bulk", json!({"paths": [PATH, "/data"], "recursive": true})),
+        ("rmdir", json!({"path": "/data", "recursive": true})),
+        ("workspace_restore", json!({"workspace_path": "/data", "snapshot_number": 1})),
         ("edit", json!({"path": PATH, "edits": [{"old_str": "hunter2", "new_str": "x"}], "preview": true})),
         ("export_metadata", json!({"prefix": "/data"})),
         (
@@ -89,6 +93,8 @@ async fn whoever_has_column_rules_is_shown_what_they_show_and_no_more() {
     write(&world, Who::Alice, PATH, TABLE).await;
     write(&world, Who::Admin, "/bob/z", "z").await;
     grant(&world, ("user", "bob"), "direct_owner", "/bob").await;
+    ok(&world, Who::Alice, "register_workspace", json!({"path": "/data"})).await;
+    ok(&world, Who::Alice, "workspace_snapshot", json!({"workspace_path": "/data"})).await;
     let shown = "name,mean(age)\nann,25.0\nben,25.0\n";
     // Without any other right, with a right to read, and with one to write.
     bind(&world, json!(["user", "bob"]), rules()).await;

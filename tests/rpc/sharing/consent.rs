@@ -24,7 +24,7 @@ async fn an_expansion_shows_those_who_consented() {
     }
     let with = |from: &str, to: &str| json!({"from_subject": ["user", from], "to_subject": ["user", to]});
     let all = seen(&world, Who::Alice, json!({"respect_consent": false})).await;
-    assert_eq!(all, ["alice", "bob", "edith", "grace"]);
+    assert_eq!(all, ["admin", "alice", "bob", "edith", "grace"]);
     assert_eq!(seen(&world, Who::Alice, json!({})).await, ["alice"], "oneself");
     let id = ok(&world, Who::Bob, "grant_consent", with("bob", "alice")).await;
     assert_eq!(ok(&world, Who::Bob, "grant_consent", with("bob", "alice")).await, id);

@@ -17,7 +17,8 @@ pub struct DeprovisionUser {
     /// The tenant. Default: the caller's.
     #[serde(default)]
     tenant_id: Option<String>,
-    /// Take back what he was granted, too, so that whoever gets his name later begins without. Default: false.
+    /// Take back what he was granted, too, so that whoever gets his name later begins without. What he wrote outside of
+    /// his directory stays his name's. Default: false.
     #[serde(default)]
     delete_user_record: Option<bool>,
     /// Even if he is an admin of the tenant. Default: false.
