@@ -71,11 +71,15 @@ fn tag(access: super::Access) -> &'static str {
 
 /// A page that answers without a key as well: more to those who show one, or come from the machine itself.
 fn get(summary: &str) -> Value {
-    json!({ "summary": summary, "security": [{}, { "key": [] }], "responses": { "200": { "description": summary } } })
+    json!({ "summary": summary, "security": [{}, { "key": [] }], "responses": {
+        "200": { "description": summary },
+        "401": { "description": "No key, where one is wanted" },
+        "429": { "description": "Too many wrong keys from this address" },
+    } })
 }
 
-/// An entity tag, or `*`. Several may stand there, as in HTTP; the plain form serves everybody.
-const ENTITY_TAGS: &str = r#"^(\*|"[0-9a-f]{64}")$"#;
+/// Entity tags, or `*`; never empty.
+const ENTITY_TAGS: &str = r#"^(\*|"[!#-~]*"|[0-9a-f]+)$"#;
 
 /// A file as its bytes.
 fn files() -> Value {
@@ -96,12 +100,13 @@ fn files() -> Value {
             error("404", "No such file"),
             error("409", "It is a directory, or the path leads through a file"),
             error("412", "If-Match or If-None-Match does not hold"),
+            plain("429", "Too many wrong keys from this address, or too many requests with this key"),
             error("503", "Too much at once, or not to be decided: nothing was done"),
         ];
         own.into_iter().chain(refusals).collect::<Map<String, Value>>()
     };
     let header = |name: &str, what: &str, schema: Value| json!({ "name": name, "in": "header", "description": what, "schema": schema });
-    let tags = || json!({ "type": "string", "pattern": ENTITY_TAGS, "example": "*" });
+    let tags = || json!({ "type": "string", "pattern": ENTITY_TAGS });
     let (matches, matches_none) = (
         header("If-Match", "Entity tags of which the file must have one, or `*`", tags()),
         header("If-None-Match", "Entity tags of which the file must have none, or `*`", tags()),
@@ -168,7 +173,7 @@ fn request(method: &str, params: Map<String, Value>) -> Value {
     json!({
         "type": "object",
         "properties": {
-            "jsonrpc": { "const": "2.0" },
+            "jsonrpc": { "description": "`2.0`; not looked at" },
             "id": { "$ref": "#/components/schemas/RpcId" },
             "method": { "enum": [method, null] },
             "params": if needs_params { params.into() } else { json!({ "anyOf": [params, { "type": "null" }] }) },
@@ -201,6 +206,7 @@ fn responses(output: &Value, in_lines: bool) -> Value {
         "304": { "description": "The reply named by If-None-Match still holds" },
         "401": { "description": "No key, or one that is not known, revoked or expired" },
         "413": body("The body passes the limit", &failure),
+        "429": { "description": "Too many wrong keys from this address, or too many requests with this key" },
         "503": body("Too much at once, or not to be decided: nothing was done", &failure),
         "507": body("No space left: nothing was done", &failure),
     })

@@ -129,7 +129,7 @@ impl Tags {
         let (mut tags, mut rest) = (Vec::new(), text.trim_start_matches([' ', '\t', ',']));
         while !rest.is_empty() {
             let strong = rest.strip_prefix("W/");
-            let (tag, behind) = strong.unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
+            let (tag, behind) = one_tag(strong.unwrap_or(rest))?;
             tags.push((strong.is_some(), tag.to_owned()));
             let next = behind.trim_start_matches([' ', '\t']);
             if !next.is_empty() && !next.starts_with(',') {
@@ -139,6 +139,16 @@ impl Tags {
         }
         (!tags.is_empty()).then_some(Self::Listed(tags))
     }
+}
+
+/// The first tag of `text` and what is behind it. Without quotes it is taken as well, as clients of the contract send it.
+fn one_tag(text: &str) -> Option<(&str, &str)> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        return quoted.split_once('"');
+    }
+    let (tag, behind) = text.split_at(text.find([' ', '\t', ',']).unwrap_or(text.len()));
+    let bare = !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'*');
+    bare.then_some((tag, behind))
 }
 
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, RpcError> {
