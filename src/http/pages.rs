@@ -109,6 +109,8 @@ pub(super) async fn status(request: HttpRequest) -> HttpResponse {
     if identity::sees_detail(shared, &request) {
         let app = &shared.app;
         body["methods"] = registry::METHODS.iter().map(|entry| entry.name).collect();
+        let refused = registry::METHODS.iter().filter_map(|entry| Some((entry.name, entry.refused?)));
+        body["not_available"] = refused.collect();
         body["server"] = "nexus-lite".into();
         body["server_version"] = env!("CARGO_PKG_VERSION").into();
         body["engine"] = app.engine.into();

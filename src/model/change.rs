@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::records::{MemoryRow, PlaybookRow, TrajectoryNoteRow, TrajectoryRow};
 use super::{EntityId, NodeId, Rev};
 
 /// The row before and the row after; `None` = absent.
@@ -59,6 +60,14 @@ pub enum Change {
     Sandbox(Delta<SandboxRow>),
     /// A snapshot was taken or deleted.
     Snapshot(Delta<SnapshotRow>),
+    /// A memory record came, changed or went.
+    Memory(Delta<MemoryRow>),
+    /// A trajectory began, ended or was marked.
+    Trajectory(Delta<TrajectoryRow>),
+    /// A step of a trajectory, or feedback on it.
+    TrajectoryNote(Delta<TrajectoryNoteRow>),
+    /// A playbook came, changed or went.
+    Playbook(Delta<PlaybookRow>),
 }
 
 impl Change {
@@ -76,6 +85,10 @@ impl Change {
             Self::Mount(d) => Self::Mount(d.inverse()),
             Self::Sandbox(d) => Self::Sandbox(d.inverse()),
             Self::Snapshot(d) => Self::Snapshot(d.inverse()),
+            Self::Memory(d) => Self::Memory(d.inverse()),
+            Self::Trajectory(d) => Self::Trajectory(d.inverse()),
+            Self::TrajectoryNote(d) => Self::TrajectoryNote(d.inverse()),
+            Self::Playbook(d) => Self::Playbook(d.inverse()),
         }
     }
 
@@ -92,6 +105,7 @@ impl Change {
                 (None, _) => false,
             },
             Self::Workspace(_) | Self::Mount(_) | Self::Sandbox(_) | Self::Snapshot(_) => false,
+            Self::Memory(_) | Self::Trajectory(_) | Self::TrajectoryNote(_) | Self::Playbook(_) => false,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod mime;
 pub mod nearest;
 pub mod path;
 pub mod random;
+pub mod records;
 pub mod time;
 
 pub use change::{
@@ -18,6 +19,7 @@ pub use hash::ContentHash;
 pub use nearest::nearest;
 pub use path::{PathError, VirtualPath};
 pub use random::{OsRandom, RandomSource};
+pub use records::{MemoryRow, PlaybookRow, TrajectoryNoteRow, TrajectoryRow};
 pub use time::{Clock, ManualClock, SystemClock};
 
 /// A revision: the gap-free number of a committed change. 0 = the empty store.

@@ -46,6 +46,7 @@ impl Projection for Graph {
             // The owner of a node comes with the question.
             Change::Node(_) | Change::Key(_) | Change::Agent(_) => {}
             Change::Workspace(_) | Change::Mount(_) | Change::Sandbox(_) | Change::Snapshot(_) => {}
+            Change::Memory(_) | Change::Trajectory(_) | Change::TrajectoryNote(_) | Change::Playbook(_) => {}
         }
     }
 

@@ -54,11 +54,12 @@ pub fn arguments<'a>(spec: &Spec, params: Params<'a>) -> Result<Arguments<'a>, R
 }
 
 /// Whether a parameter is accepted and not looked at: some clients send a `context` of their own to the methods of
-/// agents, sandboxes and learning; who calls is decided by the key alone.
+/// agents, sandboxes, learning and credentials; who calls is decided by the key alone.
 fn is_ignored(spec: &Spec, name: &str) -> bool {
-    let method = spec.entry.name;
+    let method = spec.entry.alias_of.unwrap_or(spec.entry.name);
+    let lenient = ["sandbox_", "ace_", "mcp_", "oauth_"];
     name == "context"
-        && (method == "register_agent" || method.starts_with("sandbox_") || method.starts_with("ace_"))
+        && (method == "register_agent" || lenient.iter().any(|prefix| method.starts_with(prefix)))
         && !spec.parameters.iter().any(|p| p.name == name)
 }
 

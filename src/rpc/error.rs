@@ -181,6 +181,7 @@ impl From<ServiceError> for RpcError {
             ServiceError::NoSnapshot(number) => Self::new(ErrorCode::FileNotFound, text)
                 .hint("workspace_log lists the snapshots there are")
                 .with("snapshot_number", number),
+            ServiceError::NoRecord { id, .. } => Self::new(ErrorCode::FileNotFound, text).with("id", id),
             ServiceError::Exists(_) => Self::new(ErrorCode::FileExists, text),
             ServiceError::InvalidPath { path, reason } => {
                 let text = if path.trim().is_empty() { reason.to_string() } else { text };

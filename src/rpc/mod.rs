@@ -65,6 +65,8 @@ pub trait Method: DeserializeOwned + JsonSchema + Send + 'static {
     const LONG: bool = false;
     /// Whether its reply may hold what is shown once; such a reply is not kept for a repeat of the request.
     const SECRET: bool = false;
+    /// Why it does nothing here but refuse; `None` = it works.
+    const REFUSED: Option<&'static str> = None;
     /// The result.
     type Output: Serialize + JsonSchema + Send;
     /// Does it.

@@ -21,7 +21,7 @@ pub fn document() -> Value {
     paths.insert("/files/{path}".into(), files());
     for entry in METHODS {
         let described = describer.describe(entry);
-        let operation = json!({
+        let mut operation = json!({
             "operationId": entry.name,
             "summary": described.summary,
             "description": described.description,
@@ -29,6 +29,12 @@ pub fn document() -> Value {
             "requestBody": { "content": { "application/json": { "schema": request(entry.name, described.params) } } },
             "responses": responses(&described.output, entry.lines.is_some()),
         });
+        if entry.alias_of.is_some() {
+            operation["deprecated"] = true.into();
+        }
+        if let Some(why) = entry.refused {
+            operation["x-not-available"] = why.into();
+        }
         paths.insert(format!("/api/nfs/{}", entry.name), json!({ "post": operation }));
     }
     let mut schemas = describer.components();

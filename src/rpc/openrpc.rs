@@ -105,7 +105,7 @@ fn method(entry: &Entry, described: &Described) -> Value {
     };
     let errors: Vec<Value> =
         entry.errors.iter().map(|code| json!({"code": code.number(), "message": code.name()})).collect();
-    json!({
+    let mut method = json!({
         "name": entry.name,
         "summary": described.summary,
         "description": described.description,
@@ -114,7 +114,15 @@ fn method(entry: &Entry, described: &Described) -> Value {
         "result": { "name": "result", "schema": described.output },
         "errors": errors,
         "x-access": entry.access,
-    })
+    });
+    if let Some(of) = entry.alias_of {
+        method["deprecated"] = true.into();
+        method["x-alias-of"] = of.into();
+    }
+    if let Some(why) = entry.refused {
+        method["x-not-available"] = why.into();
+    }
+    method
 }
 
 #[cfg(test)]

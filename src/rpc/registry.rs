@@ -14,13 +14,26 @@ use serde_json::{Map, Value};
 use super::decode::{Arguments, decode, write_result};
 use super::lines::{InLines, Lines};
 use super::methods::{
-    admin, agents, files, mounts, namespaces, rebac, sandboxes, sharing, skills, versions, workspaces,
+    absent, ace, admin, agents, files, memories, mounts, namespaces, outside, rebac, sandboxes, sharing, skills,
+    versions, workspaces,
 };
 use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
 use crate::telemetry::metric::{CounterSeries, SecondsSeries};
 
 /// Every method, by name. One line each.
 pub static METHODS: &[Entry] = &[
+    entry::<ace::AceAddFeedback>(),
+    entry::<ace::AceCompleteTrajectory>(),
+    entry::<ace::AceCreatePlaybook>(),
+    entry::<ace::AceGetEffectiveScore>(),
+    entry::<ace::AceGetPlaybook>(),
+    entry::<ace::AceGetTrajectory>(),
+    entry::<ace::AceGetTrajectoryFeedback>(),
+    entry::<ace::AceLogTrajectoryStep>(),
+    entry::<ace::AceMarkForRelearning>(),
+    entry::<ace::AceQueryPlaybooks>(),
+    entry::<ace::AceQueryTrajectories>(),
+    entry::<ace::AceStartTrajectory>(),
     entry::<mounts::AddMount>(),
     entry::<admin::AdminAuditQuery>(),
     entry::<admin::AdminCreateBackup>(),
@@ -32,12 +45,22 @@ pub static METHODS: &[Entry] = &[
     entry::<admin::AdminUpdateKey>(),
     entry::<files::Append>(),
     entry::<sharing::ApplyDynamicViewerFilter>(),
+    entry::<memories::ApproveMemory>(),
+    entry::<memories::ApproveMemoryBatch>(),
     entry::<versions::BatchGetContentIds>(),
+    entry::<absent::BatchReflect>(),
     entry::<mounts::CancelSyncJob>(),
+    alias::<ace::AceCompleteTrajectory>("complete_trajectory"),
     entry::<files::Copy>(),
+    entry::<absent::CreateLlmReader>(),
+    entry::<absent::CuratePlaybook>(),
+    entry::<memories::DeactivateMemory>(),
+    entry::<memories::DeactivateMemoryBatch>(),
     entry::<files::Delete>(),
     entry::<agents::DeleteAgent>(),
     entry::<files::DeleteBulk>(),
+    entry::<memories::DeleteMemory>(),
+    entry::<memories::DeleteMemoryBatch>(),
     entry::<mounts::DeleteSavedMount>(),
     entry::<agents::DeprovisionUser>(),
     entry::<versions::DiffVersions>(),
@@ -52,6 +75,7 @@ pub static METHODS: &[Entry] = &[
     entry::<versions::GetMetadata>(),
     entry::<mounts::GetMount>(),
     entry::<namespaces::GetNamespace>(),
+    entry::<ace::GetPlaybook>(),
     entry::<namespaces::GetRebacOption>(),
     entry::<mounts::GetSyncJob>(),
     entry::<versions::GetVersion>(),
@@ -61,12 +85,14 @@ pub static METHODS: &[Entry] = &[
     entry_in_lines::<files::Grep>(),
     entry::<mounts::HasMount>(),
     entry::<versions::ImportMetadata>(),
+    entry::<absent::InitializeSemanticSearch>(),
     entry::<files::IsDirectory>(),
     entry::<files::List>(),
     entry::<agents::ListAgents>(),
     entry::<mounts::ListConnectors>(),
     entry::<versions::ListDeleted>(),
     entry::<sharing::ListIncomingShares>(),
+    entry::<memories::ListMemories>(),
     entry::<mounts::ListMounts>(),
     entry::<sharing::ListOutgoingShares>(),
     entry::<workspaces::ListRegisteredMemories>(),
@@ -74,16 +100,38 @@ pub static METHODS: &[Entry] = &[
     entry::<mounts::ListSyncJobs>(),
     entry::<versions::ListVersions>(),
     entry::<workspaces::ListWorkspaces>(),
+    entry::<absent::LlmRead>(),
+    entry::<absent::LlmReadDetailed>(),
+    entry::<absent::LlmReadStream>(),
     entry::<mounts::LoadMount>(),
+    entry::<absent::LoadWorkspaceMemoryConfig>(),
+    alias::<ace::AceLogTrajectoryStep>("log_trajectory_step"),
     entry::<sharing::MakePrivate>(),
     entry::<sharing::MakePublic>(),
+    entry::<absent::McpConnect>(),
+    entry::<absent::McpGetOauthUrl>(),
+    entry::<outside::McpListMounts>(),
+    entry::<absent::McpListTools>(),
+    entry::<absent::McpMount>(),
+    entry::<absent::McpSync>(),
+    entry::<absent::McpUnmount>(),
     entry::<files::Mkdir>(),
     entry::<namespaces::NamespaceCreate>(),
     entry::<namespaces::NamespaceDelete>(),
     entry::<namespaces::NamespaceGet>(),
     entry::<namespaces::NamespaceList>(),
     entry::<namespaces::NamespaceValidate>(),
+    entry::<absent::OauthExchangeCode>(),
+    entry::<absent::OauthGetAuthUrl>(),
+    entry::<outside::OauthListCredentials>(),
+    entry::<outside::OauthListProviders>(),
+    entry::<absent::OauthRevokeCredential>(),
+    entry::<absent::OauthTestCredential>(),
+    entry::<ace::ProcessRelearning>(),
     entry::<agents::ProvisionUser>(),
+    entry::<memories::QueryMemories>(),
+    entry::<ace::QueryPlaybooks>(),
+    entry::<ace::QueryTrajectories>(),
     entry::<files::Read>(),
     entry::<files::ReadBulk>(),
     entry::<files::ReadRange>(),
@@ -106,6 +154,7 @@ pub static METHODS: &[Entry] = &[
     entry::<mounts::RemoveMount>(),
     entry::<files::Rename>(),
     entry::<files::RenameBulk>(),
+    entry::<memories::RetrieveMemory>(),
     entry::<sharing::RevokeConsent>(),
     entry::<sharing::RevokeShare>(),
     entry::<sharing::RevokeShareById>(),
@@ -122,17 +171,24 @@ pub static METHODS: &[Entry] = &[
     entry::<sandboxes::SandboxStatus>(),
     entry::<sandboxes::SandboxStop>(),
     entry::<mounts::SaveMount>(),
+    entry::<absent::SemanticSearch>(),
+    entry::<absent::SemanticSearchIndex>(),
+    entry::<absent::SemanticSearchStats>(),
     entry::<namespaces::SetRebacOption>(),
     entry::<sharing::ShareWithUser>(),
+    entry::<outside::ShutdownParserThreads>(),
     entry::<skills::SkillsInfo>(),
     entry::<skills::SkillsList>(),
+    alias::<ace::AceStartTrajectory>("start_trajectory"),
     entry::<files::Stat>(),
+    entry::<memories::StoreMemory>(),
     entry::<mounts::SyncMount>(),
     entry::<mounts::SyncMountAsync>(),
     entry::<versions::Undelete>(),
     entry::<workspaces::UnregisterMemory>(),
     entry::<workspaces::UnregisterWorkspace>(),
     entry::<agents::UpdateAgent>(),
+    entry::<memories::UpdateMemory>(),
     entry::<workspaces::WorkspaceDeleteSnapshot>(),
     entry::<workspaces::WorkspaceDiff>(),
     entry::<workspaces::WorkspaceLog>(),
@@ -181,6 +237,10 @@ pub struct Entry {
     pub long: bool,
     /// Whether its reply may hold what is shown once.
     pub secret: bool,
+    /// The method that this is another name of.
+    pub alias_of: Option<&'static str>,
+    /// Why it does nothing here but refuse; `None` = it works.
+    pub refused: Option<&'static str>,
     /// Runs it. Called by `dispatch` only, which checks the names of the arguments first.
     pub invoke: Invoke,
     /// Begins to answer in lines, if it can. Called by `lines` only.
@@ -201,6 +261,8 @@ pub const fn entry<M: Method>() -> Entry {
         cache: M::CACHE,
         long: M::LONG,
         secret: M::SECRET,
+        alias_of: None,
+        refused: M::REFUSED,
         invoke: |cx, arguments, out| {
             Box::pin(async move {
                 let params: M = decode(M::NAME, arguments)?;
@@ -219,6 +281,12 @@ pub const fn entry<M: Method>() -> Entry {
 pub const fn entry_in_lines<M: InLines>() -> Entry {
     let lines: BeginLines = |cx, arguments| decode::<M>(M::NAME, arguments)?.lines(cx);
     Entry { lines: Some(lines), ..entry::<M>() }
+}
+
+/// The entry of method `M` under another name, by which older clients know it.
+#[must_use]
+pub const fn alias<M: Method>(name: &'static str) -> Entry {
+    Entry { name, alias_of: Some(M::NAME), ..entry::<M>() }
 }
 
 /// A parameter, as the schema has it.
@@ -288,9 +356,19 @@ mod tests {
         let line = |entry: &'static Entry| {
             let mark = |p: &Parameter| format!("{}{}", p.name, if p.required { "*" } else { "" });
             let parameters: Vec<String> = Spec::of(entry).parameters.iter().map(mark).collect();
-            format!("{} {:?} ({})", entry.name, entry.access, parameters.join(", "))
+            let of = entry.alias_of.map_or_else(String::new, |of| format!(" = {of}"));
+            let refused = if entry.refused.is_some() { " refused" } else { "" };
+            format!("{} {:?} ({}){of}{refused}", entry.name, entry.access, parameters.join(", "))
         };
         insta::assert_snapshot!(METHODS.iter().map(line).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn another_name_is_that_of_a_method_which_is_there() {
+        for (entry, of) in METHODS.iter().filter_map(|entry| Some((entry, entry.alias_of?))) {
+            let of = find(of).expect(of).entry;
+            assert!(of.alias_of.is_none() && of.access == entry.access, "{}", entry.name);
+        }
     }
 
     #[test]

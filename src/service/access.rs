@@ -14,12 +14,14 @@ use crate::model::time::monotonic;
 use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
 use crate::rebac::limits::EDGES_PER_SECOND_CHECK;
 use crate::rebac::{
-    Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, Query, Verdict, Why,
+    Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, ObjectsQuery, Query, Verdict,
+    Why,
 };
 use crate::store::mounts::Mounted;
 use crate::store::{DecisionNote, Note, Sql, Store, WriteTx};
 
 use super::located::{self, Located};
+use super::records;
 use super::{Lacking, ServiceError};
 
 pub use obligations::{DYNAMIC_VIEWER, condition};
@@ -304,7 +306,7 @@ impl<'t, T: Sql> Access<'t, T> {
             let located = Located::find(self.tx, &path)?;
             return self.known(&self.file(located.target(), Permission::Execute)?, id);
         }
-        if self.rules(tenant) {
+        if self.rules(tenant) || records::owns(self.tx, &self.caller, tenant, kind, id)? {
             return Ok(true);
         }
         let graph = self.tx.view::<Graph>();
@@ -324,6 +326,39 @@ impl<'t, T: Sql> Access<'t, T> {
             }
         }
         Ok(false)
+    }
+
+    /// Whether the caller's relations, or those an agent inherits, give `permission` on an object that is no file. Knows
+    /// no bypass; what cannot be decided is a no.
+    pub fn holds(&self, permission: &str, object: ObjectRef<'_>) -> Result<bool, ServiceError> {
+        for subject in self.subjects() {
+            let verdict = self.relation(subject, permission, object, LeafFacts::default(), self.notes);
+            if self.known(&verdict, object.id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The objects of a type, at most `limit` for each subject, on which the caller's relations, or those an agent
+    /// inherits, give `permission`; and whether those are all.
+    pub(super) fn objects(&self, permission: &str, kind: &str, limit: usize) -> (Vec<Arc<str>>, bool) {
+        let graph = self.tx.view::<Graph>();
+        let (mut found, mut complete) = (Vec::new(), true);
+        for subject in self.subjects() {
+            let budget = &mut *self.budget.borrow_mut();
+            let query = ObjectsQuery { subject, permission, kind, tenant: &self.caller.tenant };
+            let Ok(candidates) = graph.object_candidates(&query, &self.env, budget) else {
+                complete = false;
+                continue;
+            };
+            let page = graph.objects_page(&query, &candidates, None, limit, &self.env, self.caches, budget);
+            complete &= page.complete && page.next.is_none();
+            found.extend(page.allowed);
+        }
+        found.sort_unstable();
+        found.dedup();
+        (found, complete)
     }
 
     /// Yes or no, where only those are known; in the writer a spent budget is an error of its own.

@@ -31,6 +31,14 @@ pub enum ServiceError {
     /// No snapshot of the workspace has this number, or none that the caller may know of.
     #[error("Snapshot not found: snapshot:{0}")]
     NoSnapshot(u64),
+    /// There is no such record, or none that the caller may know of.
+    #[error("{what} not found: {id}")]
+    NoRecord {
+        /// What kind of record, e.g. `Memory`.
+        what: &'static str,
+        /// Its id, as it was sent.
+        id: String,
+    },
     /// Something is there already. The text is whole, e.g. `Directory already exists: /a`.
     #[error("{0}")]
     Exists(String),

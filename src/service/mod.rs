@@ -16,13 +16,17 @@ pub mod files;
 pub mod keyed;
 pub mod keys;
 pub mod located;
+pub mod memories;
 pub mod mounts;
 pub mod names;
 pub mod ops;
+pub mod playbooks;
+pub mod records;
 pub mod relations;
 pub mod sandboxes;
 pub mod search;
 pub mod skills;
+pub mod trajectories;
 pub mod versions;
 pub mod workspaces;
 

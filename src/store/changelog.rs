@@ -181,6 +181,10 @@ pub(super) fn encode(changes: &[Change]) -> (String, String) {
             Change::Mount(d) => push(&mut before, &mut after, "mount", d),
             Change::Sandbox(d) => push(&mut before, &mut after, "sandbox", d),
             Change::Snapshot(d) => push(&mut before, &mut after, "snapshot", d),
+            Change::Memory(d) => push(&mut before, &mut after, "memory", d),
+            Change::Trajectory(d) => push(&mut before, &mut after, "trajectory", d),
+            Change::TrajectoryNote(d) => push(&mut before, &mut after, "trajectory_note", d),
+            Change::Playbook(d) => push(&mut before, &mut after, "playbook", d),
         }
     }
     before.push(']');
@@ -244,6 +248,10 @@ fn decode_one(before: Option<&RawValue>, after: Option<&RawValue>) -> Result<Cha
         "mount" => Change::Mount(delta(before, after)?),
         "sandbox" => Change::Sandbox(delta(before, after)?),
         "snapshot" => Change::Snapshot(delta(before, after)?),
+        "memory" => Change::Memory(delta(before, after)?),
+        "trajectory" => Change::Trajectory(delta(before, after)?),
+        "trajectory_note" => Change::TrajectoryNote(delta(before, after)?),
+        "playbook" => Change::Playbook(delta(before, after)?),
         other => return Err(format!("a change of the unknown kind '{other}'")),
     })
 }

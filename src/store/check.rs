@@ -65,6 +65,8 @@ statements! {
         (SELECT id AS node, content, size FROM nodes WHERE content IS NOT NULL \
         UNION SELECT node, content, size FROM versions WHERE content IS NOT NULL) AS named \
         LEFT JOIN contents AS c ON c.hash = named.content WHERE c.hash IS NULL OR c.size <> named.size \
+        UNION ALL SELECT 'the body of memory ' || m.memory_id || ' is missing or of another size' FROM memories AS m \
+        LEFT JOIN contents AS c ON c.hash = m.content WHERE c.hash IS NULL OR c.size <> m.size \
         UNION ALL SELECT 'a body in the database has another length than ' || CAST(size AS TEXT) FROM contents \
         WHERE body IS NOT NULL AND LENGTH(body) <> size";
     /// R9: both ends of a tuple are entities.
@@ -111,6 +113,14 @@ statements! {
     /// R17: snapshots are of what has been.
     CHECK_R17 = "SELECT 'snapshot ' || s.snapshot_id || ' is of a revision, a node or a number that cannot be' \
         FROM snapshots AS s, head AS h WHERE s.rev > h.rev OR s.node >= h.next_id OR s.number < 1";
+    /// R18: notes follow their trajectory.
+    CHECK_R18 = "SELECT 'the notes of trajectory ' || n.trajectory_id || ' have gaps, or are of none' FROM \
+        (SELECT trajectory_id, COUNT(*) AS held, MAX(number) AS last, MIN(number) AS first FROM trajectory_notes \
+        GROUP BY trajectory_id) AS n WHERE n.first <> 1 OR n.last <> n.held \
+        OR NOT EXISTS (SELECT 1 FROM trajectories AS t WHERE t.trajectory_id = n.trajectory_id) \
+        UNION ALL SELECT 'trajectory ' || trajectory_id || ' ended before it began, or has no end' FROM trajectories \
+        WHERE completed_at_us < started_at_us OR (status <> 'in_progress' AND completed_at_us IS NULL) \
+        OR (status = 'in_progress' AND completed_at_us IS NOT NULL)";
     /// Every entity, for the part of R9 that is a hash.
     CHECK_ENTITIES = "SELECT id, tenant, type, name, key FROM entities";
     /// Every body that is a file, for the part of R8 that is on disk.
@@ -136,6 +146,7 @@ const RULES: &[(&str, &str)] = &[
     ("R15", CHECK_R15),
     ("R16", CHECK_R16),
     ("R17", CHECK_R17),
+    ("R18", CHECK_R18),
 ];
 
 /// Violations that are told per rule; more would only hide the next rule's.
@@ -153,7 +164,7 @@ pub struct Report {
 /// One broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Violation {
-    /// `R1` … `R17`, or the name of SQLite's check.
+    /// `R1` … `R18`, or the name of SQLite's check.
     pub rule: &'static str,
     /// What is wrong, and where.
     pub what: String,

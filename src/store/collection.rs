@@ -1,7 +1,8 @@
 //! Collecting bodies that nobody needs any more.
 //!
 //! Owns the table `unused`: since when nothing names a body. A body is needed by each row of `versions` that names it
-//! (every node has one, and what a snapshot needs has one), and by whoever has it pinned (`pins`). It is collected when
+//! (every node has one, and what a snapshot needs has one), by each row of `memories`, and by whoever has it pinned
+//! (`pins`). It is collected when
 //! nothing has named it for a day, so that a request that has just looked it up still finds it.
 //!
 //! **The row goes first, in a transaction; the file after its COMMIT.** The other way round a crash in between would
@@ -31,7 +32,8 @@ const DIRECTORIES: u32 = 1 << 16;
 statements! {
     /// Bodies in the order of their hash: size, whether a file, whether named, since when not.
     COLLECT_STEP = "SELECT c.hash, c.size, CASE WHEN c.body IS NULL THEN 1 ELSE 0 END, \
-         CASE WHEN EXISTS (SELECT 1 FROM versions AS v WHERE v.content = c.hash) THEN 1 ELSE 0 END, \
+         CASE WHEN EXISTS (SELECT 1 FROM versions AS v WHERE v.content = c.hash) \
+         OR EXISTS (SELECT 1 FROM memories AS m WHERE m.content = c.hash) THEN 1 ELSE 0 END, \
          (SELECT u.since_us FROM unused AS u WHERE u.hash = c.hash) \
          FROM contents AS c WHERE c.hash > ?1 ORDER BY c.hash LIMIT ?2";
     /// Nothing names a body from now on.

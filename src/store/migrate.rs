@@ -37,6 +37,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0004_snapshots.sql", sql: include_str!("migrations/0004_snapshots.sql") },
     Migration { name: "0005_mounts.sql", sql: include_str!("migrations/0005_mounts.sql") },
     Migration { name: "0006_unused.sql", sql: include_str!("migrations/0006_unused.sql") },
+    Migration { name: "0007_records.sql", sql: include_str!("migrations/0007_records.sql") },
 ];
 
 impl Migration {

@@ -125,6 +125,42 @@ statements! {
         ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     /// How many rows of `snapshots` travel.
     SNAPSHOTS_ROWS_COUNT = "SELECT COUNT(*) FROM snapshots";
+    /// Every row of `memories` that travels.
+    MEMORIES_ROWS = "SELECT memory_id, tenant, user_id, agent_id, scope, owner, memory_type, importance, state, \
+        namespace, path_key, content, size, created_at_us, updated_at_us FROM memories ORDER BY memory_id";
+    /// A row of `memories`.
+    MEMORIES_ROW_PUT = "INSERT INTO memories (memory_id, tenant, user_id, agent_id, scope, owner, memory_type, \
+        importance, state, namespace, path_key, content, size, created_at_us, updated_at_us) VALUES (?1, ?2, ?3, ?4, \
+        ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    /// How many rows of `memories` travel.
+    MEMORIES_ROWS_COUNT = "SELECT COUNT(*) FROM memories";
+    /// Every row of `trajectories` that travels.
+    TRAJECTORIES_ROWS = "SELECT trajectory_id, tenant, user_id, agent_id, task, task_type, status, success_score, \
+        error_message, started_at_us, completed_at_us, relearn_reason, relearn_priority FROM trajectories ORDER BY \
+        trajectory_id";
+    /// A row of `trajectories`.
+    TRAJECTORIES_ROW_PUT = "INSERT INTO trajectories (trajectory_id, tenant, user_id, agent_id, task, task_type, \
+        status, success_score, error_message, started_at_us, completed_at_us, relearn_reason, relearn_priority) VALUES \
+        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    /// How many rows of `trajectories` travel.
+    TRAJECTORIES_ROWS_COUNT = "SELECT COUNT(*) FROM trajectories";
+    /// Every row of `trajectory_notes` that travels.
+    TRAJECTORY_NOTES_ROWS = "SELECT trajectory_id, number, note_id, what, type, score, source, message, data, \
+        at_us FROM trajectory_notes ORDER BY trajectory_id, number";
+    /// A row of `trajectory_notes`.
+    TRAJECTORY_NOTES_ROW_PUT = "INSERT INTO trajectory_notes (trajectory_id, number, note_id, what, type, score, \
+        source, message, data, at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    /// How many rows of `trajectory_notes` travel.
+    TRAJECTORY_NOTES_ROWS_COUNT = "SELECT COUNT(*) FROM trajectory_notes";
+    /// Every row of `playbooks` that travels.
+    PLAYBOOKS_ROWS = "SELECT playbook_id, tenant, user_id, agent_id, scope, owner, name, description, version, \
+        content, created_at_us, updated_at_us FROM playbooks ORDER BY playbook_id";
+    /// A row of `playbooks`.
+    PLAYBOOKS_ROW_PUT = "INSERT INTO playbooks (playbook_id, tenant, user_id, agent_id, scope, owner, name, \
+        description, version, content, created_at_us, updated_at_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+        ?11, ?12)";
+    /// How many rows of `playbooks` travel.
+    PLAYBOOKS_ROWS_COUNT = "SELECT COUNT(*) FROM playbooks";
     /// Every row of `changelog` that travels.
     CHANGELOG_ROWS = "SELECT rev, at_us, actor, tenant, request_id, op, permissions, before, after FROM \
         changelog ORDER BY rev";
@@ -338,6 +374,24 @@ tables! {
         key: hex, number: int, snapshot_id: text, path: text, tenant: text, node: int, rev: [int],
         description: [text], tags: text, created_by: text, created_at_us: int, file_count: [int],
         total_size: [int], manifest_hash: [text]
+    }
+    memories [0] MEMORIES_ROWS MEMORIES_ROW_PUT MEMORIES_ROWS_COUNT {
+        memory_id: text, tenant: text, user_id: text, agent_id: [text], scope: text, owner: text, memory_type: text,
+        importance: int, state: text, namespace: [text], path_key: [text], content: hex, size: int, created_at_us:
+        int, updated_at_us: int
+    }
+    trajectories [0] TRAJECTORIES_ROWS TRAJECTORIES_ROW_PUT TRAJECTORIES_ROWS_COUNT {
+        trajectory_id: text, tenant: text, user_id: text, agent_id: [text], task: text, task_type: [text], status:
+        text, success_score: [int], error_message: [text], started_at_us: int, completed_at_us: [int], relearn_reason:
+        [text], relearn_priority: [int]
+    }
+    trajectory_notes [0, 1] TRAJECTORY_NOTES_ROWS TRAJECTORY_NOTES_ROW_PUT TRAJECTORY_NOTES_ROWS_COUNT {
+        trajectory_id: text, number: int, note_id: text, what: text, r#type: text, score: [int], source: [text],
+        message: [text], data: [text], at_us: int
+    }
+    playbooks [0] PLAYBOOKS_ROWS PLAYBOOKS_ROW_PUT PLAYBOOKS_ROWS_COUNT {
+        playbook_id: text, tenant: text, user_id: text, agent_id: [text], scope: text, owner: text, name: text,
+        description: [text], version: int, content: text, created_at_us: int, updated_at_us: int
     }
     changelog [0] CHANGELOG_ROWS CHANGELOG_ROW_PUT CHANGELOG_ROWS_COUNT {
         rev: int, at_us: int, actor: text, tenant: text, request_id: text, op: text, permissions: int,

@@ -135,8 +135,8 @@ async fn grant(world: &World, who: Who, subject: Value, relation: &str, path: &s
 }
 
 impl Scene {
-    async fn new(world: &World, row: &Row, number: usize) -> Self {
-        let tag = format!("{}-{number}", row.method);
+    async fn new(world: &World, row: &Row, method: &str, number: usize) -> Self {
+        let tag = format!("{method}-{number}");
         let directory = format!("{}/{tag}", home());
         let file = format!("{directory}/name-of-{tag}.txt");
         let body = format!("body of {tag}");
@@ -159,7 +159,9 @@ impl Scene {
         let mut scene = Self { tag, directory, file, tuple, host, made: Vec::new(), secrets, rev: 0 };
         for (who, method, params) in (row.before)(&scene) {
             let made = ok(world, who, method, params).await;
-            let ids = ["key_id", "sandbox_id"].into_iter().filter_map(|id| made[id].as_str());
+            let ids = ["key_id", "sandbox_id", "memory_id", "trajectory_id", "playbook_id", "feedback_id"]
+                .into_iter()
+                .filter_map(|id| made[id].as_str());
             scene.secrets.extend(ids.map(str::to_owned));
             scene.made.push(made);
         }
@@ -183,7 +185,9 @@ async fn world() -> World {
 
 #[test]
 fn every_method_has_a_row() {
-    let listed: BTreeSet<&str> = METHODS.iter().map(|entry| entry.name).collect();
+    // Another name of a method has the row of the method; what only refuses has a test of its own.
+    let own = METHODS.iter().filter(|entry| entry.alias_of.is_none() && entry.refused.is_none());
+    let listed: BTreeSet<&str> = own.map(|entry| entry.name).collect();
     let rows: Vec<&str> = table::ROWS.iter().map(|row| row.method).collect();
     let known: BTreeSet<&str> = rows.iter().copied().collect();
     assert_eq!(known.len(), rows.len(), "a method has two rows");
@@ -202,16 +206,16 @@ fn everybody_has_a_column() {
 async fn everybody_gets_what_the_table_says() {
     let world = world().await;
     let mut wrong = Vec::new();
-    for row in table::ROWS {
+    for (row, method) in table::ROWS.iter().flat_map(|row| names_of(row).map(move |method| (row, method))) {
         let entry = METHODS.iter().find(|entry| entry.name == row.method);
         let access = entry.expect("every_method_has_a_row says so").access;
-        let mut scene = Scene::new(&world, row, 0).await;
+        let mut scene = Scene::new(&world, row, method, 0).await;
         for (number, (who, outcome)) in (1..).zip(COLUMNS.into_iter().zip(row.outcomes.0)) {
             let params = (row.params)(&scene);
             let before = scene.rev;
-            let (answer, _) = world.rpc_at(who, row.method, params.clone()).await;
+            let (answer, _) = world.rpc_at(who, method, params.clone()).await;
             let after = world.head().await;
-            let cell = format!("{} as {who:?} with {params}", row.method);
+            let cell = format!("{method} as {who:?} with {params}");
             if outcome == Yes && engine::is_postgres() && ON_DISK.contains(&row.method) {
                 let refused = answer.as_ref().is_err_and(|failure| failure.data["code"] == "not_supported");
                 assert!(refused, "{cell}: {answer:?}");
@@ -231,7 +235,7 @@ async fn everybody_gets_what_the_table_says() {
                 }
             }
             if outcome == Yes && row.outcomes.0.contains(&Blind) && access == Access::Read {
-                let blind = world.rpc(Stranger, row.method, params).await;
+                let blind = world.rpc(Stranger, method, params).await;
                 if blind == answer {
                     wrong.push(format!("{cell}: the answer is that of a stranger: {answer:?}"));
                 }
@@ -251,11 +255,43 @@ async fn everybody_gets_what_the_table_says() {
                 }
             }
             if after != before {
-                scene = Scene::new(&world, row, number).await;
+                scene = Scene::new(&world, row, method, number).await;
             }
         }
     }
     assert!(wrong.is_empty(), "{} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The name of the row's method, and its other names.
+fn names_of(row: &'static Row) -> impl Iterator<Item = &'static str> {
+    let others = METHODS.iter().filter(|entry| entry.alias_of == Some(row.method)).map(|entry| entry.name);
+    std::iter::once(row.method).chain(others)
+}
+
+#[tokio::test]
+async fn what_is_not_available_is_refused_to_everybody_alike() {
+    let world = world().await;
+    let (head, mut refused) = (world.head().await, 0);
+    for entry in METHODS {
+        let Some(why) = entry.refused else { continue };
+        refused += 1;
+        let spec = nexus_lite::rpc::registry::find(entry.name).expect("it is listed");
+        let params: Value = spec
+            .parameters
+            .iter()
+            .map(|parameter| (parameter.name.clone(), json!("x")))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        for who in COLUMNS {
+            let error = world.rpc(who, entry.name, params.clone()).await.expect_err(entry.name);
+            assert_eq!(error.data["code"], "not_supported", "{} as {who:?}: {error:?}", entry.name);
+            assert!(error.message.contains(why) && error.data["hint"].is_string(), "{}: {error:?}", entry.name);
+        }
+        let unknown = world.rpc(Owner, entry.name, json!({"nobody_sends_this": 1})).await.expect_err(entry.name);
+        assert_eq!(unknown.data["code"], "invalid_params", "{}: {unknown:?}", entry.name);
+    }
+    assert!(refused > 15, "{refused}");
+    assert_eq!(world.head().await, head, "nothing was changed");
 }
 
 #[tokio::test]

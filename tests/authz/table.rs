@@ -51,6 +51,8 @@ const ADMINS: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], Yes);
 /// For the admin of the tenant; for that of another it does not exist.
 const ADMINS_HERE: Outcomes = only(RULERS, DENIED).but(&[OtherAdmin], NOTHING);
 const NOTHING: Outcome = No(ErrorCode::FileNotFound);
+/// What is found by its owner's name for it, which an admin has not.
+const ACTING_ALONE: Outcomes = only(&[Owner, Heir], Blind);
 /// To whoever may not see it, it does not exist.
 const EXISTS: Outcomes = only(ACTING, NOTHING);
 /// Likewise, and to the others the provider says that it cannot.
@@ -171,7 +173,74 @@ fn right(s: &Scene) -> Value {
     json!({"subject": ["user", "bob"], "permission": "read", "object": ["file", s.file]})
 }
 
+/// A memory of alice, for her and her agents, that is not active.
+fn new_record(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    let memory = json!({"content": format!("body of {}", s.tag), "scope": "user", "state": "inactive",
+        "namespace": format!("name-of-{}", s.tag), "path_key": "key"});
+    vec![(Owner, "store_memory", memory)]
+}
+
+/// The same, active.
+fn active_record(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    let mut calls = new_record(s);
+    calls[0].2["state"] = json!("active");
+    calls
+}
+
+fn record(s: &Scene) -> Value {
+    json!({"memory_id": s.made[0]["memory_id"]})
+}
+
+fn records(s: &Scene) -> Value {
+    json!({"memory_ids": [s.made[0]["memory_id"]]})
+}
+
+/// A trajectory of alice with a step and feedback.
+fn new_trajectory(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Owner, "ace_start_trajectory", json!({"task_description": format!("body of {}", s.tag)}))]
+}
+
+fn trajectory(s: &Scene) -> Value {
+    json!({"trajectory_id": s.made[0]["trajectory_id"]})
+}
+
+fn feedback(s: &Scene) -> Value {
+    let message = format!("name-of-{}", s.tag);
+    json!({"trajectory_id": s.made[0]["trajectory_id"], "feedback_type": "human", "score": 0.5, "message": message})
+}
+
+fn mark(s: &Scene) -> Value {
+    json!({"trajectory_id": s.made[0]["trajectory_id"], "reason": "again"})
+}
+
+fn new_playbook(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    vec![(Owner, "ace_create_playbook", json!({"name": format!("name-of-{}", s.tag), "scope": "user"}))]
+}
+
 pub(super) static ROWS: &[Row] = &[
+    row("ace_add_feedback", EXISTS, feedback).after(new_trajectory),
+    row(
+        "ace_complete_trajectory",
+        EXISTS,
+        |s| json!({"trajectory_id": s.made[0]["trajectory_id"], "status": "success"}),
+    )
+    .after(new_trajectory),
+    // An agent that inherits nothing keeps nothing for its user.
+    row("ace_create_playbook", ANYBODY.but(&[Agent], DENIED), |s| json!({"name": s.tag, "scope": "user"})),
+    row("ace_get_effective_score", EXISTS, trajectory).after(new_trajectory).then("ace_add_feedback", feedback),
+    row("ace_get_playbook", MINE, |s| json!({"playbook_id": s.made[0]["playbook_id"]})).after(new_playbook),
+    row("ace_get_trajectory", EXISTS, trajectory).after(new_trajectory).then("ace_add_feedback", feedback),
+    row("ace_get_trajectory_feedback", EXISTS, trajectory).after(new_trajectory).then("ace_add_feedback", feedback),
+    row(
+        "ace_log_trajectory_step",
+        EXISTS,
+        |s| json!({"trajectory_id": s.made[0]["trajectory_id"], "step_type": "action", "description": "d"}),
+    )
+    .after(new_trajectory),
+    row("ace_mark_for_relearning", EXISTS, mark).after(new_trajectory),
+    row("ace_query_playbooks", MINE, |_| json!({})).after(new_playbook),
+    row("ace_query_trajectories", MINE, |_| json!({})).after(new_trajectory),
+    row("ace_start_trajectory", ANYBODY, |s| json!({"task_description": s.tag})),
     row("add_mount", ROOTS, mount),
     row("admin_audit_query", ADMINS.but(&[OtherAdmin], Blind), |_| json!({})),
     row("admin_create_backup", ROOTS, |_| json!({})),
@@ -187,10 +256,14 @@ pub(super) static ROWS: &[Row] = &[
         ANYBODY,
         |_| json!({"data": "a,b\n1,2\n", "column_config": {"hidden_columns": ["b"]}}),
     ),
+    row("approve_memory", MINE, record).after(new_record),
+    row("approve_memory_batch", MINE, records).after(new_record),
     // Of each path a null, as for nothing.
     row("batch_get_content_ids", SEEN, |s| json!({"paths": [s.file]})),
     row("cancel_sync_job", ROOTS, job).after(synced_mount),
     row("copy", WRITTEN, |s| json!({"src_path": s.file, "dst_path": format!("{}/copy", s.directory)})),
+    row("deactivate_memory", MINE, record).after(active_record),
+    row("deactivate_memory_batch", MINE, records).after(active_record),
     row("delete", WRITTEN, |s| json!({"path": s.file})),
     // In another tenant there is no such agent, and what is not there is not deleted. An agent deletes none.
     row(
@@ -205,6 +278,8 @@ pub(super) static ROWS: &[Row] = &[
     row("deprovision_user", ADMINS.but(&[OtherAdmin], Blind), |s| json!({"user_id": s.tag}))
         .after(|s| vec![(Admin, "provision_user", json!({"user_id": s.tag}))]),
     row("diff_versions", READ, |s| json!({"path": s.file, "v1": 1, "v2": 1})),
+    row("delete_memory", MINE, record).after(new_record),
+    row("delete_memory_batch", MINE, records).after(new_record),
     row("delete_saved_mount", ROOTS, mount_point).after(saved_mount),
     row("edit", WRITTEN, |s| json!({"path": s.file, "edits": [{"old_str": "body", "new_str": "text"}]})),
     row("exists", SEEN, |s| json!({"path": s.file})),
@@ -223,6 +298,7 @@ pub(super) static ROWS: &[Row] = &[
     row("get_mount", ANYBODY, |_| json!({"mount_point": "/"})),
     // Rules hold for every tenant, so everybody may know them.
     row("get_namespace", ANYBODY, |_| json!({"object_type": "file"})),
+    row("get_playbook", ACTING_ALONE, |s| json!({"playbook_name": format!("name-of-{}", s.tag)})).after(new_playbook),
     row("get_rebac_option", ANYBODY, |_| json!({"key": "edges_per_request"})),
     row("get_version", READ, |s| json!({"path": s.file, "version": 1})),
     row("get_sync_job", ROOTS, job).after(synced_mount),
@@ -251,6 +327,7 @@ pub(super) static ROWS: &[Row] = &[
         |_| json!({"user_id": "bob"}),
     )
     .after(shared_with_bob),
+    row("list_memories", MINE, |_| json!({})).after(active_record),
     row("list_mounts", ANYBODY, |_| json!({})),
     row("list_outgoing_shares", MINE, |s| json!({"resource": ["file", s.file]})).after(shared),
     row("list_registered_memories", MINE, |_| json!({})).after(new_memory),
@@ -262,6 +339,7 @@ pub(super) static ROWS: &[Row] = &[
     row("make_private", OWNERS, |s| json!({"resource": ["file", s.file]}))
         .after(|s| vec![(Owner, "make_public", json!({"resource": ["file", s.file]}))]),
     row("make_public", OWNERS, |s| json!({"resource": ["file", s.file]})),
+    row("mcp_list_mounts", ANYBODY, |_| json!({})),
     row("mkdir", WRITTEN, |s| json!({"path": format!("{}/new", s.directory)})),
     row("namespace_create", ROOTS, |s| json!({"object_type": s.tag, "config": rules()})),
     row("namespace_delete", ROOTS, |s| json!({"object_type": s.tag})).after(new_namespace),
@@ -269,6 +347,12 @@ pub(super) static ROWS: &[Row] = &[
     row("namespace_list", ANYBODY, |_| json!({})),
     row("namespace_validate", ANYBODY, |s| json!({"object_type": s.tag, "config": rules()})),
     row("provision_user", ADMINS, |s| json!({"user_id": s.tag, "email": "somebody@example.org"})),
+    row("oauth_list_credentials", ANYBODY, |_| json!({})),
+    row("oauth_list_providers", ANYBODY, |_| json!({})),
+    row("process_relearning", MINE, |_| json!({})).after(new_trajectory).then("ace_mark_for_relearning", mark),
+    row("query_memories", MINE, |_| json!({})).after(active_record),
+    row("query_playbooks", MINE, |_| json!({})).after(new_playbook),
+    row("query_trajectories", MINE, |_| json!({})).after(new_trajectory),
     row("read", READ, |s| json!({"path": s.file})),
     row("read_bulk", SEEN, |s| json!({"paths": [s.file]})),
     row("read_range", READ, |s| json!({"path": s.file, "start": 0, "end": 4})),
@@ -322,6 +406,7 @@ pub(super) static ROWS: &[Row] = &[
     row("revoke_share", OWNERS, |s| json!({"resource": ["file", s.file], "user_id": "carol"})).after(shared),
     // As of a tuple.
     row("revoke_share_by_id", OWNERS.but(&[OtherAdmin], Blind), |s| json!({"share_id": s.made[0]})).after(shared),
+    row("retrieve_memory", MINE, record).after(active_record),
     row("rmdir", WRITTEN, |s| json!({"path": s.directory, "recursive": true})),
     row("rollback", WRITTEN, |s| json!({"path": s.file, "version": 1})),
     row("sandbox_connect", CANNOT, sandbox).after(new_sandbox),
@@ -343,9 +428,11 @@ pub(super) static ROWS: &[Row] = &[
         |_| json!({"key": "max_depth", "value": 5}),
     ),
     row("share_with_user", OWNERS, |s| json!({"resource": ["file", s.file], "user_id": "carol"})),
+    row("shutdown_parser_threads", ANYBODY, |_| json!({})),
     row("skills_info", only(ACTING, No(ErrorCode::Validation)), |s| json!({"skill_name": skill(s)})).after(new_skill),
     row("skills_list", MINE, |_| json!({})).after(new_skill),
     row("stat", READ, |s| json!({"path": s.file})),
+    row("store_memory", ANYBODY.but(&[Agent], DENIED), |s| json!({"content": s.tag, "scope": "user"})),
     row("sync_mount", ROOTS, mount_point).after(new_mount),
     row("sync_mount_async", ROOTS, mount_point).after(synced_mount),
     // Whoever may write there hears that there is nothing for him.
@@ -360,6 +447,8 @@ pub(super) static ROWS: &[Row] = &[
         |s| json!({"agent_id": agent(s), "description": "changed"}),
     )
     .after(new_agent),
+    row("update_memory", EXISTS, |s| json!({"memory_id": s.made[0]["memory_id"], "content": "new", "importance": 1}))
+        .after(active_record),
     row("workspace_delete_snapshot", WRITTEN, first_snapshot).after(new_snapshots),
     row("workspace_diff", READ, |s| json!({"workspace_path": s.directory, "snapshot_1": 1, "snapshot_2": 2}))
         .after(new_snapshots),

@@ -163,7 +163,7 @@ const PEOPLE: &[Who] = &[Who::Instance, Who::Admin, Who::Alice, Who::Bob, Who::O
 fn request(rng: &mut Rng, step: u64) -> (Who, &'static str, Value) {
     let who = *rng.one_of(PEOPLE);
     let path = rng.pick(PATHS);
-    let (method, params) = match rng.below(24) {
+    let (method, params) = match rng.below(27) {
         0..7 => {
             let body = match rng.below(8) {
                 0 => "l".repeat(LARGE + rng.below(10)),
@@ -207,6 +207,16 @@ fn request(rng: &mut Rng, step: u64) -> (Who, &'static str, Value) {
         ),
         21 => ("sandbox_get_or_create", json!({"name": "box"})),
         22 => ("read", json!({"path": path})),
+        23 => {
+            let scope = *rng.one_of(&["agent", "user", "tenant"]);
+            let content = if rng.chance(20) { "m".repeat(OVER_INLINE) } else { format!("é {step} \u{1F600}") };
+            (
+                "store_memory",
+                json!({"content": content, "scope": scope, "namespace": "n/é", "path_key": format!("k{}", rng.below(3))}),
+            )
+        }
+        24 => ("ace_start_trajectory", json!({"task_description": format!("é {step}"), "task_type": "t"})),
+        25 => ("ace_create_playbook", json!({"name": format!("p{step}"), "scope": "user"})),
         _ => ("rebac_check", json!({"subject": ["user", "bob"], "permission": "read", "object": ["file", path]})),
     };
     (who, method, params)

@@ -225,6 +225,59 @@ fn cases() -> Vec<Case> {
             |_| json!({"path": "/a/left"}),
             |_| json!({"path": "/a/right"}),
         ),
+        case("store_memory", vec![], |_| json!({"content": "a"}), |_| json!({"content": "b"})),
+        case("update_memory", vec![remembered()], |made| of(made, "a"), |made| of(made, "b")),
+        case("approve_memory", vec![remembered()], memory, |_| json!({"memory_id": "another"})),
+        case("approve_memory_batch", vec![remembered()], memories, |_| json!({"memory_ids": ["another"]})),
+        case(
+            "deactivate_memory",
+            vec![("store_memory", json!({"content": "m"}))],
+            memory,
+            |_| json!({"memory_id": "another"}),
+        ),
+        case(
+            "deactivate_memory_batch",
+            vec![("store_memory", json!({"content": "m"}))],
+            memories,
+            |_| json!({"memory_ids": ["another"]}),
+        ),
+        case("delete_memory", vec![remembered()], memory, |_| json!({"memory_id": "another"})),
+        case("delete_memory_batch", vec![remembered()], memories, |_| json!({"memory_ids": ["another"]})),
+        case(
+            "ace_start_trajectory",
+            vec![],
+            |_| json!({"task_description": "a"}),
+            |_| json!({"task_description": "b"}),
+        ),
+        case("start_trajectory", vec![], |_| json!({"task_description": "a"}), |_| json!({"task_description": "b"})),
+        case("ace_log_trajectory_step", vec![begun()], step, |_| {
+            json!({"trajectory_id": "another",
+            "step_type": "action", "description": "d"})
+        }),
+        case("log_trajectory_step", vec![begun()], step, |_| {
+            json!({"trajectory_id": "another",
+            "step_type": "action", "description": "d"})
+        }),
+        case(
+            "ace_complete_trajectory",
+            vec![begun()],
+            end,
+            |_| json!({"trajectory_id": "another", "status": "failure"}),
+        ),
+        case("complete_trajectory", vec![begun()], end, |_| json!({"trajectory_id": "another", "status": "failure"})),
+        case(
+            "ace_add_feedback",
+            vec![begun()],
+            |made| json!({"trajectory_id": made[0]["trajectory_id"], "feedback_type": "human"}),
+            |made| json!({"trajectory_id": made[0]["trajectory_id"], "feedback_type": "other"}),
+        ),
+        case(
+            "ace_mark_for_relearning",
+            vec![begun()],
+            |made| json!({"trajectory_id": made[0]["trajectory_id"], "reason": "a"}),
+            |made| json!({"trajectory_id": made[0]["trajectory_id"], "reason": "b"}),
+        ),
+        case("ace_create_playbook", vec![], |_| json!({"name": "a"}), |_| json!({"name": "b"})),
         case(
             "workspace_delete_snapshot",
             snapshots("/a/thinned"),
@@ -272,6 +325,34 @@ fn cases() -> Vec<Case> {
             |_| json!({"path": "/a/streamed", "chunks": "b"}),
         ),
     ]
+}
+
+fn remembered() -> (&'static str, Value) {
+    ("store_memory", json!({"content": "m", "state": "inactive"}))
+}
+
+fn memory(made: &[Value]) -> Value {
+    json!({"memory_id": made[0]["memory_id"]})
+}
+
+fn memories(made: &[Value]) -> Value {
+    json!({"memory_ids": [made[0]["memory_id"]]})
+}
+
+fn of(made: &[Value], content: &str) -> Value {
+    json!({"memory_id": made[0]["memory_id"], "content": content})
+}
+
+fn begun() -> (&'static str, Value) {
+    ("ace_start_trajectory", json!({"task_description": "a task"}))
+}
+
+fn step(made: &[Value]) -> Value {
+    json!({"trajectory_id": made[0]["trajectory_id"], "step_type": "action", "description": "d"})
+}
+
+fn end(made: &[Value]) -> Value {
+    json!({"trajectory_id": made[0]["trajectory_id"], "status": "success"})
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Methods, as people of a world call them: a table of scenarios per method, with what must be in an answer and what
 //! must not.
 
+mod ace;
 mod admin;
 mod agents;
 mod files;
 mod hostile;
 mod idempotency;
+mod memories;
 mod mounts;
 mod namespaces;
 mod rebac;

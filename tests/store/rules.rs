@@ -42,6 +42,10 @@ const NEXT: &str = "UPDATE head SET next_id = 10, next_entity = 10";
 const FILE_ENTITY: &str = "INSERT INTO entities (id, tenant, type, name, key) VALUES (5, 'other', 'file', '/f', x'01')";
 const TUPLE: &str = "INSERT INTO tuples (object, relation, subject, subject_relation, tuple_id, created_at_us, created_by, rev) \
     VALUES (5, 'viewer', 1, '', 't', 0, 'user:u', 2)";
+const TRAJECTORY: &str = "INSERT INTO trajectories (trajectory_id, tenant, user_id, task, status, started_at_us) \
+    VALUES ('t', 't', 'u', 'task', 'in_progress', 0)";
+const NOTE: &str = "INSERT INTO trajectory_notes (trajectory_id, number, note_id, what, type, at_us) \
+    VALUES ('t', 1, 'n', 'step', 'action', 0)";
 
 #[tokio::test]
 async fn every_rule_that_is_broken_is_named() {
@@ -112,11 +116,21 @@ async fn every_rule_that_is_broken_is_named() {
             VALUES (x'00', 1, 's', '/w', 't', 1, 99, '[]', 'u', 0)",
             ],
         ),
+        (
+            "R8",
+            &[
+                "INSERT INTO memories (memory_id, tenant, user_id, scope, owner, memory_type, importance, state, content, size, \
+            created_at_us, updated_at_us) VALUES ('m', 't', 'u', 'user', 'user:u', 'fact', 0, 'active', x'07', 1, 0, 0)",
+            ],
+        ),
+        ("R18", &[NOTE]),
+        ("R18", &[TRAJECTORY, NOTE, "UPDATE trajectory_notes SET number = 2"]),
+        ("R18", &[TRAJECTORY, "UPDATE trajectories SET status = 'success'"]),
     ];
     for (rule, broken) in cases {
         let report = check_after(broken).await;
         assert!(report.violations.iter().any(|v| v.rule == *rule), "{rule} after {broken:?}: {report:?}");
     }
     let named: std::collections::BTreeSet<_> = cases.iter().map(|(rule, _)| *rule).collect();
-    assert_eq!(named.len(), 17, "every rule is broken once");
+    assert_eq!(named.len(), 18, "every rule is broken once");
 }

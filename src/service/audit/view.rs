@@ -90,6 +90,17 @@ impl Scene<'_, '_> {
             Change::Snapshot(d) => {
                 view("snapshot", d, |r| (Some(r.tenant.clone()), format!("snapshot:{}#{}", r.path, r.number)))
             }
+            Change::Memory(d) => view("memory", d, |r| (Some(r.tenant.clone()), format!("memory:{}", r.memory_id))),
+            Change::Trajectory(d) => {
+                view("trajectory", d, |r| (Some(r.tenant.clone()), format!("trajectory:{}", r.trajectory_id)))
+            }
+            // Of the tenant of who writes it: nobody else may.
+            Change::TrajectoryNote(d) => view("trajectory_note", d, |r| {
+                (Some(self.row.tenant.clone()), format!("trajectory:{}#{}", r.trajectory_id, r.number))
+            }),
+            Change::Playbook(d) => {
+                view("playbook", d, |r| (Some(r.tenant.clone()), format!("playbook:{}", r.playbook_id)))
+            }
         }))
     }
 

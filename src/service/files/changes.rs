@@ -52,7 +52,11 @@ impl<T: Sql> Looker<'_, T> {
             | Change::Workspace(_)
             | Change::Mount(_)
             | Change::Sandbox(_)
-            | Change::Snapshot(_) => Ok(false),
+            | Change::Snapshot(_)
+            | Change::Memory(_)
+            | Change::Trajectory(_)
+            | Change::TrajectoryNote(_)
+            | Change::Playbook(_) => Ok(false),
         }
     }
 

@@ -5,7 +5,10 @@
 
 use std::ops::ControlFlow;
 
-use super::{BUNDLE_GONE, BUNDLE_NODE_BODIES, BUNDLE_PRESENT, BUNDLE_SKILLS, BUNDLE_VERSION_BODIES, Header};
+use super::{
+    BUNDLE_GONE, BUNDLE_MEMORY_BODIES, BUNDLE_NODE_BODIES, BUNDLE_NOTES, BUNDLE_PRESENT, BUNDLE_SKILLS,
+    BUNDLE_VERSION_BODIES, Header,
+};
 use crate::model::Rev;
 use crate::store::backend::Conn;
 use crate::store::tables::{Table, Value};
@@ -23,8 +26,10 @@ pub(super) const REFERENCES: &[(&str, &str)] = &[
     ("R6", BUNDLE_GONE),
     ("R8", BUNDLE_NODE_BODIES),
     ("R8", BUNDLE_VERSION_BODIES),
+    ("R8", BUNDLE_MEMORY_BODIES),
     ("R9", check::CHECK_R9),
     ("R11", BUNDLE_SKILLS),
+    ("R18", BUNDLE_NOTES),
 ];
 
 /// The first violation of a rule about rows that name each other.

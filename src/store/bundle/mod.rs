@@ -62,6 +62,15 @@ statements! {
     BUNDLE_VERSION_BODIES = "SELECT 'a body of node ' || CAST(v.node AS TEXT) || ' is missing or of another size' \
         FROM versions AS v WHERE v.content IS NOT NULL \
         AND NOT EXISTS (SELECT 1 FROM contents AS c WHERE c.hash = v.content AND c.size = v.size)";
+    /// The same of a memory.
+    BUNDLE_MEMORY_BODIES = "SELECT 'the body of memory ' || m.memory_id || ' is missing or of another size' \
+        FROM memories AS m \
+        WHERE NOT EXISTS (SELECT 1 FROM contents AS c WHERE c.hash = m.content AND c.size = m.size)";
+    /// Notes of no trajectory, or with gaps.
+    BUNDLE_NOTES = "SELECT 'the notes of trajectory ' || n.trajectory_id || ' have gaps, or are of none' FROM \
+        (SELECT trajectory_id, COUNT(*) AS held, MAX(number) AS last, MIN(number) AS first FROM trajectory_notes \
+        GROUP BY trajectory_id) AS n WHERE n.first <> 1 OR n.last <> n.held \
+        OR NOT EXISTS (SELECT 1 FROM trajectories AS t WHERE t.trajectory_id = n.trajectory_id)";
     /// A node that is not what its present version says.
     BUNDLE_PRESENT = "SELECT 'node ' || CAST(n.id AS TEXT) || ' has no present version that agrees' FROM nodes AS n \
         WHERE n.detached = 0 AND NOT EXISTS (SELECT 1 FROM versions AS v WHERE v.node = n.id AND v.to_rev IS NULL \

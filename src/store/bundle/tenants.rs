@@ -48,6 +48,9 @@ const SAYING: &[(&str, &str, Says)] = &[
     ("sandboxes", "tenant", Says::Tenant),
     ("snapshots", "path", Says::Path),
     ("snapshots", "tenant", Says::Tenant),
+    ("memories", "tenant", Says::Tenant),
+    ("trajectories", "tenant", Says::Tenant),
+    ("playbooks", "tenant", Says::Tenant),
     ("changelog", "actor", Says::Typed),
     ("changelog", "tenant", Says::Tenant),
     ("changelog", "before", Says::Changes),
@@ -74,6 +77,16 @@ const SILENT: &[(&str, &[&str])] = &[
     ("mounts", &["mount_id", "backend_type", "backend_config", "owner", "description"]),
     ("sandboxes", &["sandbox_id", "name", "user_id", "agent_id", "provider", "template_id", "status"]),
     ("snapshots", &["snapshot_id", "description", "tags", "created_by", "manifest_hash"]),
+    (
+        "memories",
+        &["memory_id", "user_id", "agent_id", "scope", "owner", "memory_type", "state", "namespace", "path_key"],
+    ),
+    (
+        "trajectories",
+        &["trajectory_id", "user_id", "agent_id", "task", "task_type", "status", "error_message", "relearn_reason"],
+    ),
+    ("trajectory_notes", &["trajectory_id", "note_id", "what", "type", "source", "message", "data"]),
+    ("playbooks", &["playbook_id", "user_id", "agent_id", "scope", "owner", "name", "description", "content"]),
     ("changelog", &["request_id", "op"]),
     ("idempotency", &["method", "reply"]),
     ("denials", &["method", "permission", "request_id"]),
@@ -290,6 +303,10 @@ impl Tenants {
                 self.tenant(&mut row.tenant)?;
                 self.path(&mut row.path)
             }),
+            Change::Memory(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
+            Change::Trajectory(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
+            Change::TrajectoryNote(_) => Ok(()),
+            Change::Playbook(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
         }
     }
 }
