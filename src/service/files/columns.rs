@@ -2,6 +2,8 @@
 //!
 //! Read and filtered in one transaction on the slow lane, whole or not at all.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::Value;
 
@@ -62,7 +64,8 @@ fn shown(
 
 /// The column rules that bind somebody on a file; for whoever may ask about that.
 pub async fn rules_of(call: &Call, path: VirtualPath, subject: EntityName) -> Result<Option<Value>, ServiceError> {
-    let (caller, caches, question) = (call.caller.clone(), call.caches.clone(), question(subject, &path));
+    let (caller, caches) = (call.caller.clone(), Arc::clone(&call.caches));
+    let question = question(subject, &path);
     call.read(move |tx| {
         let asker = Asker::new(tx, &caller, &caches)?;
         let resolved = allowed(&asker, &question)?;
