@@ -308,6 +308,42 @@ fn cases() -> Vec<Case> {
             |_| json!({"files": [["/a/one", "1"], ["/a/two", "2"]]}),
             |_| json!({"files": [["/a/one", "1"]]}),
         ),
+        case("share_with_user", vec![], |_| share("ann"), |_| share("ben")),
+        case("revoke_share", vec![("share_with_user", share("cid"))], |_| share("cid"), |_| share("ben")),
+        case(
+            "revoke_share_by_id",
+            vec![("share_with_user", share("dan"))],
+            |made| json!({"share_id": made[0]}),
+            |_| json!({"share_id": "another"}),
+        ),
+        case("make_public", vec![], |_| resource("/a/public"), |_| resource("/a/other")),
+        case(
+            "make_private",
+            vec![("make_public", resource("/a/private"))],
+            |_| resource("/a/private"),
+            |_| resource("/a/other"),
+        ),
+        case("grant_consent", vec![], |_| consent("ann"), |_| consent("ben")),
+        case("revoke_consent", vec![("grant_consent", consent("cid"))], |_| consent("cid"), |_| consent("ben")),
+        case(
+            "update_agent",
+            vec![("register_agent", json!({"agent_id": "root,changed", "name": "changed"}))],
+            |_| json!({"agent_id": "root,changed", "name": "new"}),
+            |_| json!({"agent_id": "root,changed", "name": "newer"}),
+        ),
+        // A key that it makes is shown once, as that of admin_create_key.
+        case(
+            "provision_user",
+            vec![],
+            |_| json!({"user_id": "comes", "create_api_key": false}),
+            |_| json!({"user_id": "other", "create_api_key": false}),
+        ),
+        case(
+            "deprovision_user",
+            vec![("provision_user", json!({"user_id": "goes"}))],
+            |_| json!({"user_id": "goes"}),
+            |_| json!({"user_id": "other"}),
+        ),
         case("add_mount", vec![], |_| mount("/mnt/added"), |_| mount("/mnt/other")),
         case("remove_mount", vec![("add_mount", mount("/mnt/gone"))], |_| at("/mnt/gone"), |_| at("/mnt/other")),
         case("save_mount", vec![], |_| mount("/mnt/saved"), |_| mount("/mnt/other")),
@@ -325,6 +361,18 @@ fn cases() -> Vec<Case> {
             |_| json!({"path": "/a/streamed", "chunks": "b"}),
         ),
     ]
+}
+
+fn resource(path: &str) -> Value {
+    json!({"resource": ["file", path]})
+}
+
+fn share(user: &str) -> Value {
+    json!({"resource": ["file", "/a/shared"], "user_id": user})
+}
+
+fn consent(to: &str) -> Value {
+    json!({"from_subject": ["user", "root"], "to_subject": ["user", to]})
 }
 
 fn remembered() -> (&'static str, Value) {

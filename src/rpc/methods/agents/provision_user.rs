@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::VirtualPath;
 use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::service::agents::people::{self, Arrival};
+use crate::service::agents::people::{self, Arrival, Arrived};
+use crate::service::keys::ops::NewKey;
 
 /// Let a person in: directories of his own, and a key if he has none that works.
 ///
@@ -91,11 +92,21 @@ impl Method for ProvisionUser {
             with_key: self.create_api_key.unwrap_or(true),
             with_agents: self.create_agents.unwrap_or(false),
         };
+        if !arrival.with_key {
+            let user_id = self.user_id.clone();
+            cx.reply_with(move |arrived: &Arrived| Provisioned::new(user_id.clone(), arrived, None));
+        }
         let (arrived, key) = people::admit(&cx.call, &cx.services.hasher, arrival).await?;
+        Ok(Provisioned::new(self.user_id, &arrived, key))
+    }
+}
+
+impl Provisioned {
+    fn new(user_id: String, arrived: &Arrived, key: Option<NewKey>) -> Self {
         let texts = |paths: &[VirtualPath]| paths.iter().map(|path| path.as_str().to_owned()).collect::<Vec<_>>();
-        Ok(Provisioned {
-            user_id: self.user_id,
-            tenant_id: arrived.tenant,
+        Self {
+            user_id,
+            tenant_id: arrived.tenant.clone(),
             api_key: key.map(|new| new.key.expose().to_owned()),
             workspace_path: arrived.workspace.clone(),
             agent_paths: texts(&arrived.agents),
@@ -104,10 +115,10 @@ impl Method for ProvisionUser {
                 user: arrived.is_new,
                 tenant: arrived.is_new_tenant,
                 directories: texts(&arrived.directories),
-                workspace: arrived.workspace,
+                workspace: arrived.workspace.clone(),
                 agents: texts(&arrived.agents),
                 skills: Vec::new(),
             },
-        })
+        }
     }
 }
