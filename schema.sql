@@ -24,6 +24,7 @@
 --   R16 idempotency rows have rev <= head.rev.
 --   R17 snapshots are of a revision <= head.rev and of a node below head.next_id; numbers are from 1.
 --   R18 notes are of a trajectory that is there and numbered from 1 without gaps; one that has ended has ended after it began.
+--   R19 tenant_use is what a count of the files in nodes gives, by tenant.
 
 -- The head of the store: one row, read first by every read transaction (it fixes the snapshot), written once a batch.
 CREATE TABLE head (
@@ -438,3 +439,17 @@ CREATE INDEX playbooks_by_user ON playbooks (tenant, user_id, created_at_us, pla
 CREATE INDEX playbooks_by_tenant ON playbooks (tenant, created_at_us, playbook_id);
 CREATE INDEX playbooks_shared ON playbooks (tenant, created_at_us, playbook_id) WHERE scope = 'tenant';
 CREATE INDEX playbooks_global ON playbooks (created_at_us, playbook_id) WHERE scope = 'global';
+
+-- What a tenant may have; one without a row has what the settings say.
+CREATE TABLE quotas (
+    tenant    TEXT NOT NULL PRIMARY KEY,
+    bytes_max INTEGER, -- bytes of all its files; NULL = no limit
+    files_max INTEGER  -- its files; NULL = no limit
+) STRICT, WITHOUT ROWID;
+
+-- What a tenant has: counted with each write, never looked for.
+CREATE TABLE tenant_use (
+    tenant TEXT NOT NULL PRIMARY KEY,
+    files  INTEGER NOT NULL, -- files in `nodes`, those of removed directories too until they are freed
+    bytes  INTEGER NOT NULL  -- of their newest versions
+) STRICT, WITHOUT ROWID;

@@ -22,7 +22,7 @@ use crate::service::mounts::sync_ops::free as free_mount_files;
 use crate::service::mounts::{Mounts, jobs};
 use crate::service::{ServiceError, keys, sandboxes};
 use crate::store::{
-    Durability, FaultPoint, Faults, Options, Place, ReadTx, Sql as _, Store, StoreError, decisions, meta,
+    Durability, FaultPoint, Faults, Options, Place, Quota, ReadTx, Sql as _, Store, StoreError, decisions, meta,
 };
 use crate::telemetry::metric;
 
@@ -122,6 +122,8 @@ impl App {
         options.allow_network_fs = config.allow_network_fs;
         options.limits.wal_bytes = config.wal_limit.0 as u64;
         options.limits.checkpoint_bytes = options.limits.checkpoint_bytes.min(options.limits.wal_bytes / 4);
+        options.limits.quota =
+            Quota { bytes_max: config.quota_bytes.map(|bytes| bytes.0 as u64), files_max: config.quota_files };
         options.limits.keep_versions = config.keep_versions;
         options.limits.keep_days = config.keep_days;
         options.limits.ballast_bytes = config.ballast_bytes();

@@ -16,6 +16,7 @@ pub mod door;
 pub mod explain;
 pub mod failure;
 pub mod files;
+pub mod gc;
 pub mod generate;
 pub mod grant;
 pub mod key;
@@ -24,6 +25,7 @@ pub mod moving;
 pub mod names;
 pub mod namespace;
 pub mod offline;
+pub mod quota;
 pub mod running;
 pub mod scratch;
 pub mod selftest;
@@ -73,6 +75,7 @@ enum Command {
     Du(files::DiskUse),
     Find(files::Find),
     Generate(generate::Generate),
+    Gc(gc::Gc),
     Get(files::Get),
     Grep(files::Grep),
     Log(files::Log),
@@ -80,6 +83,7 @@ enum Command {
     Mkdir(files::MakeDirectory),
     Mv(files::Move),
     Put(files::Put),
+    Quota(quota::Quota),
     Rm(files::Remove),
     Rollback(files::Rollback),
     Snapshot(files::Snapshot),
@@ -163,6 +167,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Du(sum) => sum.run(),
         Command::Find(find) => find.run(),
         Command::Generate(generate) => generate.run().map(|()| exit::OK),
+        Command::Gc(gc) => gc.run(),
         Command::Get(get) => get.run(),
         Command::Grep(grep) => grep.run(),
         Command::Log(log) => log.run(),
@@ -170,6 +175,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Mkdir(make) => make.run(),
         Command::Mv(moved) => moved.run(),
         Command::Put(put) => put.run(),
+        Command::Quota(quota) => quota.run(),
         Command::Rm(remove) => remove.run(),
         Command::Rollback(rollback) => rollback.run(),
         Command::Snapshot(snapshot) => snapshot.run(),

@@ -107,6 +107,10 @@ settings! {
     ballast: Option<ByteSize> = "";
     /// With less free space on the disk than this, only what frees space is taken, bytes; at least twice `wal_limit`.
     free_floor: ByteSize = "64MiB";
+    /// Bytes that the files of a tenant may have together, unless it has a quota of its own; without it, no limit.
+    quota_bytes: Option<ByteSize> = "";
+    /// Files that a tenant may have, unless it has a quota of its own; without it, no limit.
+    quota_files: Option<u64> = "";
     /// Versions of each file that are kept, the newest.
     keep_versions: u64 = "100";
     /// Days for which everything is kept that was overwritten, moved or deleted; 0 keeps it for ever.

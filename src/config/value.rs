@@ -44,6 +44,14 @@ pub enum LogStyle {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub usize);
 
+impl ByteSize {
+    /// A number of bytes above 0, e.g. `512KiB` or `16MiB`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::from_text(text).ok()
+    }
+}
+
 /// A time in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seconds(pub u32);
@@ -185,6 +193,12 @@ impl FromText for Option<ByteSize> {
             "0" => Ok(Some(ByteSize(0))),
             _ => ByteSize::from_text(text).map(Some).map_err(|_| "0 or a number of bytes, e.g. 512KiB or 16MiB"),
         }
+    }
+}
+
+impl FromText for Option<u64> {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() { Ok(None) } else { u64::from_text(text).map(Some) }
     }
 }
 

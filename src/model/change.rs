@@ -68,6 +68,8 @@ pub enum Change {
     TrajectoryNote(Delta<TrajectoryNoteRow>),
     /// A playbook came, changed or went.
     Playbook(Delta<PlaybookRow>),
+    /// A tenant got another quota.
+    Quota(Delta<QuotaRow>),
 }
 
 impl Change {
@@ -89,6 +91,7 @@ impl Change {
             Self::Trajectory(d) => Self::Trajectory(d.inverse()),
             Self::TrajectoryNote(d) => Self::TrajectoryNote(d.inverse()),
             Self::Playbook(d) => Self::Playbook(d.inverse()),
+            Self::Quota(d) => Self::Quota(d.inverse()),
         }
     }
 
@@ -105,7 +108,9 @@ impl Change {
                 (None, _) => false,
             },
             Self::Workspace(_) | Self::Mount(_) | Self::Sandbox(_) | Self::Snapshot(_) => false,
-            Self::Memory(_) | Self::Trajectory(_) | Self::TrajectoryNote(_) | Self::Playbook(_) => false,
+            Self::Memory(_) | Self::Trajectory(_) | Self::TrajectoryNote(_) | Self::Playbook(_) | Self::Quota(_) => {
+                false
+            }
         }
     }
 }
@@ -393,4 +398,15 @@ pub struct SnapshotRow {
     pub total_size: Option<u64>,
     /// BLAKE3 over paths and contents, hex; `None` = not counted.
     pub manifest_hash: Option<String>,
+}
+
+/// A row of `quotas`: what a tenant may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaRow {
+    /// The tenant.
+    pub tenant: String,
+    /// Bytes of all its files; `None` = no limit.
+    pub bytes_max: Option<u64>,
+    /// Its files; `None` = no limit.
+    pub files_max: Option<u64>,
 }

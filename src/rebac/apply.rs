@@ -46,7 +46,11 @@ impl Projection for Graph {
             // The owner of a node comes with the question.
             Change::Node(_) | Change::Key(_) | Change::Agent(_) => {}
             Change::Workspace(_) | Change::Mount(_) | Change::Sandbox(_) | Change::Snapshot(_) => {}
-            Change::Memory(_) | Change::Trajectory(_) | Change::TrajectoryNote(_) | Change::Playbook(_) => {}
+            Change::Memory(_)
+            | Change::Trajectory(_)
+            | Change::TrajectoryNote(_)
+            | Change::Playbook(_)
+            | Change::Quota(_) => {}
         }
     }
 

@@ -83,6 +83,8 @@ error_codes! {
     IdempotencyKeyReused = -32027, 200, "idempotency_key_reused";
     /// A repeat of a request that was executed and whose reply is not kept.
     AlreadyExecuted = -32028, 200, "already_executed";
+    /// It would make a tenant larger than its quota: nothing was done.
+    QuotaExceeded = -32029, 200, "quota_exceeded";
     /// Not JSON.
     Parse = -32700, 200, "parse_error";
     /// JSON, but no JSON-RPC request.
@@ -271,6 +273,18 @@ fn from_store(error: &StoreError) -> RpcError {
         }
         StoreError::Full => RpcError::new(ErrorCode::StorageFull, text)
             .hint("reads and deletes are taken; everything else again when there is space on the server's disk"),
+        StoreError::OverQuota(over) => RpcError::new(ErrorCode::QuotaExceeded, text)
+            .hint(format!(
+                "delete files (a removed directory counts until its files are freed, moments later), or ask the \
+                 operator for more: nexus-lite quota set {} --{} N",
+                over.tenant,
+                over.counted.as_str()
+            ))
+            .with("tenant_id", over.tenant.as_str())
+            .with("counted", over.counted.as_str())
+            .with("used", over.used)
+            .with("limit", over.limit)
+            .with("needed", over.needed),
         StoreError::Unreachable { .. } => {
             tracing::error!(error = %text, "the database server cannot be reached");
             RpcError::new(ErrorCode::Busy, "the database server cannot be reached; nothing was done")

@@ -1,9 +1,9 @@
-//! Backups: for the instance admin, for a backup holds every tenant.
+//! Backups and house-keeping: for the instance admin, for both are about every tenant.
 
 use std::path::PathBuf;
 
-use crate::store::ReadTx;
 use crate::store::backup::{self, Backup};
+use crate::store::{ReadTx, Removed};
 
 use super::keys::{not_instance_admin, require_admin};
 use super::{Call, ServiceError};
@@ -28,6 +28,12 @@ pub async fn list(call: &Call) -> Result<Vec<Backup>, ServiceError> {
     require_instance_admin(call).await?;
     let root: PathBuf = call.store.backups_dir();
     call.read_slow(move |_: &ReadTx<'_>| Ok(backup::list(&root)?)).await
+}
+
+/// Throws away now what is not kept any longer; for the instance admin, since bodies are of every tenant.
+pub async fn collect(call: &Call) -> Result<Removed, ServiceError> {
+    require_instance_admin(call).await?;
+    Ok(call.store.keep_house().await?)
 }
 
 async fn require_instance_admin(call: &Call) -> Result<(), ServiceError> {

@@ -21,6 +21,7 @@ pub mod mounts;
 pub mod names;
 pub mod ops;
 pub mod playbooks;
+pub mod quotas;
 pub mod records;
 pub mod relations;
 pub mod sandboxes;

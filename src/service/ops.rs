@@ -46,6 +46,7 @@ pub const OPS: &[&str] = ops![
     super::mounts::sync_ops::ImportFiles,
     super::mounts::sync_ops::KeepAgreed,
     super::playbooks::ops::CreatePlaybook,
+    super::quotas::ops::SetQuota,
     super::relations::namespaces_ops::DeleteNamespace,
     super::relations::namespaces_ops::PutNamespace,
     super::sandboxes::ops::ChangeSandbox,

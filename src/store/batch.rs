@@ -156,6 +156,7 @@ impl Core {
         if self.link.conn().is_autocommit() {
             return Ok(());
         }
+        wrote |= self.working.counts().save(self.link.conn()).map_err(|error| lost_in(way, error))?;
         wrote |= self.bound_replies(replies, now_us).map_err(|error| lost_in(way, error))?;
         wrote |= self.take_notes_along(now_us, way).map_err(|error| lost_in(way, error))?;
         if self.counters != before {
@@ -169,6 +170,7 @@ impl Core {
             batch.drain(..).for_each(Queued::finish);
         }
         self.commit(&before, now_us)?;
+        self.working.settle();
         if mutated!(self.shared, PublishAfterReply) {
             batch.drain(..).for_each(Queued::finish);
         }

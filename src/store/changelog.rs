@@ -185,6 +185,7 @@ pub(super) fn encode(changes: &[Change]) -> (String, String) {
             Change::Trajectory(d) => push(&mut before, &mut after, "trajectory", d),
             Change::TrajectoryNote(d) => push(&mut before, &mut after, "trajectory_note", d),
             Change::Playbook(d) => push(&mut before, &mut after, "playbook", d),
+            Change::Quota(d) => push(&mut before, &mut after, "quota", d),
         }
     }
     before.push(']');
@@ -252,6 +253,7 @@ fn decode_one(before: Option<&RawValue>, after: Option<&RawValue>) -> Result<Cha
         "trajectory" => Change::Trajectory(delta(before, after)?),
         "trajectory_note" => Change::TrajectoryNote(delta(before, after)?),
         "playbook" => Change::Playbook(delta(before, after)?),
+        "quota" => Change::Quota(delta(before, after)?),
         other => return Err(format!("a change of the unknown kind '{other}'")),
     })
 }

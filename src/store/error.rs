@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::model::Rev;
 
 use super::backend::EngineError;
+use super::quotas::OverQuota;
 
 /// An error of the store. The text says what happened and what to do; it never holds a secret or a parameter.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -47,6 +48,9 @@ pub enum StoreError {
     /// No space left. Nothing was done.
     #[error("storage full: free some space or delete files; nothing was written")]
     Full,
+    /// It would make a tenant larger than it may be. Nothing was done.
+    #[error("{0}")]
+    OverQuota(Box<OverQuota>),
     /// A statement failed.
     #[error("{step} failed: {source}")]
     Sql {

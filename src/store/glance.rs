@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use super::places::Known;
 use super::projection::{Projection, Published};
+use super::quotas::Quota;
 use super::row::{Row, Val};
 use super::shared::Shared;
 use super::{Sql, StoreError};
@@ -56,6 +57,9 @@ impl Sql for Glance<'_> {
     }
     fn is_far(&self) -> bool {
         false
+    }
+    fn default_quota(&self) -> Quota {
+        self.shared.limits.quota
     }
     fn known(&self) -> Option<Known<'_>> {
         Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev })

@@ -36,12 +36,51 @@ pub(super) struct House {
     next_pass_us: i64,
 }
 
+/// What is left of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing.
+    Nothing,
+    /// More steps.
+    Steps,
+    /// More steps, and who holds all bodies (a backup) lets none of them be taken now.
+    Held,
+}
+
+/// What a pass has removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// States of the past.
+    pub states: u64,
+    /// Bodies.
+    pub bodies: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Blob files that no row named.
+    pub files: u64,
+}
+
 /// The time of a duration in µs.
 fn micros(time: std::time::Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl Core {
+    /// One step for somebody who does not wait for the next pass; with `begin`, the first of a new one.
+    pub(super) fn keep_house_now(&mut self, begin: bool) -> Result<Left, StoreError> {
+        self.ready()?;
+        if begin {
+            self.house = House::default();
+        }
+        let before = self.house.phase;
+        self.keep_house()?;
+        Ok(match self.house.phase {
+            Phase::Waiting => Left::Nothing,
+            phase if phase == before => Left::Held,
+            _ => Left::Steps,
+        })
+    }
+
     /// One step.
     pub(super) fn keep_house(&mut self) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
@@ -64,6 +103,7 @@ impl Core {
                     let floor = meta::history_floor(&tx)?;
                     self.in_transaction(now_us, |core| retention::drop_states(core.link.conn(), floor, &found.doomed))?;
                     shared.gauges.states_dropped.fetch_add(found.doomed.len() as u64, Ordering::Relaxed);
+                    shared.metrics.states_dropped.increment(found.doomed.len() as u64);
                 }
                 found.next.map_or(Phase::Bodies(None), |next| Phase::Past(horizon, next))
             }
@@ -73,6 +113,7 @@ impl Core {
                 let Some(collecting) = shared.pins.collect() else { return Ok(()) };
                 let (removed, next) = collection::sweep(&tx, &shared, &collecting, from, micros(limits.keep_bodies))?;
                 shared.gauges.files_swept.fetch_add(removed, Ordering::Relaxed);
+                shared.metrics.files_swept.increment(removed);
                 next.map_or_else(|| self.rest(&shared, now_us), Phase::Files)
             }
         };
@@ -96,6 +137,8 @@ impl Core {
             }
             shared.gauges.bodies_collected.fetch_add(collected.bodies, Ordering::Relaxed);
             shared.gauges.bytes_collected.fetch_add(collected.bytes, Ordering::Relaxed);
+            shared.metrics.bodies_collected.increment(collected.bodies);
+            shared.metrics.bytes_collected.increment(collected.bytes);
         }
         Ok(found.next.map_or(Phase::Files(0), |next| Phase::Bodies(Some(next))))
     }

@@ -42,6 +42,8 @@ statements! {
     INSPECT_ROWS_7 = "SELECT 'memories', COUNT(*) FROM memories UNION ALL SELECT 'trajectories', COUNT(*) FROM trajectories \
         UNION ALL SELECT 'trajectory_notes', COUNT(*) FROM trajectory_notes \
         UNION ALL SELECT 'playbooks', COUNT(*) FROM playbooks";
+    /// Rows per table of the eighth.
+    INSPECT_ROWS_8 = "SELECT 'quotas', COUNT(*) FROM quotas UNION ALL SELECT 'tenant_use', COUNT(*) FROM tenant_use";
     /// Keys: all, revoked, past their end.
     INSPECT_KEYS = "SELECT COUNT(*), \
         CAST(COALESCE(SUM(CASE WHEN revoked_at_us IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT), \
@@ -254,10 +256,15 @@ impl Inspector {
         let small = self.length(DATABASE_FILE) <= QUICK_BYTES_MAX;
         let quick_check = if small { Some(quick(&conn)?) } else { None };
         let mut rows = Vec::new();
-        let later =
-            [(2, INSPECT_ROWS_2), (4, INSPECT_ROWS_4), (5, INSPECT_ROWS_5), (6, INSPECT_ROWS_6), (7, INSPECT_ROWS_7)]
-                .into_iter();
-        let later = later.filter(|(since, _)| version >= *since).map(|(_, sql)| sql);
+        let later = [
+            (2, INSPECT_ROWS_2),
+            (4, INSPECT_ROWS_4),
+            (5, INSPECT_ROWS_5),
+            (6, INSPECT_ROWS_6),
+            (7, INSPECT_ROWS_7),
+            (8, INSPECT_ROWS_8),
+        ];
+        let later = later.into_iter().filter(|(since, _)| version >= *since).map(|(_, sql)| sql);
         for sql in std::iter::once(INSPECT_ROWS).chain(later) {
             sqlite::each(&conn, sql, &[], |row| {
                 rows.push((row.string(0)?, row.id(1)?));

@@ -23,6 +23,10 @@ pub(super) struct Metrics {
     pub(super) disk_free_bytes: Gauge,
     pub(super) disk_degraded: Gauge,
     pub(super) ballast_bytes: Gauge,
+    pub(super) states_dropped: Counter,
+    pub(super) bodies_collected: Counter,
+    pub(super) bytes_collected: Counter,
+    pub(super) files_swept: Counter,
 }
 
 impl Metrics {
@@ -46,6 +50,10 @@ impl Metrics {
         describe_gauge!("disk_free_bytes", Unit::Bytes, "bytes that may still be written to the disk");
         describe_gauge!("disk_degraded", Unit::Count, "1 while only reads and what frees space are taken");
         describe_gauge!("ballast_bytes", Unit::Bytes, "space held back for the day when the disk is full");
+        describe_counter!("past_states_dropped_total", Unit::Count, "states of the past that were not kept any longer");
+        describe_counter!("bodies_collected_total", Unit::Count, "bodies removed that nothing named any more");
+        describe_counter!("bodies_collected_bytes_total", Unit::Bytes, "bytes of those bodies");
+        describe_counter!("blob_files_swept_total", Unit::Count, "blob files removed that no row named");
         let this = Self {
             queue_depth: gauge!("writer_queue_depth"),
             queue_oldest_seconds: gauge!("writer_queue_oldest_seconds"),
@@ -65,11 +73,15 @@ impl Metrics {
             disk_free_bytes: gauge!("disk_free_bytes"),
             disk_degraded: gauge!("disk_degraded"),
             ballast_bytes: gauge!("ballast_bytes"),
+            states_dropped: counter!("past_states_dropped_total"),
+            bodies_collected: counter!("bodies_collected_total"),
+            bytes_collected: counter!("bodies_collected_bytes_total"),
+            files_swept: counter!("blob_files_swept_total"),
         };
         let counters = [&this.refused, &this.publish_lag, &this.busy, &this.notes_dropped, &this.notes_written];
-        for counter in
-            counters.into_iter().chain([&this.panics, &this.slow_refused, &this.reads_cut, &this.refused_full])
-        {
+        let more = [&this.panics, &this.slow_refused, &this.reads_cut, &this.refused_full];
+        let house = [&this.states_dropped, &this.bodies_collected, &this.bytes_collected, &this.files_swept];
+        for counter in counters.into_iter().chain(more).chain(house) {
             counter.increment(0);
         }
         this.queue_depth.set(0.0);

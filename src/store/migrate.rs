@@ -38,6 +38,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0005_mounts.sql", sql: include_str!("migrations/0005_mounts.sql") },
     Migration { name: "0006_unused.sql", sql: include_str!("migrations/0006_unused.sql") },
     Migration { name: "0007_records.sql", sql: include_str!("migrations/0007_records.sql") },
+    Migration { name: "0008_quotas.sql", sql: include_str!("migrations/0008_quotas.sql") },
 ];
 
 impl Migration {

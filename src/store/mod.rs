@@ -96,6 +96,7 @@ pub mod options;
 pub mod past;
 pub mod playbooks;
 pub mod projection;
+pub mod quotas;
 pub mod records;
 pub mod relay;
 pub mod row;
@@ -116,6 +117,7 @@ pub mod versions;
 mod ways;
 pub mod workspaces;
 
+use house::Left;
 use reading::Reading;
 
 #[cfg(feature = "postgres")]
@@ -125,6 +127,7 @@ pub use error::{Place, StoreError};
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
 pub use glance::Glance;
+pub use house::Removed;
 #[cfg(feature = "faults")]
 pub use mutation::Mutation;
 pub use note::{DecisionNote, DenialNote, Note};
@@ -134,6 +137,7 @@ pub use options::{Durability, Engine, Limits, Options};
 pub use pins::Pin;
 pub use places::Known;
 pub use projection::{Projection, Published};
+pub use quotas::{OverQuota, Quota};
 pub use row::{Row, Val};
 pub use status::Status;
 pub use tx::{ReadTx, Sql, WriteTx};
@@ -141,6 +145,10 @@ pub use upload::{StoredBody, Upload};
 
 /// What is said of backups on a database server.
 const USE_PG_DUMP: &str = "use pg_dump, or your provider's backups; `nexus-lite export` makes a file that moves";
+
+/// How often, and how long each time, a pass of house-keeping that was asked for waits for a backup: 10 s.
+const HELD_TRIES: u32 = 100;
+const HELD_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Bodies up to this size lie in the database; larger ones are blob files, written by the request.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -415,6 +423,32 @@ impl Store {
     /// Does now what the writer does once a second.
     pub async fn tick(&self) -> Result<(), StoreError> {
         self.inner.writer.tick().await
+    }
+
+    /// A whole pass of house-keeping now, which else comes by itself: the past that is not kept, bodies that nothing has
+    /// named for a day, blob files without a row. Others write between its steps.
+    pub async fn keep_house(&self) -> Result<Removed, StoreError> {
+        let removed = |status: Status| {
+            [status.states_dropped, status.bodies_collected, status.bytes_collected, status.files_swept]
+        };
+        let (before, mut begin, mut held) = (removed(self.status()), true, 0);
+        loop {
+            match self.inner.writer.keep_house(begin).await? {
+                Left::Nothing => break,
+                Left::Steps => held = 0,
+                Left::Held if held == HELD_TRIES => {
+                    return Err(StoreError::Busy { queue: "a backup, which needs every body" });
+                }
+                Left::Held => {
+                    held += 1;
+                    tokio::time::sleep(HELD_WAIT).await;
+                }
+            }
+            begin = false;
+        }
+        let after = removed(self.status());
+        let [states, bodies, bytes, files] = std::array::from_fn(|at| after[at] - before[at]);
+        Ok(Removed { states, bodies, bytes, files })
     }
 
     /// Drains, checkpoints and closes: no new work, everything accepted answered, no `-wal` left.

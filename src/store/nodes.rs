@@ -61,7 +61,7 @@ statements! {
     /// Detached directories.
     DETACHED = "SELECT id FROM nodes WHERE parent = 0 AND detached = 1 LIMIT ?1";
     /// What lies directly in a detached directory.
-    DETACHED_CHILDREN = "SELECT name, id, type FROM nodes WHERE parent = ?1 LIMIT ?2";
+    DETACHED_CHILDREN = "SELECT name, id, type, tenant, size FROM nodes WHERE parent = ?1 LIMIT ?2";
 }
 
 /// The node of this id, detached ones too.
@@ -249,14 +249,16 @@ pub fn free_detached(tx: &mut WriteTx<'_>, limit: u64) -> Result<u64, StoreError
 
 /// Frees one detached directory, or as much of it as `limit` allows.
 fn free_directory(tx: &mut WriteTx<'_>, directory: NodeId, limit: u64) -> Result<u64, StoreError> {
-    let found =
-        tx.query(DETACHED_CHILDREN, params![directory, limit], |row| Ok((row.string(0)?, row.id(1)?, row.int(2)?)))?;
+    let found = tx.query(DETACHED_CHILDREN, params![directory, limit], |row| {
+        Ok((row.string(0)?, row.id(1)?, row.int(2)?, row.string(3)?, row.id(4)?))
+    })?;
     let mut met = 0;
-    for (name, id, kind) in &found {
+    for (name, id, kind, tenant, size) in &found {
         if *kind == kind_code(NodeKind::Directory) {
             tx.exec(DETACH_NODE, params![directory, name, &id.to_string()])?;
         } else {
             tx.exec(DELETE_NODE, params![directory, name])?;
+            tx.freed(tenant, *size);
         }
         versions::end(tx, *id)?;
         met += 1;

@@ -28,6 +28,7 @@ use super::pool::Pool;
 use super::projection::{Projection, Slot, TypedSlot, Working};
 use super::publish::Head;
 use super::queue::Admission;
+use super::quotas::Quotas;
 use super::readers::Readers;
 use super::shared::{Gauges, Shared};
 use super::space::Space;
@@ -61,7 +62,7 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, slots: Vec::new() }.project::<NameStamps>().project::<Mounted>()
+        Self { options, slots: Vec::new() }.project::<NameStamps>().project::<Mounted>().project::<Quotas>()
     }
 
     /// Adds a projection; it is loaded at open and follows every commit.
@@ -356,6 +357,7 @@ fn start_core(
     let rows = Rows::new(decisions::count(conn)?, shared.limits.decisions, denials::last(conn)?);
     let replies = idempotency::load(&loader)?;
     let counters = meta::head(&loader)?.ok_or_else(|| StoreError::Corrupt { what: "head has no row".into() })?;
+    working.set_default_quota(shared.limits.quota);
     working.load(&Loader { conn, rev: counters.rev, now_us: now_us.max(floor) })?;
     shared.faults.hit(FaultPoint::StartBeforeCommit);
     conn.control("committing the start", "COMMIT")?;

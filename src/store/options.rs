@@ -10,6 +10,7 @@ use crate::model::{OsRandom, SystemClock};
 
 use super::fault::Faults;
 use super::files::Files;
+use super::quotas::Quota;
 use super::space::{Machine, SharedProbe};
 
 /// What an acknowledged write survives.
@@ -82,6 +83,8 @@ pub struct Limits {
     pub decisions: u64,
     /// Rows of `denials` that are kept.
     pub denials: u64,
+    /// What a tenant without a quota of its own may have.
+    pub quota: Quota,
     /// Versions of each file that are kept, the newest.
     pub keep_versions: u64,
     /// Days for which everything that has ended is kept; 0 = for ever.
@@ -119,6 +122,7 @@ impl Default for Limits {
             notes_per_tick: 512,
             decisions: 100_000,
             denials: 100_000,
+            quota: Quota::default(),
             keep_versions: 100,
             keep_days: 30,
             keep_bodies: Duration::from_secs(24 * 60 * 60),

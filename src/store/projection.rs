@@ -13,6 +13,7 @@ use crate::model::{Change, Rev};
 
 use super::StoreError;
 use super::memory::NodeMemory;
+use super::quotas::{Counts, Quota};
 use super::tx::Sql;
 
 /// A copy-on-write state derived from the tables. A clone must cost pointers, not data: it is the savepoint, the
@@ -106,25 +107,28 @@ impl<P: Projection> Slot for TypedSlot<P> {
     }
 }
 
-/// The writer's working copies of all projections, and the nodes that it has met.
+/// The writer's working copies of all projections, the nodes that it has met, and what tenants have.
 pub(super) struct Working {
     slots: Vec<Box<dyn Slot>>,
     nodes: NodeMemory,
+    counts: Counts,
 }
 
-/// A point to come back to: one mark per projection.
-pub(super) struct Mark(Vec<Box<dyn Any + Send>>);
+/// A point to come back to: one mark per projection, and one of the counts.
+pub(super) struct Mark(Vec<Box<dyn Any + Send>>, usize);
 
 impl Working {
     pub(super) fn new(slots: Vec<Box<dyn Slot>>) -> Self {
-        Self { slots, nodes: NodeMemory::new() }
+        Self { slots, nodes: NodeMemory::new(), counts: Counts::default() }
     }
     pub(super) fn load(&mut self, loader: &super::tx::Loader<'_>) -> Result<(), StoreError> {
         self.nodes.clear();
+        self.counts.load(loader)?;
         self.slots.iter_mut().try_for_each(|slot| slot.load(loader))
     }
     pub(super) fn apply(&mut self, change: &Change, rev: Rev) {
         self.nodes.apply(change);
+        self.counts.apply(change);
         for slot in &mut self.slots {
             slot.apply(change, rev);
         }
@@ -133,11 +137,28 @@ impl Working {
     pub(super) fn nodes(&self) -> &NodeMemory {
         &self.nodes
     }
+    /// What tenants have in the open transaction.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+    /// What tenants without a quota of their own may have.
+    pub(super) fn set_default_quota(&mut self, quota: Quota) {
+        self.counts.set_default(quota);
+    }
+    /// A file that was out of the tree already is freed.
+    pub(super) fn freed(&mut self, tenant: &str, size: u64) {
+        self.counts.freed(tenant, size);
+    }
+    /// The open transaction is committed.
+    pub(super) fn settle(&mut self) {
+        self.counts.settle();
+    }
     pub(super) fn mark(&self) -> Mark {
-        Mark(self.slots.iter().map(|slot| slot.mark()).collect())
+        Mark(self.slots.iter().map(|slot| slot.mark()).collect(), self.counts.mark())
     }
     pub(super) fn rollback(&mut self, mark: &Mark) {
         self.nodes.clear();
+        self.counts.rollback(mark.1);
         for (slot, mark) in self.slots.iter_mut().zip(&mark.0) {
             slot.rollback(mark.as_ref());
         }

@@ -40,6 +40,7 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("nodes", super::nodes::ALL),
     ("past", super::past::ALL),
     ("playbooks", super::playbooks::ALL),
+    ("quotas", super::quotas::ALL),
     ("retention", super::retention::ALL),
     ("sandboxes", super::sandboxes::ALL),
     ("schema", super::schema::ALL),

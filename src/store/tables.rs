@@ -161,6 +161,12 @@ statements! {
         ?11, ?12)";
     /// How many rows of `playbooks` travel.
     PLAYBOOKS_ROWS_COUNT = "SELECT COUNT(*) FROM playbooks";
+    /// Every row of `quotas` that travels.
+    QUOTAS_ROWS = "SELECT tenant, bytes_max, files_max FROM quotas ORDER BY tenant";
+    /// A row of `quotas`.
+    QUOTAS_ROW_PUT = "INSERT INTO quotas (tenant, bytes_max, files_max) VALUES (?1, ?2, ?3)";
+    /// How many rows of `quotas` travel.
+    QUOTAS_ROWS_COUNT = "SELECT COUNT(*) FROM quotas";
     /// Every row of `changelog` that travels.
     CHANGELOG_ROWS = "SELECT rev, at_us, actor, tenant, request_id, op, permissions, before, after FROM \
         changelog ORDER BY rev";
@@ -199,6 +205,7 @@ const STAYS: &[(&str, &str)] = &[
     ("permission_cache", "it answers no question: a hint what to warm, of the engine and the life that computed it"),
     ("mount_files", "what was last seen of the files of this machine"),
     ("sync_jobs", "what ran on this machine"),
+    ("tenant_use", "an import counts what has come"),
     ("unused", "the house-keeping of a store finds it again"),
     ("chunks", "bodies travel by themselves, whichever way an engine keeps them"),
 ];
@@ -392,6 +399,9 @@ tables! {
     playbooks [0] PLAYBOOKS_ROWS PLAYBOOKS_ROW_PUT PLAYBOOKS_ROWS_COUNT {
         playbook_id: text, tenant: text, user_id: text, agent_id: [text], scope: text, owner: text, name: text,
         description: [text], version: int, content: text, created_at_us: int, updated_at_us: int
+    }
+    quotas [0] QUOTAS_ROWS QUOTAS_ROW_PUT QUOTAS_ROWS_COUNT {
+        tenant: text, bytes_max: [int], files_max: [int]
     }
     changelog [0] CHANGELOG_ROWS CHANGELOG_ROW_PUT CHANGELOG_ROWS_COUNT {
         rev: int, at_us: int, actor: text, tenant: text, request_id: text, op: text, permissions: int,

@@ -15,6 +15,7 @@ use super::memory::NodeMemory;
 use super::op::Origin;
 use super::places::Known;
 use super::projection::{Mark, Projection, Published, Working};
+use super::quotas::{Counts, Quota, Quotas};
 use super::readers::Deadline;
 use super::row::{Row, Val};
 use super::shared::Shared;
@@ -53,6 +54,14 @@ pub trait Sql {
 
     /// The nodes that the writer remembers; `None` for everybody else.
     fn remembered(&self) -> Option<&NodeMemory> {
+        None
+    }
+
+    /// What a tenant without a quota of its own may have.
+    fn default_quota(&self) -> Quota;
+
+    /// What the writer knows of what tenants have; `None` for everybody else.
+    fn counted(&self) -> Option<&Counts> {
         None
     }
 
@@ -131,6 +140,9 @@ impl Sql for ReadTx<'_> {
     fn is_far(&self) -> bool {
         !self.conn.is_lite()
     }
+    fn default_quota(&self) -> Quota {
+        self.shared.limits.quota
+    }
     fn known(&self) -> Option<Known<'_>> {
         Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev })
     }
@@ -181,6 +193,9 @@ impl Sql for Loader<'_> {
     fn is_far(&self) -> bool {
         !self.conn.is_lite()
     }
+    fn default_quota(&self) -> Quota {
+        Quota::default()
+    }
     fn view<P: Projection>(&self) -> &P {
         panic!("{} asked for a view while it was loaded", P::NAME)
     }
@@ -213,6 +228,8 @@ pub struct WriteTx<'a> {
     changes: Vec<Change>,
     undo: Undo,
     savepoints: bool,
+    /// What tenants had before it.
+    counted: usize,
     trouble: Cell<Option<Trouble>>,
     #[cfg(feature = "faults")]
     mutation: Option<super::mutation::Mutation>,
@@ -247,6 +264,7 @@ impl<'a> WriteTx<'a> {
         savepoints: bool,
     ) -> Self {
         let (changes, undo, trouble) = (Vec::new(), Undo::default(), Cell::new(None));
+        let counted = working.counts().mark();
         Self {
             conn,
             working,
@@ -256,6 +274,7 @@ impl<'a> WriteTx<'a> {
             changes,
             undo,
             savepoints,
+            counted,
             trouble,
             #[cfg(feature = "faults")]
             mutation: None,
@@ -276,6 +295,7 @@ impl<'a> WriteTx<'a> {
     /// The operation has succeeded: writes its changelog row and gives it its revision. `unrecorded`: it may change
     /// derived rows without recording anything.
     pub(super) fn seal(&mut self, op: &'static str, unrecorded: bool) -> Result<(), StoreError> {
+        self.working.counts().require(self.counted, self.working.view::<Quotas>())?;
         if self.changes.is_empty() {
             if self.undo.changed && !unrecorded {
                 tracing::error!(op, "an operation changed rows without recording a change");
@@ -369,12 +389,23 @@ impl<'a> WriteTx<'a> {
         self.origin
     }
 
-    /// Records a change: into the changelog row of this op, and into the working projections at once. The op that
-    /// records nothing gets no revision, and must not have written anything.
-    pub fn record(&mut self, change: Change) {
+    /// Before the first change of the state in memory: the way back.
+    fn mark(&mut self) {
         if self.undo.mark.is_none() {
             self.undo.mark = Some(self.working.mark());
         }
+    }
+
+    /// A file that was out of the tree already, by a change that was recorded, is freed.
+    pub(super) fn freed(&mut self, tenant: &str, size: u64) {
+        self.mark();
+        self.working.freed(tenant, size);
+    }
+
+    /// Records a change: into the changelog row of this op, and into the working projections at once. The op that
+    /// records nothing gets no revision, and must not have written anything.
+    pub fn record(&mut self, change: Change) {
+        self.mark();
         let rev = self.counters.rev + 1;
         self.working.apply(&change, rev);
         self.changes.push(change);
@@ -405,6 +436,12 @@ impl Sql for WriteTx<'_> {
     }
     fn is_far(&self) -> bool {
         !self.conn.is_lite()
+    }
+    fn default_quota(&self) -> Quota {
+        self.working.counts().default_quota()
+    }
+    fn counted(&self) -> Option<&Counts> {
+        Some(self.working.counts())
     }
     fn remembered(&self) -> Option<&NodeMemory> {
         Some(self.working.nodes())

@@ -55,6 +55,8 @@ statements! {
     FILES_WITH = "SELECT node FROM versions WHERE content = ?1 AND to_rev IS NULL ORDER BY node LIMIT ?2";
     /// Whether a state is kept.
     STATE_KEPT = "SELECT 1 FROM versions WHERE node = ?1 AND from_rev = ?2";
+    /// Whether a node had a state that began after a revision.
+    STATE_AFTER = "SELECT 1 FROM versions WHERE node = ?1 AND from_rev > ?2 LIMIT 1";
     /// What lay in a directory under a name at a revision.
     CHILD_AT = "SELECT node, from_rev FROM versions WHERE parent = ?1 AND name = ?2 AND from_rev <= ?3 \
          AND (to_rev IS NULL OR to_rev > ?3) LIMIT 1";
@@ -220,6 +222,25 @@ pub fn files_with(tx: &impl Sql, hash: ContentHash, limit: u64) -> Result<Vec<No
 /// Whether the state of a node that began with a revision is kept.
 pub fn is_kept(tx: &impl Sql, node: NodeId, from_rev: Rev) -> Result<bool, StoreError> {
     Ok(tx.query_one(STATE_KEPT, params![node, from_rev], |_| Ok(()))?.is_some())
+}
+
+/// Whether a node has had a state that began after `rev`.
+pub fn came_after(tx: &impl Sql, node: NodeId, rev: Rev) -> Result<bool, StoreError> {
+    Ok(tx.query_one(STATE_AFTER, params![node, rev], |_| Ok(()))?.is_some())
+}
+
+/// The revision that removed a node which has come back since, the last one; `None` if it was always there, as far as
+/// its history is kept.
+pub fn gone_until_now(tx: &impl Sql, node: NodeId) -> Result<Option<Rev>, StoreError> {
+    let (mut came, mut gone) = (None, None);
+    tx.each(VERSIONS_OF, params![node], |row| {
+        let row = from_row(row)?;
+        // The states of what was there all the time follow each other.
+        gone = row.to_rev.filter(|to| came.is_some_and(|came: Rev| *to < came));
+        came = Some(row.from_rev);
+        Ok(if gone.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(gone)
 }
 
 fn state_from_row(row: &Row<'_>) -> Result<StateRow, StoreError> {

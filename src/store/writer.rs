@@ -15,6 +15,7 @@ use super::StoreError;
 use super::backend::{Link, sqlite};
 use super::batch::Core;
 use super::fault::FaultPoint;
+use super::house::Left;
 use super::lock::LockFile;
 use super::meta;
 use super::queue::Queued;
@@ -54,6 +55,13 @@ impl Handle {
     pub(super) async fn tick(&self) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         self.0.do_send(Tick(Some(reply)));
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Does now a step of a pass of house-keeping; with `begin`, the first.
+    pub(super) async fn keep_house(&self, begin: bool) -> Result<Left, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.do_send(KeepHouse(begin, reply));
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -171,6 +179,23 @@ impl Handler<Tick> for Writer {
             (None, Err(error)) => tracing::warn!(%error, "the writer's tick failed"),
             (None, Ok(())) => {}
         }
+    }
+}
+
+/// A step of house-keeping that was asked for.
+struct KeepHouse(bool, oneshot::Sender<Result<Left, StoreError>>);
+
+impl Message for KeepHouse {
+    type Result = ();
+}
+
+impl Handler<KeepHouse> for Writer {
+    type Result = ();
+
+    fn handle(&mut self, KeepHouse(begin, reply): KeepHouse, _: &mut Self::Context) {
+        let done = self.core.as_mut().map_or(Err(StoreError::Closed), |core| core.keep_house_now(begin));
+        // Whoever no longer waits has asked for a part of it.
+        let _ = reply.send(done);
     }
 }
 

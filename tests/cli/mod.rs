@@ -30,6 +30,10 @@ mod generate;
 mod grant;
 // agent, share, unshare, shares.
 mod agents;
+// quota get, set, list, on a stopped and on a running server.
+mod quota;
+// Files in a newcomer's first hour: writing, history, undoing, large files.
+mod session;
 // who-can and what-can.
 mod can;
 // Clients that mean harm: memory, log, descriptors.

@@ -10,11 +10,13 @@ mod play;
 
 use futures_util::future::join_all;
 use nexus_lite::model::time::monotonic;
+use nexus_lite::service::files::ops::free_detached;
+use serde_json::json;
 
 use self::play::Play;
 use crate::harness::engine;
 use crate::harness::process::{number, soak};
-use crate::harness::world::{Setup, World};
+use crate::harness::world::{Setup, Who, World};
 use crate::property::random::Rng;
 use crate::property::seed_of;
 
@@ -59,12 +61,23 @@ async fn play(seeds: &[u64]) -> Vec<Play> {
     let mut world = World::with(Setup { injected: false, ..Setup::default() }).await;
     let mut plays = join_all(seeds.iter().map(|seed| Play::begin(&world, *seed))).await;
     join_all(plays.iter_mut().map(|play| play.go_on(&world, COMMANDS))).await;
+    compare_use(&world, &plays).await;
     let (path, keys) = (world.path().to_owned(), world.keys());
     let dir = world.close().await;
     world = World::again(&path, Setup { injected: false, ..Setup::default() }, keys).await;
     world.keep(dir);
     join_all(plays.iter_mut().map(|play| play.go_on(&world, COMMANDS))).await;
     join_all(plays.iter_mut().map(|play| play.end(&world))).await;
+    compare_use(&world, &plays).await;
     world.close().await;
     plays
+}
+
+/// What the tenant has, against the files of all trees in its store.
+async fn compare_use(world: &World, plays: &[Play]) {
+    free_detached(world.store.clone()).await;
+    let said = world.rpc(Who::Admin, "admin_get_quota", json!({})).await.expect("an answer");
+    let (files, bytes) = plays.iter().map(Play::uses).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    let seeds: Vec<u64> = plays.iter().map(|play| play.seed).collect();
+    assert_eq!((&said["files_used"], &said["bytes_used"]), (&json!(files), &json!(bytes)), "seeds {seeds:?}");
 }

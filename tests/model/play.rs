@@ -3,7 +3,7 @@
 use nexus_lite::model::ContentHash;
 use serde_json::{Value, json};
 
-use super::tree::{Outcome, Tree};
+use super::tree::{Node, Outcome, Tree};
 use crate::harness::client::Failure;
 use crate::harness::world::{Who, World};
 use crate::property::random::Rng;
@@ -87,6 +87,15 @@ impl Play {
                 self.compare_path(world, who, &path).await;
             }
         }
+    }
+
+    /// Files, and the bytes of their newest versions.
+    pub(super) fn uses(&self) -> (u64, u64) {
+        let newest = self.tree.nodes.values().filter_map(|node| match node {
+            Node::File { versions, .. } => Some(versions.last().map_or(0, |version| version.body.len() as u64)),
+            Node::Directory { .. } => None,
+        });
+        newest.fold((0, 0), |(files, bytes), size| (files + 1, bytes + size))
     }
 
     /// Mostly something that is there, else something that may be.

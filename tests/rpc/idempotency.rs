@@ -92,6 +92,12 @@ fn cases() -> Vec<Case> {
         ),
         case("admin_revoke_key", key(), of_key, |_| json!({"key_id": "another"})),
         case(
+            "admin_set_quota",
+            vec![],
+            |_| json!({"tenant_id": "of-somebody", "files_max": 5}),
+            |_| json!({"tenant_id": "of-somebody", "files_max": 6}),
+        ),
+        case(
             "admin_update_key",
             key(),
             |made| json!({"key_id": made[0]["key_id"], "name": "new"}),

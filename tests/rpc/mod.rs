@@ -10,6 +10,7 @@ mod idempotency;
 mod memories;
 mod mounts;
 mod namespaces;
+mod quotas;
 mod rebac;
 mod sandboxes;
 mod sharing;

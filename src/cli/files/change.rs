@@ -1,5 +1,7 @@
 //! `rm`, `mv`, `cp`, `mkdir`: what changes names. Each is one message on the server, or one for each item named.
 
+use std::io::{IsTerminal as _, Write as _};
+
 use serde_json::{Value, json};
 
 use super::super::door::{Door, Session};
@@ -17,6 +19,9 @@ pub struct Remove {
     /// Directories with everything below them; `undo` brings them back for a while.
     #[arg(long, short)]
     recursive: bool,
+    /// Do not ask before directories are removed; on a terminal only it is asked.
+    #[arg(long, short)]
+    yes: bool,
 }
 
 /// Paths of one message of `delete_bulk`.
@@ -25,6 +30,9 @@ const BULK: usize = 256;
 impl Remove {
     /// Runs; the exit code is 1 if one could not be removed. The others are removed.
     pub fn run(self) -> Result<u8, Failure> {
+        if self.recursive && !self.yes && std::io::stdin().is_terminal() && !self.is_meant()? {
+            return Err(Failure::new(exit::WRONG, "nothing was removed"));
+        }
         let session = self.door.open()?;
         let mut outcomes = serde_json::Map::new();
         let removed: Result<(), Failure> = self.paths.chunks(BULK).try_for_each(|paths| {
@@ -41,12 +49,31 @@ impl Remove {
             .filter(|(_, outcome)| failed(outcome))
             .map(|(path, outcome)| format!("{path}: {}\n", text(&outcome["error"])))
             .collect();
+        if self.recursive && !self.door.json {
+            let removed = outcomes.iter().filter(|(_, outcome)| !failed(outcome));
+            let advice: String = removed.map(|(path, _)| format!("undo: nexus-lite undo {path}\n")).collect();
+            // Whoever does not listen has removed it all the same.
+            let _ = std::io::stderr().lock().write_all(advice.as_bytes());
+        }
         self.door.show(&Value::Object(outcomes), |_| String::new())?;
         match bad {
             true if self.door.json => Ok(exit::WRONG),
             true => Err(Failure::new(exit::WRONG, refused.trim_end().to_owned())),
             false => Ok(exit::OK),
         }
+    }
+}
+
+impl Remove {
+    /// Asks whoever sits at the terminal.
+    fn is_meant(&self) -> Result<bool, Failure> {
+        let failed = |e: std::io::Error| Failure::new(exit::IO, format!("terminal: {e}"));
+        let asked = format!("remove {} with everything below? [y/N] ", self.paths.join(", "));
+        let mut out = std::io::stderr().lock();
+        out.write_all(asked.as_bytes()).and_then(|()| out.flush()).map_err(failed)?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(failed)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::door::{Door, Session};
 use super::super::{Failure, exit};
 use super::look::time;
 use super::table::{size, table};
-use super::text;
+use super::{is_directory, stat, text};
 
 /// Shows the versions of a file, or the snapshots of a workspace, newest first.
 #[derive(Debug, clap::Args)]
@@ -185,7 +185,8 @@ impl Undo {
 
     fn undo(&self, session: &Session) -> Result<Value, Failure> {
         let path = &self.path;
-        if session.call("exists", json!({ "path": path }))?["exists"] != true {
+        // A directory that is there may have come back in part: then it is gone on with.
+        if stat(session, path)?.is_none_or(|there| is_directory(&there)) {
             session.call("undelete", json!({ "path": path }))?;
             return Ok(json!({"path": path, "done": format!("{path} is back")}));
         }

@@ -6,7 +6,7 @@
 mod change;
 mod history;
 mod look;
-mod table;
+pub(super) mod table;
 mod transfer;
 
 pub use change::{Copy, MakeDirectory, Move, Remove};

@@ -1,7 +1,7 @@
 //! Columns for people: each as wide as its widest cell; the last one as it is.
 
 /// Rows of cells as text, one line each.
-pub(super) fn table(rows: &[Vec<String>]) -> String {
+pub(in crate::cli) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0);
@@ -17,7 +17,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// A number of bytes as people read it: `812`, `4.2K`, `1.0G`.
-pub(super) fn size(bytes: u64) -> String {
+pub(in crate::cli) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["K", "M", "G", "T", "P"];
     if bytes < 1024 {
         return bytes.to_string();

@@ -172,6 +172,7 @@ fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::FileExists | ErrorCode::Precondition => StatusCode::CONFLICT,
         ErrorCode::ResultTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::NotSupported => StatusCode::NOT_IMPLEMENTED,
+        ErrorCode::QuotaExceeded => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::Integrity | ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         code => match StatusCode::from_u16(code.http_status()) {
             Ok(status) if !status.is_success() => status,

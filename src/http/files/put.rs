@@ -36,7 +36,7 @@ pub(super) async fn put(asked: Asked<'_>, payload: web::Payload) -> Result<HttpR
     let options = Conditions::read(headers)?.of_a_write()?;
     let declared = declared(headers, &shared.app.limits)?;
     let call = asked.call();
-    transfer::check_write(&call, &asked.path, &options).await.map_err(Refused::by(&call))?;
+    transfer::check_write(&call, &asked.path, &options, declared).await.map_err(Refused::by(&call))?;
     let path = asked.path.clone();
     let (call, written) = if declared.is_some_and(|bytes| bytes <= INLINE_BYTES_MAX as u64) {
         let body = body::read(shared, asked.request, payload).await?;

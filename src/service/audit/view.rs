@@ -101,6 +101,7 @@ impl Scene<'_, '_> {
             Change::Playbook(d) => {
                 view("playbook", d, |r| (Some(r.tenant.clone()), format!("playbook:{}", r.playbook_id)))
             }
+            Change::Quota(d) => view("quota", d, |r| (Some(r.tenant.clone()), format!("tenant:{}", r.tenant))),
         }))
     }
 

@@ -9,9 +9,10 @@ use crate::service::access::{Access, Permission};
 use crate::service::files::bulk_read::of_one;
 use crate::service::files::free_in_background;
 use crate::service::files::ops::{DeleteFile, MESSAGE_BYTES, RemoveDirectory, RenameNode};
-use crate::service::files::tree::{FileBody, Written, put_at, remove_at, remove_tree_at};
+use crate::service::files::tree::{FileBody, Written, growth, put_at, remove_at, remove_tree_at};
 use crate::service::located::Located;
 use crate::service::{Call, ServiceError};
+use crate::store::quotas::Growth;
 use crate::store::{WriteOp, WriteTx, nodes};
 
 /// Files that one message may write, remove or move.
@@ -38,10 +39,16 @@ pub async fn write_all(call: &Call, files: Vec<(VirtualPath, bytes::Bytes)>) -> 
     if let Some((path, _)) = files.iter().find(|(path, _)| !seen.insert(path.as_str())) {
         return Err(ServiceError::InvalidParams(format!("'{path}' is named twice")));
     }
-    let (asked, paths) = (call.clone(), files.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>());
+    let (asked, planned) =
+        (call.clone(), files.iter().map(|(path, body)| (path.clone(), body.len())).collect::<Vec<_>>());
     call.read(move |tx| {
-        let access = asked.access(tx)?;
-        paths.iter().try_for_each(|path| access.require_write(&Located::find(tx, path)?))
+        let (access, mut all) = (asked.access(tx)?, Growth::default());
+        for (path, size) in &planned {
+            let located = Located::find(tx, path)?;
+            access.require_write(&located)?;
+            all.join(&growth(&located, &asked.caller, *size as u64));
+        }
+        Ok::<_, ServiceError>(all.require(tx)?)
     })
     .await?;
     let mut ready = Vec::with_capacity(files.len());
@@ -58,14 +65,17 @@ impl WriteOp for PutFiles {
     type Error = ServiceError;
 
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<Vec<Written>, ServiceError> {
-        let mut caller = None;
-        for (path, _) in &self.files {
+        let (mut caller, mut all) = (None, Growth::default());
+        for (path, body) in &self.files {
             // Each file has the time of a check of its own.
             let access = Access::in_writer(&*tx, &self.caller)?;
-            access.require_write(&Located::find(tx, path)?)?;
+            let located = Located::find(tx, path)?;
+            access.require_write(&located)?;
+            all.join(&growth(&located, access.caller(), body.size()));
             caller = Some(access.caller().clone());
         }
         let Some(caller) = caller else { return Ok(Vec::new()) };
+        all.require(tx)?;
         // Looked up again: an earlier one may have made the directory of a later one.
         let put = |(path, body): &(VirtualPath, FileBody)| {
             let located = Located::find(tx, path)?;

@@ -6,7 +6,7 @@ use crate::model::{ContentHash, NodeRow, VirtualPath};
 use crate::service::files::{FileRead, content_of, damaged, lost, path_below_root, readable};
 use crate::service::located::Located;
 use crate::service::{Call, ServiceError};
-use crate::store::{ReadTx, contents};
+use crate::store::{ReadTx, StoreError, contents};
 
 /// Files that one request may read.
 pub const READ_FILES_MAX: usize = 1_000;
@@ -67,6 +67,7 @@ async fn whole(call: &Call, (path, node, hash, body): FoundFile) -> Outcome<File
 /// What concerns one file, or, as an error, what concerns the request.
 pub(in crate::service) fn of_one<T>(outcome: Outcome<T>) -> Result<Outcome<T>, ServiceError> {
     match outcome {
+        Err(error @ ServiceError::Store(StoreError::OverQuota(_))) => Ok(Err(error)),
         Err(error @ (ServiceError::Store(_) | ServiceError::Unauthenticated | ServiceError::ResultTooLarge { .. })) => {
             Err(error)
         }

@@ -56,7 +56,8 @@ impl<T: Sql> Looker<'_, T> {
             | Change::Memory(_)
             | Change::Trajectory(_)
             | Change::TrajectoryNote(_)
-            | Change::Playbook(_) => Ok(false),
+            | Change::Playbook(_)
+            | Change::Quota(_) => Ok(false),
         }
     }
 

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use crate::auth::Caller;
 use crate::model::{ContentHash, NodeKind, NodeRow, VirtualPath};
 use crate::service::access::{Access, Permission};
-use crate::service::files::tree::{directories_above, make_directory_at, remove_at, remove_tree_at, vanish};
+use crate::service::files::tree::{directories_above, growth, make_directory_at, remove_at, remove_tree_at, vanish};
 use crate::service::located::Located;
 use crate::service::skills::front_matter;
 use crate::service::{Call, ServiceError};
-use crate::store::{Origin, Sql, Store, StoreError, WriteOp, WriteTx, contents, nodes, skills, tuples};
+use crate::store::{
+    INLINE_BYTES_MAX, Origin, Sql, Store, StoreError, WriteOp, WriteTx, contents, nodes, skills, tuples,
+};
 
 pub use crate::service::files::tree::{
     FileBody, Written, make_directories_in, own_in, put_at, put_file_in, remove_tree_in,
@@ -92,8 +94,17 @@ impl PutFile {
         body: Bytes,
         options: PutOptions,
     ) -> Result<Self, ServiceError> {
-        let (asked, of) = (call.clone(), path.clone());
-        call.read(move |tx| asked.access(tx)?.require_write(&Located::find(tx, &of)?)).await?;
+        let (asked, of, size) = (call.clone(), path.clone(), body.len());
+        call.read(move |tx| {
+            let located = Located::find(tx, &of)?;
+            asked.access(tx)?.require_write(&located)?;
+            // Before it is stored; of what goes into the message the writer asks in time.
+            if size > INLINE_BYTES_MAX {
+                growth(&located, &asked.caller, size as u64).require(tx)?;
+            }
+            Ok::<_, ServiceError>(())
+        })
+        .await?;
         let body = FileBody::store(&call.store, &path, body).await?;
         Ok(Self { caller: call.caller.clone(), path, body, options })
     }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::model::{ContentHash, NodeRow, VirtualPath, mime};
 use crate::service::files::bulk_read::READ_BYTES_MAX;
 use crate::service::files::ops::{FileBody, PutFile, PutOptions, Written};
+use crate::service::files::tree::growth;
 use crate::service::files::{content_of, damaged, lost, readable};
 use crate::service::located::Located;
 use crate::service::{Call, ServiceError};
@@ -118,13 +119,20 @@ pub async fn read_part(call: &Call, file: OpenFile, range: Range<u64>) -> Result
     Ok(more.map_or(first, Bytes::from))
 }
 
-/// Whether the caller may write the file as `options` says, for an answer before its body is taken.
-pub async fn check_write(call: &Call, path: &VirtualPath, options: &PutOptions) -> Result<(), ServiceError> {
+/// Whether the caller may write the file as `options` says, for an answer before its body is taken. `size`: of the body,
+/// as far as it is known; it must have room.
+pub async fn check_write(
+    call: &Call,
+    path: &VirtualPath,
+    options: &PutOptions,
+    size: Option<u64>,
+) -> Result<(), ServiceError> {
     let (asked, of, options) = (call.clone(), path.clone(), options.clone());
     call.read(move |tx| {
         let located = Located::find(tx, &of)?;
         asked.access(tx)?.require_write(&located)?;
-        options.check(&of, located.node())
+        options.check(&of, located.node())?;
+        Ok(growth(&located, &asked.caller, size.unwrap_or(0)).require(tx)?)
     })
     .await
 }

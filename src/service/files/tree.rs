@@ -15,6 +15,7 @@ use crate::service::ServiceError;
 use crate::service::access::{FILE, USER};
 use crate::service::located::Located;
 use crate::service::skills::front_matter;
+use crate::store::quotas::Growth;
 use crate::store::skills::SkillRow;
 use crate::store::{
     INLINE_BYTES_MAX, Pin, Sql, Store, StoreError, StoredBody, WriteTx, contents, entities, nodes, skills, tuples,
@@ -120,6 +121,7 @@ pub fn put_at(
     if located.node().is_some_and(|n| n.kind == NodeKind::Directory) {
         return Err(ServiceError::Precondition(format!("[Errno 21] Is a directory: {}", located.path)));
     }
+    growth(located, caller, body.size).require(tx)?;
     contents::put(tx, body.hash, body.size, body.inline.as_deref())?;
     let now = tx.now_us();
     let row = match located.node() {
@@ -166,6 +168,14 @@ pub fn put_at(
     }
     let etag = row.content.unwrap_or_default();
     Ok(Written { etag, version: row.version, modified_at_us: now, size: row.size })
+}
+
+/// By what a file of `size` bytes at a path makes its tenant larger.
+pub(in crate::service) fn growth(located: &Located, caller: &Caller, size: u64) -> Growth {
+    match located.node() {
+        Some(node) => Growth::of_file(&node.tenant, Some(node.size), size),
+        None => Growth::of_file(located.tenant_of_new(&caller.tenant), None, size),
+    }
 }
 
 /// Makes the directory at `path` and those above it, as far as they are missing; all of them stay when they are

@@ -105,6 +105,7 @@ impl ImportFiles {
         // Refused before anything is written: a file where the host has a directory, or the other way round.
         match put_at(tx, caller, &located, body, "original", Some("sync of a mount")) {
             Err(ServiceError::Precondition(what)) => return Ok(Imported::Clash(what)),
+            Err(ServiceError::Store(StoreError::OverQuota(over))) => return Ok(Imported::Clash(over.to_string())),
             other => other?,
         };
         mount_files::put(tx, mount_id, &import.below, agreed)?;

@@ -8,8 +8,9 @@
 //! (a removal takes every tuple), so somebody from whom it was kept could bring it back and read it. Who manages the
 //! directory could have given himself every right on it anyway. Grants do not come back.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
 
 use crate::model::{Change, Delta, NodeId, NodeKind, NodeRow, ROOT_NODE, Rev, VirtualPath};
 use crate::rebac::Graph;
@@ -19,10 +20,12 @@ use crate::service::{Call, ServiceError};
 use crate::store::versions::StateRow;
 use crate::store::{ReadTx, Sql, changelog, nodes, versions};
 
-/// States of nodes that are gone that one listing looks at.
-const LOOKED_MAX: usize = 10_000;
+/// States of nodes that are gone that one page looks at, about; a page of a directory with more is short.
+const LOOKED_MAX: usize = 2_000;
 /// States that are read at once.
 const STEP: u64 = 500;
+/// Nodes that are gone under one name of one directory, which a listing tells.
+const SAME_NAME_MAX: u64 = 10_000;
 /// Nodes that were deleted under one path and are told apart.
 const SAME_PATH_MAX: u64 = 100;
 
@@ -44,9 +47,9 @@ pub struct Deleted {
 /// A page of what was deleted.
 #[derive(Debug, Clone, Default)]
 pub struct DeletedPage {
-    /// By path.
+    /// By path, name for name; of one path the older first.
     pub entries: Vec<Deleted>,
-    /// The path behind which the next page begins; `None` = this was the last.
+    /// The place behind which the next page begins; `None` = this was the last.
     pub next: Option<String>,
 }
 
@@ -58,6 +61,7 @@ pub async fn list(
     after: Option<String>,
     limit: usize,
 ) -> Result<DeletedPage, ServiceError> {
+    let after = after.map(|text| place_in(&path, &text)).transpose()?;
     let asked = call.clone();
     call.read_slow(move |tx| {
         let (access, located) = (asked.access(tx)?, Located::find(tx, &path)?);
@@ -65,24 +69,39 @@ pub async fn list(
         let Some(top) = located.node().filter(|node| node.kind == NodeKind::Directory) else {
             return Ok(DeletedPage::default());
         };
-        let mut walk = Walk { tx, log: Log::default(), found: Vec::new(), looked: 0 };
-        walk.directory(&path, top.id)?;
-        walk.found.sort_unstable_by(|a, b| (a.path.as_str(), a.rev).cmp(&(b.path.as_str(), b.rev)));
         let manages = access.manages(located.tenant(), FILE, path.as_str())?;
-        let behind = |deleted: &Deleted| after.as_deref().is_none_or(|after| place(deleted).as_str() > after);
         let shown = |deleted: &Deleted| manages || owns(&access, &deleted.node);
-        let mut entries: Vec<_> = walk.found.into_iter().filter(|d| behind(d) && shown(d)).collect();
-        let more = entries.len() > limit;
-        entries.truncate(limit);
-        let next = if more { entries.last().map(place) } else { None };
-        Ok(DeletedPage { entries, next })
+        let mut walk = Walk { tx, log: Log::default(), shown, found: Vec::new(), limit, looked: 0, last: None };
+        let after = after.as_ref().map(|(names, rev)| (names.as_slice(), *rev));
+        let ended = walk.run(Level::new(path.clone(), vec![top.id]), after)?;
+        let Walk { mut found, last, .. } = walk;
+        let next = match ended {
+            ControlFlow::Continue(()) => None,
+            ControlFlow::Break(()) if found.len() > limit => {
+                found.truncate(limit);
+                found.last().map(|deleted| place(&deleted.path, deleted.rev))
+            }
+            ControlFlow::Break(()) => last.map(|(path, rev)| place(&path, rev)),
+        };
+        Ok(DeletedPage { entries: found, next })
     })
     .await
 }
 
-/// What a cursor says; ordered as the listing is.
-fn place(deleted: &Deleted) -> String {
-    format!("{}\0{:020}", deleted.path, deleted.rev)
+/// What a cursor says.
+fn place(path: &VirtualPath, rev: Rev) -> String {
+    format!("{rev}{path}")
+}
+
+/// The names below `top` and the revision that a cursor says.
+fn place_in(top: &VirtualPath, cursor: &str) -> Result<(Vec<String>, Rev), ServiceError> {
+    let read = || {
+        let (rev, path) = cursor.split_at(cursor.find('/')?);
+        let path = VirtualPath::parse(path).ok().filter(|path| top.contains(path) && path != top)?;
+        let names = path.components().skip(top.components().count()).map(str::to_owned).collect();
+        Some((names, rev.parse().ok()?))
+    };
+    read().ok_or_else(|| ServiceError::InvalidParams("cursor is none that list_deleted gave for this path".into()))
 }
 
 /// Whether the caller, or whom it inherits from, owned a node.
@@ -141,41 +160,133 @@ impl Log {
     }
 }
 
-struct Walk<'a, 'c> {
+/// A walk over what is gone, name for name, which begins behind any place and ends where a page is full.
+struct Walk<'a, 'c, F> {
     tx: &'a ReadTx<'c>,
     log: Log,
+    shown: F,
     found: Vec<Deleted>,
+    limit: usize,
     looked: usize,
+    /// The place up to which everything was looked at, but for what lay below it.
+    last: Option<(VirtualPath, Rev)>,
 }
 
-impl Walk<'_, '_> {
-    fn directory(&mut self, path: &VirtualPath, id: NodeId) -> Result<(), ServiceError> {
-        let mut open = vec![(path.clone(), id)];
-        while let Some((path, id)) = open.pop() {
-            let mut after = String::new();
-            loop {
-                let states = versions::gone_in(self.tx, id, &after, STEP)?;
-                self.looked += states.len();
-                if self.looked > LOOKED_MAX {
-                    let text =
-                        format!("more than {LOOKED_MAX} deleted entries below {path}; list a directory below it");
-                    return Err(ServiceError::Precondition(text));
-                }
-                let Some(last) = states.last().map(|state| state.name.clone()) else { break };
-                for state in states {
-                    let Some(rev) = state.to_rev else { continue };
-                    let path = path.child(&state.name);
-                    match self.log.end(self.tx, path.clone(), state.node, rev)? {
-                        Some(gone) if gone.node.implicit => open.push((path, state.node)),
-                        Some(gone) => self.found.push(gone),
-                        // It went with a directory, or its row of the log is not kept.
-                        None => {}
-                    }
-                }
-                after = last;
+/// A path at which directories lay, one after the other, and how far it was walked.
+struct Level {
+    path: VirtualPath,
+    ids: Vec<NodeId>,
+    /// The name that was looked at last.
+    behind: String,
+    /// What comes next, by name.
+    states: VecDeque<StateRow>,
+}
+
+impl Level {
+    fn new(path: VirtualPath, ids: Vec<NodeId>) -> Self {
+        Self { path, ids, behind: String::new(), states: VecDeque::new() }
+    }
+}
+
+impl<F: Fn(&Deleted) -> bool> Walk<'_, '_, F> {
+    /// What is gone from a directory, behind a place: names that lead there, and a revision. Breaks where the page ends.
+    fn run(&mut self, top: Level, after: Option<(&[String], Rev)>) -> Result<ControlFlow<()>, ServiceError> {
+        let mut open = vec![top];
+        let (names, rev) = after.unwrap_or_default();
+        for (at, name) in names.iter().enumerate() {
+            let Some(level) = open.last_mut() else { break };
+            level.behind.clone_from(name);
+            let (path, states) = (level.path.child(name), self.named(&level.ids, name)?);
+            // What lay on the way was told before; at the place itself, as far as it went until then.
+            let seen = if at + 1 == names.len() { rev } else { Rev::MAX };
+            let Some(vanished) = self.name(&path, states, seen)? else { return Ok(ControlFlow::Break(())) };
+            if vanished.is_empty() {
+                break;
+            }
+            open.push(Level::new(path, vanished));
+        }
+        while let Some(level) = open.last_mut() {
+            if level.states.is_empty() {
+                level.states = self.behind(&level.ids, &level.behind)?.into();
+            }
+            let Some(first) = level.states.pop_front() else {
+                open.pop();
+                continue;
+            };
+            if self.looked > LOOKED_MAX && self.last.is_some() {
+                return Ok(ControlFlow::Break(()));
+            }
+            level.behind.clone_from(&first.name);
+            let mut same = vec![first];
+            while let Some(next) = level.states.pop_front_if(|state| state.name == level.behind) {
+                same.push(next);
+            }
+            let path = level.path.child(&level.behind);
+            let Some(vanished) = self.name(&path, same, 0)? else { return Ok(ControlFlow::Break(())) };
+            self.last = Some((path.clone(), Rev::MAX));
+            if !vanished.is_empty() {
+                open.push(Level::new(path, vanished));
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// What is gone under one name and went after `seen`, by revision. The directories of this name that vanished, or
+    /// `None` where the page is full.
+    fn name(
+        &mut self,
+        path: &VirtualPath,
+        mut states: Vec<StateRow>,
+        seen: Rev,
+    ) -> Result<Option<Vec<NodeId>>, ServiceError> {
+        states.sort_unstable_by_key(|state| (state.to_rev, state.node));
+        let mut vanished = Vec::new();
+        for state in states {
+            let Some(rev) = state.to_rev else { continue };
+            match self.log.end(self.tx, path.clone(), state.node, rev)? {
+                Some(gone) if gone.node.implicit => vanished.push(state.node),
+                Some(gone) if rev > seen && (self.shown)(&gone) => self.found.push(gone),
+                // It went with a directory, or its row of the log is not kept.
+                Some(_) | None => {}
+            }
+            if self.found.len() > self.limit {
+                return Ok(None);
+            }
+        }
+        Ok(Some(vanished))
+    }
+
+    /// The next states behind a name, by name, all of each name.
+    fn behind(&mut self, ids: &[NodeId], name: &str) -> Result<Vec<StateRow>, ServiceError> {
+        let (mut states, mut cut) = (Vec::new(), None::<String>);
+        for id in ids {
+            let found = versions::gone_in(self.tx, *id, name, STEP)?;
+            if found.len() as u64 == STEP {
+                let last = found.last().map(|state| state.name.clone());
+                cut = [cut, last].into_iter().flatten().min();
+            }
+            states.extend(found);
+        }
+        if let Some(cut) = cut {
+            // Of the last name there may be more.
+            states.retain(|state| state.name < cut);
+            if states.is_empty() {
+                return self.named(ids, &cut);
+            }
+        }
+        self.looked += states.len();
+        states.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(states)
+    }
+
+    /// The states of one name.
+    fn named(&mut self, ids: &[NodeId], name: &str) -> Result<Vec<StateRow>, ServiceError> {
+        let mut states = Vec::new();
+        for id in ids {
+            states.extend(versions::gone_at(self.tx, *id, name, SAME_NAME_MAX)?);
+        }
+        self.looked += states.len();
+        Ok(states)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::service::files::bulk_read::of_one;
 use crate::service::files::damaged;
 use crate::service::files::list::{Entry, ListQuery};
 use crate::service::files::ops::MESSAGE_BYTES;
-use crate::service::files::tree::{FileBody, put_at};
+use crate::service::files::tree::{FileBody, growth, put_at};
 use crate::service::files::{list, path_below_root};
 use crate::service::located::Located;
 use crate::service::{Call, ServiceError};
@@ -167,6 +167,7 @@ impl ImportMetadata {
         }
         let content = contents::get(access.tx(), line.hash).map_err(|e| damaged(path, e))?;
         let content = content.ok_or_else(|| ServiceError::Precondition(format!("{path}: the content is gone")))?;
+        growth(located, access.caller(), content.size).require(access.tx())?;
         Ok(Plan::Put { size: content.size, inline: content.body, new: !located.exact })
     }
 }

@@ -9,10 +9,11 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Change, ContentHash, NodeId, NodeRow, Rev, VirtualPath};
+use crate::model::{Change, ContentHash, NodeId, NodeKind, NodeRow, Rev, VirtualPath};
 use crate::service::ServiceError;
 use crate::service::skills::front_matter;
 use crate::service::workspaces::trees::{Entry, Met, Tree, Walk};
+use crate::store::quotas::Growth;
 use crate::store::skills::SkillRow;
 use crate::store::{Sql, StoreError, changelog, contents, nodes};
 
@@ -118,6 +119,17 @@ impl Plan {
     /// Files that come or get a further version.
     pub(super) fn restored(&self) -> u64 {
         (self.files.len() + self.rewrites.len()) as u64
+    }
+
+    /// By what it makes tenants larger, `tenant` being that of what comes. Files in directories that go count until they
+    /// are freed.
+    pub(super) fn growth(&self, tenant: &str) -> Growth {
+        let mut growth = Growth::default();
+        self.files.iter().for_each(|one| growth.file(tenant, None, one.body.size));
+        self.rewrites.iter().for_each(|one| growth.file(&one.row.tenant, Some(one.row.size), one.body.size));
+        let files = self.removals.iter().map(|one| &one.row).filter(|row| row.kind == NodeKind::File);
+        files.for_each(|row| growth.gone(&row.tenant, row.size));
+        growth
     }
 
     /// What it weighs in the queue, bytes.

@@ -14,6 +14,7 @@ use crate::rebac::Budget;
 use crate::service::access::{Access, Permission};
 use crate::service::files::free_in_background;
 use crate::service::files::tree::{make_directories_in, user_entity};
+use crate::service::located::Located;
 use crate::service::skills::front_matter;
 use crate::service::workspaces::long;
 use crate::service::workspaces::restore::{Body, Parent, Plan, Since, touched};
@@ -293,6 +294,11 @@ impl RestoreWorkspace {
         if snapshots::find(tx, &snapshot.snapshot_id)?.is_none_or(|row| row.rev.is_none()) {
             return Err(ServiceError::NoSnapshot(self.number));
         }
+        let tenant = match node {
+            0 => Located::find(tx, &self.path)?.tenant_of_new(&caller.tenant).to_owned(),
+            id => nodes::get(tx, id)?.map_or_else(String::new, |row| row.tenant),
+        };
+        plan.growth(&tenant).require(tx)?;
         let top = match node {
             0 => make_directories_in(tx, caller, &self.path, Some(&self.tuple_id))?,
             id => nodes::get(tx, id)?.ok_or_else(|| ServiceError::NotFound(self.path.as_str().to_owned()))?,

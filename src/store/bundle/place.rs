@@ -152,6 +152,9 @@ pub(super) mod far {
     /// Empties every table of ours; the tables themselves stay, for the next one.
     pub(in crate::store::bundle) fn clear(session: &Session) -> Result<(), StoreError> {
         let tables: Vec<_> = TABLES.iter().map(|table| table.name).collect();
-        session.script("emptying the tables", format!("TRUNCATE {}, chunks, permission_cache", tables.join(", ")))
+        session.script(
+            "emptying the tables",
+            format!("TRUNCATE {}, chunks, permission_cache, tenant_use", tables.join(", ")),
+        )
     }
 }

@@ -21,7 +21,7 @@ use crate::store::open;
 use crate::store::options::Engine;
 use crate::store::shared::Shared;
 use crate::store::tables::{Table, Value};
-use crate::store::{Options, StoreError, meta};
+use crate::store::{Options, StoreError, meta, quotas};
 
 /// Rows of one transaction.
 const ROWS_MAX: u64 = 5_000;
@@ -269,6 +269,7 @@ impl Target {
         let counted = counts(self.conn())?;
         self.shared.faults.hit(FaultPoint::ImportFilled);
         self.begin_transaction()?;
+        quotas::count(self.conn())?;
         meta::put_raw(self.conn(), meta::CLEAN_SHUTDOWN, "1")?;
         meta::delete_raw(self.conn(), meta::IMPORTING)?;
         self.commit()?;

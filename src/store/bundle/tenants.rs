@@ -51,6 +51,7 @@ const SAYING: &[(&str, &str, Says)] = &[
     ("memories", "tenant", Says::Tenant),
     ("trajectories", "tenant", Says::Tenant),
     ("playbooks", "tenant", Says::Tenant),
+    ("quotas", "tenant", Says::Tenant),
     ("changelog", "actor", Says::Typed),
     ("changelog", "tenant", Says::Tenant),
     ("changelog", "before", Says::Changes),
@@ -307,6 +308,7 @@ impl Tenants {
             Change::Trajectory(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
             Change::TrajectoryNote(_) => Ok(()),
             Change::Playbook(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
+            Change::Quota(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
         }
     }
 }

@@ -173,3 +173,25 @@ async fn the_same_body_twice_is_stored_once() {
     assert_eq!(served.ok("stat", json!({"path": "/w/one"})).await["version"], json!(2));
     served.stop().await;
 }
+
+#[tokio::test]
+async fn over_a_quota_is_507_before_the_body_is_taken() {
+    let served = Served::new().await;
+    served.ok("mkdir", json!({"path": "/w", "exist_ok": true})).await;
+    let used = served.ok("admin_get_quota", json!({})).await["bytes_used"].as_u64().expect("a number");
+    let quota = json!({"tenant_id": "default", "bytes_max": used + 100_000});
+    served.ok("admin_set_quota", quota).await;
+    // Announced and never sent: the answer does not wait for it.
+    let answer = served.raw(head(&served, "/w/a", "Content-Length: 200000\r\n")).await;
+    assert_eq!(served.refused(&answer).await, (507, "quota_exceeded".into()), "{}", text(&answer));
+    let error = &answer.json()["error"]["data"];
+    assert_eq!((&error["counted"], &error["needed"]), (&json!("bytes"), &json!(used + 200_000)));
+    // Of unknown length: told when it is known, and nothing is left of it.
+    let bytes = [head(&served, "/w/b", "Transfer-Encoding: chunked\r\n"), chunked(&body(200_000), 65_000)].concat();
+    let answer = served.raw(bytes).await;
+    assert_eq!(served.refused(&answer).await, (507, "quota_exceeded".into()), "{}", text(&answer));
+    assert_eq!(served.put(Who::Instance, "/w/c", &[], &body(100_000)).await.status, 201);
+    assert_eq!(served.put(Who::Instance, "/w/d", &[], b"x").await.status, 507);
+    assert_eq!(served.partials(), 0);
+    served.stop().await;
+}

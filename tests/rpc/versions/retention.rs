@@ -433,3 +433,35 @@ async fn nothing_is_collected_under_a_backup() {
     tidy(&world).await;
     assert_eq!(world.store.status().bodies_collected, 1);
 }
+
+#[tokio::test]
+async fn a_pass_can_be_asked_for() {
+    let tune = |options: &mut nexus_lite::store::Options| {
+        options.limits.keep_versions = 1;
+        options.limits.keep_days = 1;
+        options.limits.keep_bodies = HOUR * 24;
+        options.limits.tick = Duration::from_secs(3_600);
+    };
+    let world = World::with(Setup { tune: Box::new(tune), ..Setup::default() }).await;
+    let clock = world.clock.clone().expect("an injected clock");
+    let large = body(3);
+    write(&world, Who::Instance, "/a", &large).await;
+    for text in ["two", "three"] {
+        write(&world, Who::Instance, "/a", text).await;
+    }
+    let nothing = json!({"states": 0, "bodies": 0, "bytes": 0, "files": 0});
+    let collect = || ok(&world, Who::Instance, "admin_collect", json!({}));
+    assert_eq!(collect().await, nothing);
+    clock.advance(HOUR * 25);
+    write(&world, Who::Instance, "/b", "x").await;
+    let head = world.head().await;
+    // A pass has just been, and the next one would come in an hour.
+    let done = collect().await;
+    assert_eq!((&done["states"], &done["bodies"]), (&json!(2), &json!(0)), "the day of their bodies begins");
+    clock.advance(HOUR * 25);
+    let done = collect().await;
+    assert_eq!((&done["bodies"], &done["bytes"]), (&json!(2), &json!(large.len() + "two".len())), "{done}");
+    assert_eq!(collect().await, nothing);
+    assert_eq!(world.head().await, head, "no revision");
+    assert_eq!(world.store.check().await.expect("checked").violations, []);
+}

@@ -6,6 +6,8 @@ use super::super::*;
 use super::shared_world;
 
 const PATH: &str = "/w/alice/a.txt";
+/// Deleted files: more than one page looks through.
+const MANY: usize = 2_600;
 /// Files of a directory that is brought back: more than one message holds.
 const FILES: usize = 300;
 
@@ -104,6 +106,80 @@ async fn a_taken_name_and_several_of_one_path() {
     let wrong = json!({"path": "/w/alice/c.txt", "deleted_id": "x"});
     refused(&world, Who::Alice, "undelete", wrong, INVALID_PARAMS).await;
     sound(&world).await;
+}
+
+/// All pages of what was deleted below a directory: each path with the revision that removed it, and the longest page.
+async fn paged(world: &World, path: &str, limit: usize) -> (Vec<(String, u64)>, usize) {
+    let (mut rows, mut longest, mut params) = (Vec::new(), 0, json!({"path": path, "limit": limit}));
+    loop {
+        let mut page = ok(world, Who::Alice, "list_deleted", params.clone()).await;
+        let found = page["deleted"].as_array().expect("rows");
+        longest = longest.max(found.len());
+        let row =
+            |row: &Value| (row["path"].as_str().expect("a path").to_owned(), row["revision"].as_u64().expect("one"));
+        rows.extend(found.iter().map(row));
+        if page["next_cursor"].is_null() {
+            return (rows, longest);
+        }
+        params["cursor"] = page["next_cursor"].take();
+    }
+}
+
+#[tokio::test]
+async fn pages_are_the_whole_in_order() {
+    let world = shared_world().await;
+    let names = ["a", "a.b", "a/x", "a/x.y", "a-b/c/d", "b/a", "b", "c"];
+    for _ in 0..3 {
+        for name in names {
+            let path = format!("/w/alice/{name}");
+            write(&world, Who::Alice, &path, name).await;
+            // With it the directories go that the write had made.
+            ok(&world, Who::Alice, "delete", json!({"path": path})).await;
+        }
+    }
+    let (whole, longest) = paged(&world, "/w/alice", 1_000).await;
+    assert_eq!((whole.len(), longest), (3 * names.len(), 3 * names.len()));
+    let mut sorted = whole.clone();
+    sorted.sort_by(|(a, a_rev), (b, b_rev)| {
+        (a.split('/').collect::<Vec<_>>(), a_rev).cmp(&(b.split('/').collect(), b_rev))
+    });
+    assert_eq!(whole, sorted, "by path, name for name, and the older first");
+    for limit in 1..=5 {
+        assert_eq!(paged(&world, "/w/alice", limit).await, (whole.clone(), limit));
+    }
+    for cursor in ["", "x", "5", "5/w/bob/a", "5/w/alice", "-1/w/alice/a"] {
+        let params = json!({"path": "/w/alice", "cursor": cursor});
+        refused(&world, Who::Alice, "list_deleted", params, INVALID_PARAMS).await;
+    }
+}
+
+#[tokio::test]
+async fn more_than_a_page_looks_through_is_paged() {
+    let world = shared_world().await;
+    for from in (0..MANY).step_by(256) {
+        let paths: Vec<String> = (from..MANY.min(from + 256)).map(|n| format!("/w/alice/{n:05}")).collect();
+        let files: Vec<_> = paths.iter().map(|path| json!([path, "x"])).collect();
+        ok(&world, Who::Alice, "write_batch", json!({"files": files})).await;
+        ok(&world, Who::Alice, "delete_bulk", json!({"paths": paths})).await;
+    }
+    write(&world, Who::Admin, "/w/alice/of-another", "x").await;
+    ok(&world, Who::Admin, "delete", json!({"path": "/w/alice/of-another"})).await;
+    let (rows, _) = paged(&world, "/w/alice", 1_000).await;
+    let wanted: Vec<String> = (0..MANY).map(|n| format!("/w/alice/{n:05}")).collect();
+    assert_eq!(rows.into_iter().map(|(path, _)| path).collect::<Vec<_>>(), wanted);
+    // Whoever owned none of them: pages without rows, and an end.
+    grant(&world, ("user", "edith"), "direct_editor", "/w/alice").await;
+    let (mut pages, mut params) = (0, json!({"path": "/w/alice"}));
+    loop {
+        let mut page = ok(&world, Who::Edith, "list_deleted", params.clone()).await;
+        assert_eq!(page["deleted"], json!([]));
+        pages += 1;
+        if page["next_cursor"].is_null() {
+            break;
+        }
+        params["cursor"] = page["next_cursor"].take();
+    }
+    assert!(pages > 1, "a page looks through a bounded number");
 }
 
 #[tokio::test]

@@ -1,21 +1,29 @@
-//! Keys, tenants and backups, for admins, one method a file.
+//! Keys, quotas and backups, for admins, one method a file.
 
 pub mod audit_query;
+pub mod collect;
 pub mod create_backup;
 pub mod create_key;
 pub mod get_key;
+pub mod get_quota;
 pub mod list_backups;
 pub mod list_keys;
+pub mod list_quotas;
 pub mod revoke_key;
+pub mod set_quota;
 pub mod update_key;
 
 pub use audit_query::AdminAuditQuery;
+pub use collect::AdminCollect;
 pub use create_backup::AdminCreateBackup;
 pub use create_key::AdminCreateKey;
 pub use get_key::AdminGetKey;
+pub use get_quota::AdminGetQuota;
 pub use list_backups::AdminListBackups;
 pub use list_keys::AdminListKeys;
+pub use list_quotas::AdminListQuotas;
 pub use revoke_key::AdminRevokeKey;
+pub use set_quota::AdminSetQuota;
 pub use update_key::AdminUpdateKey;
 
 use schemars::JsonSchema;
@@ -24,6 +32,7 @@ use serde::Serialize;
 use crate::model::KeyRow;
 use crate::rpc::codec::WireTime;
 use crate::service::keys::KeyInfo;
+use crate::service::quotas::TenantUse;
 use crate::store::backup::Backup;
 
 /// An API key, without the key.
@@ -117,6 +126,36 @@ impl From<Backup> for BackupView {
             nodes: manifest.counts.nodes,
             tuples: manifest.counts.tuples,
             schema: manifest.schema,
+        }
+    }
+}
+
+/// What a tenant has and may have.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct QuotaView {
+    /// The tenant.
+    tenant_id: String,
+    /// Bytes of the newest versions of its files.
+    bytes_used: u64,
+    /// Most bytes; null = no limit.
+    bytes_max: Option<u64>,
+    /// Its files; those of a removed directory until they are freed.
+    files_used: u64,
+    /// Most files; null = no limit.
+    files_max: Option<u64>,
+    /// Whether it has no quota of its own: the limits are those of the settings.
+    is_default: bool,
+}
+
+impl From<TenantUse> for QuotaView {
+    fn from(TenantUse { tenant, used, quota, own }: TenantUse) -> Self {
+        Self {
+            tenant_id: tenant,
+            bytes_used: used.bytes,
+            bytes_max: quota.bytes_max,
+            files_used: used.files,
+            files_max: quota.files_max,
+            is_default: !own,
         }
     }
 }

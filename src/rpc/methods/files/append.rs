@@ -38,6 +38,7 @@ impl Method for Append {
         ErrorCode::PermissionDenied,
         ErrorCode::Precondition,
         ErrorCode::Integrity,
+        ErrorCode::QuotaExceeded,
         ErrorCode::StorageFull,
     ];
     const CACHE: CachePolicy = CachePolicy::NoStore;

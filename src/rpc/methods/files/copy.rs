@@ -46,6 +46,7 @@ impl Method for Copy {
         ErrorCode::InvalidPath,
         ErrorCode::PermissionDenied,
         ErrorCode::Precondition,
+        ErrorCode::QuotaExceeded,
         ErrorCode::StorageFull,
     ];
     const CACHE: CachePolicy = CachePolicy::NoStore;

@@ -89,6 +89,7 @@ impl Method for Edit {
         ErrorCode::Precondition,
         ErrorCode::Validation,
         ErrorCode::Integrity,
+        ErrorCode::QuotaExceeded,
         ErrorCode::StorageFull,
     ];
     const CACHE: CachePolicy = CachePolicy::NoStore;

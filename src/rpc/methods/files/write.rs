@@ -80,6 +80,7 @@ impl Method for Write {
         ErrorCode::InvalidPath,
         ErrorCode::PermissionDenied,
         ErrorCode::Precondition,
+        ErrorCode::QuotaExceeded,
         ErrorCode::StorageFull,
     ];
     const CACHE: CachePolicy = CachePolicy::NoStore;

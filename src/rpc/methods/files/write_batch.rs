@@ -28,8 +28,13 @@ fn output(written: &[Written]) -> Vec<WriteMetadata> {
 impl Method for WriteBatch {
     const NAME: &'static str = "write_batch";
     const ACCESS: Access = Access::Write;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied, ErrorCode::Precondition, ErrorCode::StorageFull];
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::InvalidPath,
+        ErrorCode::PermissionDenied,
+        ErrorCode::Precondition,
+        ErrorCode::QuotaExceeded,
+        ErrorCode::StorageFull,
+    ];
     const CACHE: CachePolicy = CachePolicy::NoStore;
     type Output = Vec<WriteMetadata>;
 

@@ -70,8 +70,13 @@ impl Chunks {
 impl Method for WriteStream {
     const NAME: &'static str = "write_stream";
     const ACCESS: Access = Access::Write;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied, ErrorCode::Precondition, ErrorCode::StorageFull];
+    const ERRORS: &'static [ErrorCode] = &[
+        ErrorCode::InvalidPath,
+        ErrorCode::PermissionDenied,
+        ErrorCode::Precondition,
+        ErrorCode::QuotaExceeded,
+        ErrorCode::StorageFull,
+    ];
     const CACHE: CachePolicy = CachePolicy::NoStore;
     type Output = WriteStreamOutput;
 

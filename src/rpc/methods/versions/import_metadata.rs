@@ -94,7 +94,7 @@ fn parse((text, number): (&str, usize)) -> Result<Line, RpcError> {
 impl Method for ImportMetadata {
     const NAME: &'static str = "import_metadata";
     const ACCESS: Access = Access::Write;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::NotSupported, ErrorCode::StorageFull];
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::NotSupported, ErrorCode::QuotaExceeded, ErrorCode::StorageFull];
     const CACHE: CachePolicy = CachePolicy::NoStore;
     type Output = ImportOutput;
 

@@ -14,8 +14,9 @@ const PAGE_ROWS: u32 = 1_000;
 
 /// What was deleted from a directory and can be brought back by the caller.
 ///
-/// Sorted by path; of a directory that was removed with everything below it only the directory. Kept as long as the
-/// history of files is. Needs `write` on the directory; shown is what the caller owned, and everything to whoever
+/// Sorted by path, name for name; of a directory that was removed with everything below it only the directory. Kept as long as the
+/// history of files is. A page may be shorter than `limit` where much has to be looked through; the last one has no
+/// `next_cursor`. Needs `write` on the directory; shown is what the caller owned, and everything to whoever
 /// manages the directory.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ListDeleted {

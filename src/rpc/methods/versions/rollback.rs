@@ -32,6 +32,7 @@ impl Method for Rollback {
         ErrorCode::PermissionDenied,
         ErrorCode::Precondition,
         ErrorCode::Integrity,
+        ErrorCode::QuotaExceeded,
         ErrorCode::StorageFull,
     ];
     const CACHE: CachePolicy = CachePolicy::NoStore;

@@ -13,7 +13,8 @@ use crate::service::versions::undelete_ops::{Restored, undelete};
 ///
 /// It comes back where it lay, with its history, and belongs to whom it belonged; of what was granted on it nothing
 /// comes back. If several were deleted under one path it is the one that was deleted last, unless `deleted_id` names
-/// another. If the name is taken it is refused. A directory is filled again in steps, which others may see. Needs
+/// another. If the name is taken it is refused. A directory is filled again in steps, which others may see; if that is cut
+/// short (a quota, a restart), the same request goes on with it. Needs
 /// `write` on the directory it lay in, and either to have owned it or to manage that directory.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Undelete {
@@ -49,6 +50,7 @@ impl Method for Undelete {
         ErrorCode::InvalidPath,
         ErrorCode::PermissionDenied,
         ErrorCode::Precondition,
+        ErrorCode::QuotaExceeded,
         ErrorCode::StorageFull,
     ];
     const CACHE: CachePolicy = CachePolicy::NoStore;
