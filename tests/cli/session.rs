@@ -73,7 +73,7 @@ fn of_files_in_the_first_hour() {
     assert_eq!((gone.code, gone.err.as_str()), (0, "undo: nexus-lite undo /workspace/x\n"));
     assert_eq!(nexus.ok(&["ls", "/workspace"]), "a.txt\n");
     nexus.ok(&["undo", "/workspace/x"]);
-    assert_eq!(nexus.ok(&["cat", "/workspace/x/deep/2"]), "2");
+    assert_eq!(nexus.ok(&["cat", "/workspace/x/deep/2"]), "deep/2");
     assert_ne!(nexus.says(&["undo", "/workspace/x"], "").code, 0, "nothing is missing of it");
 
     large(&nexus, dir.path());

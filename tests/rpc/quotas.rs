@@ -97,6 +97,7 @@ async fn whatever_grows_is_refused_and_changes_nothing() {
     let world = shared_world().await;
     write(&world, Who::Alice, A, "eight by").await;
     let etag = write(&world, Who::Alice, A, "1").await["etag"].clone();
+    write(&world, Who::Alice, "/w/alice/e.txt", "abc").await;
     write(&world, Who::Alice, "/w/alice/d.txt", "deleted").await;
     ok(&world, Who::Alice, "delete", json!({"path": "/w/alice/d.txt"})).await;
     ok(&world, Who::Alice, "register_workspace", json!({"path": "/w/alice/ws"})).await;
@@ -104,7 +105,7 @@ async fn whatever_grows_is_refused_and_changes_nothing() {
     ok(&world, Who::Alice, "workspace_snapshot", json!({"workspace_path": "/w/alice/ws"})).await;
     ok(&world, Who::Alice, "delete", json!({"path": "/w/alice/ws/s.txt"})).await;
     let (files, bytes) = used(&world).await;
-    assert_eq!((files, bytes), (2, 7));
+    assert_eq!((files, bytes), (3, 10));
 
     let overwritten = json!({"path": A, "content": "22"});
     let line = json!({"path": "/w/alice/i.txt", "etag": etag}).to_string();
@@ -115,7 +116,7 @@ async fn whatever_grows_is_refused_and_changes_nothing() {
         ("write_batch", json!({"files": [["/w/alice/n1", "x"], ["/w/alice/n2", "x"]]}), true),
         ("write_stream", json!({"path": "/w/alice/n3", "chunks": ["a", "b"]}), true),
         ("append", json!({"path": A, "content": "more"}), false),
-        ("edit", json!({"path": A, "edits": [{"old_str": "1", "new_str": "123"}]}), false),
+        ("edit", json!({"path": "/w/alice/e.txt", "edits": [{"old_str": "b", "new_str": "bb"}]}), false),
         ("copy", json!({"src_path": A, "dst_path": "/w/alice/c.txt"}), true),
         ("rollback", json!({"path": A, "version": 1}), false),
         ("undelete", json!({"path": "/w/alice/d.txt"}), true),
