@@ -18,7 +18,7 @@ use std::sync::Arc;
 use nexus_lite::model::{ManualClock, MountRow, SnapshotRow, TupleRow};
 use nexus_lite::store::bundle::{self, Header, How, Imported, MoveError, What};
 use nexus_lite::store::{
-    Options, Origin, Sql, Store, StoreError, WriteOp, WriteTx, entities, mounts, snapshots, tuples,
+    Options, Origin, Quota, Sql, Store, StoreError, WriteOp, WriteTx, entities, mounts, quotas, snapshots, tuples,
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -125,6 +125,7 @@ impl WriteOp for Beside {
             manifest_hash: None,
         };
         snapshots::insert(tx, snapshot)?;
+        quotas::put(tx, ELSEWHERE, Some(Quota { bytes_max: Some(1 << 40), files_max: None }))?;
         let object = entities::intern(tx, ELSEWHERE, "tenant", ELSEWHERE)?;
         let subject = entities::intern(tx, ELSEWHERE, "user", &format!("u{}\u{1F600}\"\\\n", self.0))?;
         let row = TupleRow {
