@@ -28,6 +28,7 @@ pub fn document() -> Value {
             "tags": [tag(entry.access)],
             "requestBody": { "content": { "application/json": { "schema": request(entry.name, described.params) } } },
             "responses": responses(&described.output, entry.lines.is_some()),
+            "x-errors": entry.errors.iter().map(|code| code.name()).collect::<Vec<_>>(),
         });
         if entry.alias_of.is_some() {
             operation["deprecated"] = true.into();

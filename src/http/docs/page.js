@@ -113,6 +113,7 @@ function body(path, verb, operation) {
   const result = ok?.anyOf?.[0]?.properties?.result;
   if (result ?? ok) box.append(make("h4", "Result"), fields(result ?? ok));
   const statuses = Object.entries(operation.responses ?? {}).map(([status, each]) => `${status} ${each.description}`);
+  if (operation["x-errors"]?.length) box.append(make("h4", "Errors"), make("p", operation["x-errors"].join(", ")));
   box.append(make("h4", "Answers"), make("pre", statuses.join("\n")));
   if (params) box.append(trial(path, operation.operationId));
   return box;
