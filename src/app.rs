@@ -16,6 +16,7 @@ use crate::http::{AppState, Limits, Running, ServeError, Server};
 use crate::model::Rev;
 use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
+use crate::rpc::replies::Replies;
 use crate::sandbox::Sandboxes;
 use crate::service::files::ops::free_detached;
 use crate::service::mounts::sync_ops::free as free_mount_files;
@@ -177,7 +178,13 @@ impl App {
         }
         let mounts = Arc::new(Mounts::new(&config.mount_dirs.0));
         let hasher = Arc::new(hasher);
-        let services = Services { sandboxes: Arc::new(sandboxes), hasher, mounts, pins: Arc::default() };
+        let services = Services {
+            sandboxes: Arc::new(sandboxes),
+            hasher,
+            mounts,
+            pins: Arc::default(),
+            replies: Replies::default(),
+        };
         let app = Self {
             store,
             caches: Arc::new(Caches::new()),

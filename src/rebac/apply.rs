@@ -194,10 +194,7 @@ impl Graph {
         let is_new = self.edges_on(ends.object).find(ends.forward()).is_none();
         self.edges_on_mut(ends.object).insert(flag(ends.forward()));
         self.reverse.get_mut(ends.subject).insert(flag(ends.reverse()));
-        match meta {
-            Some(meta) => self.meta.insert((ends.object, ends.forward()), Arc::new(meta)),
-            None => self.meta.remove(&(ends.object, ends.forward())),
-        };
+        self.set_meta(ends.object, ends.forward(), meta.map(Arc::new));
         if is_new {
             let shape = self.shape(ends);
             self.shapes.add(shape, &self.schema);
@@ -214,7 +211,7 @@ impl Graph {
             self.shapes.remove(shape, &self.schema);
         }
         self.reverse.get_mut(ends.subject).remove(ends.reverse());
-        self.meta.remove(&(ends.object, ends.forward()));
+        self.set_meta(ends.object, ends.forward(), None);
         self.stamp(ends, rev);
     }
 

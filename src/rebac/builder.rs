@@ -141,7 +141,7 @@ impl GraphBuilder {
         self.cell.push(flag(ends.forward()));
         self.reverse.push((ends.subject, flag(ends.reverse())));
         if let Some(meta) = meta {
-            self.graph.meta.insert((ends.object, ends.forward()), meta);
+            self.graph.set_meta(ends.object, ends.forward(), Some(meta));
         }
         let subject_kind = self.kind(ends.subject).unwrap_or(NO_KIND);
         *self.shapes.entry(Shape { on_file: self.on_file, subject_kind, set: ends.set }).or_insert(0) += 1;

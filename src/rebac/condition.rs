@@ -116,6 +116,11 @@ impl Condition {
         if known && only { Self::Always } else { Self::Corrupt }
     }
 
+    /// Whether it holds at some times of the day and at others not.
+    pub(super) fn has_window(&self) -> bool {
+        matches!(self, Self::All(tests) if tests.iter().any(|test| matches!(test, Test::TimeWindow(..))))
+    }
+
     /// Whether it holds now and here.
     pub(super) fn holds(&self, env: &Env, doubt: &mut Doubt) -> Tri {
         match self {

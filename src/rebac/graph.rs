@@ -13,6 +13,7 @@ use super::condition::{Condition, Doubt, Tri};
 use super::edge::{Edge, Edges, PLAIN, RelId, SetId};
 use super::hash::{NameHash, Seed};
 use super::index::Index;
+use super::moments::Moments;
 use super::names::{KindId, Names, RelationSet, TenantId};
 use super::namespace::Namespace;
 use super::pvec::PVec;
@@ -66,6 +67,8 @@ pub struct Graph {
     pub(super) member_rev: PVec<Rev, 64>,
     /// By object and forward edge without its flag; only of edges that carry the flag.
     pub(super) meta: imbl::HashMap<(EntityId, Edge), Arc<Meta>>,
+    /// When those end.
+    pub(super) moments: Moments,
     pub(super) tenants: Names,
     pub(super) kinds: Names,
     pub(super) relations: Names,
@@ -108,6 +111,7 @@ impl Graph {
             cell_rev: PVec::new(),
             member_rev: PVec::new(),
             meta: imbl::HashMap::new(),
+            moments: Moments::default(),
             tenants: Names::default(),
             kinds: Names::with(KINDS),
             relations: Names::with(RELATIONS),
@@ -222,6 +226,26 @@ impl Graph {
             return true;
         }
         entity.tenant == object_tenant || (crosses_tenants(relation) && !self.is_public(subject))
+    }
+
+    /// Until when, µs, exclusive, every decision of `now_us` stands if nothing is written; `now_us` if that is not known.
+    #[must_use]
+    pub fn stands_until(&self, now_us: i64) -> i64 {
+        self.moments.stands_until(now_us)
+    }
+
+    /// Keeps what a tuple says beside its ends, in the place of what it said before.
+    pub(super) fn set_meta(&mut self, object: EntityId, edge: Edge, meta: Option<Arc<Meta>>) {
+        if let Some(meta) = &meta {
+            self.moments.add(meta);
+        }
+        let before = match meta {
+            Some(meta) => self.meta.insert((object, edge), meta),
+            None => self.meta.remove(&(object, edge)),
+        };
+        if let Some(before) = before {
+            self.moments.remove(&before);
+        }
     }
 
     pub(super) fn meta(&self, object: EntityId, edge: Edge) -> Option<&Meta> {

@@ -26,6 +26,7 @@ mod index;
 pub mod limits;
 mod lint;
 mod load;
+mod moments;
 mod names;
 mod namespace;
 mod objects;

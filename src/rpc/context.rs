@@ -20,6 +20,8 @@ pub struct Services {
     pub hasher: Arc<crate::auth::KeyHasher>,
     /// What may be mounted, and what is being synced.
     pub mounts: Arc<crate::service::mounts::Mounts>,
+    /// Results that stand as long as nothing changes.
+    pub replies: super::replies::Replies,
     /// Lists of objects that can be continued.
     pub pins: Arc<crate::service::relations::pins::Pins>,
 }

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 
 use super::decode::Arguments;
 use super::registry::{self, Params, Spec};
+use super::replies::Replies;
 use super::{Access, ErrorCode, RequestContext, RpcError, decode, idempotency};
 use crate::model::time::monotonic;
 use crate::service::{Call, Lacking};
@@ -90,6 +91,19 @@ fn count(label: &'static str, code: &'static str) {
 }
 
 async fn run(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
+    let question = Replies::question(cx, spec, &params);
+    let Some(question) = question else { return execute(cx, spec, params, out).await };
+    let replies = &cx.services.replies;
+    if replies.find(cx, &question, out) {
+        return Ok(());
+    }
+    let begin = out.len();
+    execute(cx, spec, params, out).await?;
+    replies.keep(cx, question, &out[begin..]);
+    Ok(())
+}
+
+async fn execute(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
     let arguments = decode::arguments(spec, params)?;
     let Some(keyed) = idempotency::keyed(cx, spec, &arguments)? else { return invoke(cx, spec, arguments, out).await };
     // Before the method looks at what is there, which the first run has changed.
@@ -205,6 +219,7 @@ mod tests {
                 hasher: Arc::new(KeyHasher::new(b"secret")),
                 mounts: Arc::default(),
                 pins: Arc::default(),
+                replies: Replies::default(),
             };
             let cx = RequestContext::new(call, Arc::new(services));
             let serde_json::Value::Object(params) = serde_json::json!({ "what": what }) else { unreachable!() };

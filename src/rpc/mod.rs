@@ -21,6 +21,7 @@ pub mod openapi;
 pub mod openrpc;
 pub mod reference;
 pub mod registry;
+pub mod replies;
 mod unique;
 
 pub use context::RequestContext;
@@ -67,6 +68,8 @@ pub trait Method: DeserializeOwned + JsonSchema + Send + 'static {
     const SECRET: bool = false;
     /// Why it does nothing here but refuse; `None` = it works.
     const REFUSED: Option<&'static str> = None;
+    /// Whether its result depends on nothing but parameters, caller and what is stored: then it is kept while that stays.
+    const KEPT: bool = false;
     /// The result.
     type Output: Serialize + JsonSchema + Send;
     /// Does it.

@@ -16,7 +16,11 @@ pub fn document() -> Value {
     // The last segment names a method, and there is none of this name.
     paths["/api/nfs/status"]["post"] = json!({
         "summary": "No method: refused as one that is not known",
-        "responses": { "200": body("An error", &json!({ "$ref": "#/components/schemas/RpcErrorReply" })) },
+        "responses": {
+            "200": body("An error", &json!({ "$ref": "#/components/schemas/RpcErrorReply" })),
+            "401": { "description": "No key, or one that is not known, revoked or expired" },
+            "429": { "description": "Too many wrong keys from this address" },
+        },
     });
     paths.insert("/files/{path}".into(), files());
     for entry in METHODS {
@@ -86,7 +90,9 @@ fn get(summary: &str) -> Value {
 }
 
 /// Entity tags, or `*`; never empty.
-const ENTITY_TAGS: &str = r#"^(\*|"[!#-~]*"|[0-9a-f]+)$"#;
+const ENTITY_TAGS: &str = r#"^(\*|"[!#-~]*"|[0-9A-Za-z]+)$"#;
+/// Segments with something in them, without control characters and backslashes.
+const PLAIN_PATH: &str = r"^[^\x00-\x1f\x7f-\x9f\\/]+(/[^\x00-\x1f\x7f-\x9f\\/]+)*$";
 
 /// A file as its bytes.
 fn files() -> Value {
@@ -141,7 +147,7 @@ fn files() -> Value {
     };
     json!({
         "parameters": [{
-            "name": "path", "in": "path", "required": true, "schema": { "type": "string" },
+            "name": "path", "in": "path", "required": true, "schema": { "type": "string", "pattern": PLAIN_PATH },
             "description": "The absolute virtual path without its first slash; it may hold slashes",
         }],
         "get": reading("file_get", "The bytes of a file, or of a range of it", vec![
@@ -150,7 +156,12 @@ fn files() -> Value {
             plain("304", "The version named by If-None-Match still holds"),
             plain("416", "A range past the end"),
         ]),
-        "head": reading("file_head", "The headers of a file", vec![plain("200", "Its size, tag, kind and time")]),
+        "head": reading("file_head", "The headers of a file", vec![
+            plain("200", "Its size, tag, kind and time"),
+            plain("304", "The version named by If-None-Match still holds"),
+            plain("206", "The range"),
+            plain("416", "A range past the end"),
+        ]),
         "put": {
             "operationId": "file_put",
             "summary": "Write a file: a new one, or the next version; whole or not at all",

@@ -245,6 +245,8 @@ pub struct Entry {
     pub alias_of: Option<&'static str>,
     /// Why it does nothing here but refuse; `None` = it works.
     pub refused: Option<&'static str>,
+    /// Whether its result may be kept while nothing changes.
+    pub kept: bool,
     /// Runs it. Called by `dispatch` only, which checks the names of the arguments first.
     pub invoke: Invoke,
     /// Begins to answer in lines, if it can. Called by `lines` only.
@@ -267,6 +269,7 @@ pub const fn entry<M: Method>() -> Entry {
         secret: M::SECRET,
         alias_of: None,
         refused: M::REFUSED,
+        kept: M::KEPT,
         invoke: |cx, arguments, out| {
             Box::pin(async move {
                 let params: M = decode(M::NAME, arguments)?;

@@ -147,7 +147,7 @@ fn one_tag(text: &str) -> Option<(&str, &str)> {
         return quoted.split_once('"');
     }
     let (tag, behind) = text.split_at(text.find([' ', '\t', ',']).unwrap_or(text.len()));
-    let bare = !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'*');
+    let bare = !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
     bare.then_some((tag, behind))
 }
 

@@ -110,6 +110,7 @@ impl Method for List {
     const ACCESS: Access = Access::Read;
     const ERRORS: &'static [ErrorCode] = &[ErrorCode::InvalidPath, ErrorCode::ResultTooLarge, ErrorCode::Indeterminate];
     const CACHE: CachePolicy = CachePolicy::MaxAge(30);
+    const KEPT: bool = true;
     type Output = ListOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<ListOutput, RpcError> {

@@ -81,6 +81,7 @@ impl Method for Read {
         ErrorCode::ResultTooLarge,
     ];
     const CACHE: CachePolicy = CachePolicy::MaxAge(60);
+    const KEPT: bool = true;
     type Output = ReadOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<ReadOutput, RpcError> {

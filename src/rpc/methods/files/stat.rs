@@ -37,6 +37,7 @@ impl Method for Stat {
     const ACCESS: Access = Access::Read;
     const ERRORS: &'static [ErrorCode] =
         &[ErrorCode::FileNotFound, ErrorCode::InvalidPath, ErrorCode::PermissionDenied];
+    const KEPT: bool = true;
     type Output = StatOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<StatOutput, RpcError> {

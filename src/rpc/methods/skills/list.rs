@@ -48,6 +48,7 @@ impl Method for SkillsList {
     const NAME: &'static str = "skills_list";
     const ACCESS: Access = Access::Read;
     const ERRORS: &'static [ErrorCode] = &[ErrorCode::Indeterminate];
+    const KEPT: bool = true;
     type Output = SkillsListOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<SkillsListOutput, RpcError> {

@@ -85,6 +85,7 @@ impl Method for GetMetadata {
     const NAME: &'static str = "get_metadata";
     const ACCESS: Access = Access::Read;
     const ERRORS: &'static [ErrorCode] = &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied];
+    const KEPT: bool = true;
     type Output = GetMetadataOutput;
 
     async fn call(self, cx: &RequestContext) -> Result<GetMetadataOutput, RpcError> {
