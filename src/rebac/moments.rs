@@ -23,13 +23,10 @@ impl Moments {
 
     pub(super) fn remove(&mut self, meta: &Meta) {
         if let Some(at) = meta.expires_at_us {
-            match self.ends.get(&at) {
-                Some(1) | None => self.ends.remove(&at).map_or((), drop),
-                Some(many) => {
-                    let left = many - 1;
-                    drop(self.ends.insert(at, left));
-                }
-            }
+            match self.ends.get(&at).copied() {
+                Some(many) if many > 1 => self.ends.insert(at, many - 1),
+                _ => self.ends.remove(&at),
+            };
         }
         self.windows -= u32::from(meta.condition.has_window());
     }
