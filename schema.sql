@@ -25,6 +25,7 @@
 --   R17 snapshots are of a revision <= head.rev and of a node below head.next_id; numbers are from 1.
 --   R18 notes are of a trajectory that is there and numbered from 1 without gaps; one that has ended has ended after it began.
 --   R19 tenant_use is what a count of the files in nodes gives, by tenant.
+--   R20 a subscription has one row of deliveries and each such row a subscription; deliveries.rev <= head.rev.
 
 -- The head of the store: one row, read first by every read transaction (it fixes the snapshot), written once a batch.
 CREATE TABLE head (
@@ -453,3 +454,36 @@ CREATE TABLE tenant_use (
     files  INTEGER NOT NULL, -- files in `nodes`, those of removed directories too until they are freed
     bytes  INTEGER NOT NULL  -- of their newest versions
 ) STRICT, WITHOUT ROWID;
+
+-- Subscriptions to events of files: what is told to whom.
+CREATE TABLE subscriptions (
+    subscription_id TEXT NOT NULL PRIMARY KEY, -- the UUID that clients know
+    tenant          TEXT NOT NULL,    -- the tenant whose files it is about
+    url             TEXT NOT NULL,    -- where events are sent
+    event_types     TEXT NOT NULL,    -- a JSON array of names of events
+    patterns        TEXT,             -- a JSON array of globs; NULL = every path
+    secret          TEXT,             -- what deliveries are signed with, sealed with the server's secret; NULL = not signed
+    name            TEXT,             -- the display name
+    description     TEXT,             -- free text
+    metadata        TEXT,             -- a JSON object
+    enabled         INTEGER NOT NULL, -- 1 = events are sent
+    created_at_us   INTEGER NOT NULL,
+    updated_at_us   INTEGER NOT NULL, -- never the same for two states
+    created_by      TEXT NOT NULL,    -- the user
+    subject_type    TEXT NOT NULL,    -- who must be allowed to read what is told
+    subject_id      TEXT NOT NULL,
+    key_id          TEXT              -- the key it was made with; NULL = none was asked for
+) STRICT;
+CREATE INDEX subscriptions_by_tenant ON subscriptions (tenant, created_at_us, subscription_id);
+
+-- How far each has been told. Not recorded in the log: a record of telling would be something to tell.
+CREATE TABLE deliveries (
+    subscription_id TEXT NOT NULL PRIMARY KEY,
+    rev             INTEGER NOT NULL, -- everything up to this revision ...
+    part            INTEGER NOT NULL, -- ... and so many events of the next one have been told
+    failures        INTEGER NOT NULL, -- deliveries that failed since the last one that did not
+    missed          INTEGER NOT NULL, -- events that could not be told any more
+    last_at_us      INTEGER,
+    last_status     TEXT,             -- success or failed
+    last_error      TEXT              -- why
+) STRICT;

@@ -1,6 +1,6 @@
 //! The composition root: settings in, a running system out, and the order in which it ends.
 //!
-//! Owns which projections a store has, what a first start makes, and the shutdown: doors, then sandboxes, then store.
+//! Owns which projections a store has, what a first start makes, and the shutdown: doors, then deliveries, then store.
 //! Must never hold a rule. Invariant: when [`App::close`] has returned, everything that was accepted is on disk.
 
 use std::io::Write as _;
@@ -14,6 +14,7 @@ use crate::auth::{ApiKey, AuthIndex, KeyHasher, SecretError};
 use crate::config::{self, Config, ConfigError};
 use crate::http::{AppState, Limits, Running, ServeError, Server};
 use crate::model::Rev;
+use crate::outbound::{Guard, Outbound};
 use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
 use crate::rpc::replies::Replies;
@@ -21,6 +22,7 @@ use crate::sandbox::Sandboxes;
 use crate::service::files::ops::free_detached;
 use crate::service::mounts::sync_ops::free as free_mount_files;
 use crate::service::mounts::{Mounts, jobs};
+use crate::service::subscriptions::deliver::Hooks;
 use crate::service::{ServiceError, keys, sandboxes};
 use crate::store::{
     Durability, FaultPoint, Faults, Options, Place, Quota, ReadTx, Sql as _, Store, StoreError, decisions, meta,
@@ -33,6 +35,8 @@ pub const ADMIN_KEY_FILE: &str = "admin.key";
 const SECRET_CHECK_TEXT: &str = "the secret of this store";
 /// Rows of the permission cache that are looked at for who asked lately.
 const WARM_ROWS: u64 = 10_000;
+/// How long deliveries may take to keep how far they are.
+const DELIVERIES_END: Duration = Duration::from_secs(5);
 /// Connections for inline reads beside one per worker.
 const SPARE_READERS: usize = 2;
 
@@ -57,6 +61,9 @@ pub enum AppError {
     /// The URL of the database.
     #[error("database_url: {0}")]
     BadUrl(String),
+    /// A network that webhooks may be sent to.
+    #[error("webhook_allow: {0}")]
+    BadNetwork(String),
     /// The file of the first key.
     #[error("writing {} failed: {source}", path.display())]
     KeyFile {
@@ -87,7 +94,7 @@ impl AppError {
             Self::Store(StoreError::Unsuitable { place: Place::Network, .. }) => CONFIG,
             Self::Store(StoreError::Unusable { .. } | StoreError::Corrupt { .. }) => USAGE_DATA,
             Self::Store(_) | Self::FirstKey(_) | Self::KeyFile { .. } => IO,
-            Self::Secret(_) | Self::BadKey | Self::BadUrl(_) => CONFIG,
+            Self::Secret(_) | Self::BadKey | Self::BadUrl(_) | Self::BadNetwork(_) => CONFIG,
             Self::Serve(_) => UNAVAILABLE,
         }
     }
@@ -104,6 +111,8 @@ pub struct App {
     /// The key that this start made, if it was the first; shown once.
     pub first_key: Option<ApiKey>,
     config: Config,
+    runtime: tokio::runtime::Handle,
+    deliveries: parking_lot::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for App {
@@ -138,6 +147,7 @@ impl App {
     pub async fn open_with(config: Config, options: Options) -> Result<Self, AppError> {
         // Handles of metrics are taken when the store opens.
         metric::recorder();
+        let guard = Guard::parse(&config.webhook_allow.0).map_err(|error| AppError::BadNetwork(error.to_string()))?;
         let given = match &config.api_key {
             Some(key) => Some(ApiKey::given(key.expose()).ok_or(AppError::BadKey)?),
             None => None,
@@ -178,10 +188,13 @@ impl App {
         }
         let mounts = Arc::new(Mounts::new(&config.mount_dirs.0));
         let hasher = Arc::new(hasher);
+        let outbound = Arc::new(Outbound::new(guard));
+        let hooks = Arc::new(Hooks::new(outbound, Arc::clone(&hasher), config.open_access));
         let services = Services {
             sandboxes: Arc::new(sandboxes),
             hasher,
             mounts,
+            hooks,
             pins: Arc::default(),
             replies: Replies::default(),
         };
@@ -191,6 +204,8 @@ impl App {
             services: Arc::new(services),
             first_key: first_key.map(|new| new.key),
             config,
+            runtime: tokio::runtime::Handle::current(),
+            deliveries: parking_lot::Mutex::default(),
         };
         tokio::spawn(warm(app.store.clone(), Arc::clone(&app.caches)));
         // What a removal before the last end left to be freed.
@@ -235,18 +250,35 @@ impl App {
         Duration::from_secs(self.config.shutdown_grace.0.into())
     }
 
-    /// Starts the HTTP server at the address of the settings.
+    /// Starts the HTTP server at the address of the settings, and tells subscriptions of events.
     pub fn serve(&self) -> Result<Running, AppError> {
         self.config.check_serving()?;
         let bind = SocketAddr::new(self.config.host, self.config.port);
-        Ok(Server::start(self.state(), bind, self.grace())?)
+        let running = Server::start(self.state(), bind, self.grace())?;
+        self.deliver();
+        Ok(running)
     }
 
-    /// Ends everything in order: the server answers what is under way, then the store drains and closes. Returns the
-    /// last revision.
+    /// Tells subscriptions of events from now on, where they were left; once.
+    pub fn deliver(&self) {
+        let mut deliveries = self.deliveries.lock();
+        if deliveries.is_none() {
+            let run = Arc::clone(&self.services.hooks).run(self.store.clone(), Arc::clone(&self.caches));
+            *deliveries = Some(self.runtime.spawn(run));
+        }
+    }
+
+    /// Ends everything in order: the server answers what is under way, deliveries end and keep how far they are, then the
+    /// store drains and closes. Returns the last revision.
     pub async fn close(self, running: Option<Running>) -> Result<Rev, StoreError> {
         if let Some(running) = running {
             running.stop().await;
+        }
+        self.services.hooks.stop();
+        let deliveries = self.deliveries.lock().take();
+        if let Some(deliveries) = deliveries {
+            // What does not end by itself is cut off: it will be told again.
+            let _ = tokio::time::timeout(DELIVERIES_END, deliveries).await;
         }
         self.store.reach(FaultPoint::ShutdownDrained);
         self.store.close().await?;

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod model;
+pub mod outbound;
 pub mod rebac;
 pub mod rpc;
 pub mod sandbox;

@@ -27,6 +27,8 @@ mod property;
 mod model;
 // Methods, one folder per noun and one file per verb: scenarios with what must be in an answer and what must not.
 mod rpc;
+// What is told of changes: subscriptions, their deliveries, the stream of events; and where requests may go.
+mod events;
 // The application as a whole: settings in, a served directory out.
 mod app;
 // The command line, as a process: what it prints, how it ends, what it refuses.

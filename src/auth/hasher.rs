@@ -67,7 +67,7 @@ pub enum SecretError {
 /// Makes the keyed hash of an API key with the server's secret.
 #[derive(Clone)]
 pub struct KeyHasher {
-    server: Hmac<Sha256>,
+    pub(super) server: Hmac<Sha256>,
     nexus: Hmac<Sha256>,
     is_new: bool,
 }

@@ -7,6 +7,7 @@ mod hasher;
 mod index;
 mod key;
 mod names;
+mod seal;
 
 pub use hasher::{KeyHasher, NEXUS_SCHEME, SECRET_FILE, SERVER_SCHEME, SecretError};
 pub use index::{AuthIndex, OpenIdentity};

@@ -32,6 +32,7 @@ pub mod selftest;
 pub mod serve;
 pub mod settings;
 pub mod share;
+pub mod watch;
 pub mod waves;
 
 use std::ffi::OsString;
@@ -96,6 +97,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Backup(backup::Backup),
     Grant(grant::Grant),
+    Hook(watch::Hooks),
     Revoke(grant::Revoke),
     Explain(explain::Explain),
     Export(moving::Export),
@@ -109,6 +111,7 @@ enum Command {
     WhoCan(can::WhoCan),
     WhatCan(can::WhatCan),
     Selftest(selftest::Selftest),
+    Watch(watch::Watch),
 }
 
 /// Prints what a shell needs to complete commands: `nexus-lite completions bash > …/completions/nexus-lite`.
@@ -187,6 +190,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Check(check) => check.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Grant(grant) => grant.run(),
+        Command::Hook(hooks) => hooks.run(),
         Command::Revoke(revoke) => revoke.run(),
         Command::Explain(explain) => explain.run(),
         Command::Export(export) => export.run(),
@@ -201,6 +205,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::WhoCan(who) => who.run(),
         Command::WhatCan(what) => what.run(),
         Command::Selftest(selftest) => selftest.run(),
+        Command::Watch(watch) => watch.run(),
     }
 }
 

@@ -119,6 +119,9 @@ settings! {
     allow_network_fs: bool = "false";
     /// Directories of this machine that the instance admin may mount, with everything below them, e.g. `/srv/docs`.
     mount_dirs: List = "";
+    /// Networks that webhooks may be sent to though they are not public, with a port or for all ports, e.g.
+    /// `127.0.0.1/32` or `10.0.0.0/8:8443`; `public:8443` is a port of public addresses beside 80 and 443.
+    webhook_allow: List = "";
     /// How long a stopping server waits for requests that are under way, seconds.
     shutdown_grace: Seconds = "10";
     /// PostgreSQL to use in place of the data directory's SQLite.

@@ -8,6 +8,7 @@ mod body;
 pub mod control;
 pub mod descriptors;
 mod docs;
+mod events;
 mod files;
 mod gate;
 mod identity;
@@ -19,6 +20,7 @@ mod routes;
 mod rpc;
 mod server;
 mod state;
+mod subscriptions;
 mod unread;
 
 pub use server::{Running, ServeError, Server};

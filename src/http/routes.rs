@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, HttpRequest, HttpResponse, Resource};
 
 use super::reply::{method_not_allowed, not_found};
-use super::{docs, files, pages, rpc};
+use super::{docs, events, files, pages, rpc, subscriptions};
 
 /// Where the methods are, by name.
 const METHODS: &str = "/api/nfs";
@@ -24,6 +24,8 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .service(get("/openrpc.json", pages::openrpc))
         .service(get("/openapi.json", pages::openapi))
         .service(get("/api/auth/whoami", pages::whoami))
+        .service(get("/api/events", events::serve))
+        .service(web::scope(subscriptions::SUBSCRIPTIONS).default_service(web::to(subscriptions::serve)))
         .service(web::scope(files::FILES).default_service(web::to(files::serve)))
         .service(
             web::scope(METHODS)

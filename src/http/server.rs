@@ -124,6 +124,7 @@ impl Running {
     /// Begins to stop: `/ready` and everything else answer 503 from now on, requests under way go on.
     pub fn close_doors(&self) {
         self.shared.closing.store(true, Ordering::Release);
+        self.shared.doors.send_replace(true);
     }
 
     /// Stops accepting, answers what is under way for at most the grace it was started with, and ends.
@@ -178,6 +179,8 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
         app: state,
         address: OnceLock::new(),
         closing: AtomicBool::new(false),
+        doors: tokio::sync::watch::Sender::new(false),
+        streams: Arc::default(),
         bodies: Arc::default(),
         bodies_waited_for: Arc::default(),
         uploads: tokio::sync::Semaphore::new(uploads),

@@ -99,6 +99,10 @@ pub(super) struct Shared {
     pub(super) address: OnceLock<SocketAddr>,
     /// Whether it is about to stop.
     pub(super) closing: AtomicBool,
+    /// The same, for who waits for it.
+    pub(super) doors: tokio::sync::watch::Sender<bool>,
+    /// Streams of events that are open.
+    pub(super) streams: Arc<super::events::Open>,
     /// Bytes of all bodies in memory.
     pub(super) bodies: Arc<AtomicUsize>,
     /// Bodies that are waited for.

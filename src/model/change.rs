@@ -70,6 +70,8 @@ pub enum Change {
     Playbook(Delta<PlaybookRow>),
     /// A tenant got another quota.
     Quota(Delta<QuotaRow>),
+    /// A subscription was made, changed or deleted. How far it has been told is no change.
+    Subscription(Delta<SubscriptionRow>),
 }
 
 impl Change {
@@ -92,6 +94,7 @@ impl Change {
             Self::TrajectoryNote(d) => Self::TrajectoryNote(d.inverse()),
             Self::Playbook(d) => Self::Playbook(d.inverse()),
             Self::Quota(d) => Self::Quota(d.inverse()),
+            Self::Subscription(d) => Self::Subscription(d.inverse()),
         }
     }
 
@@ -108,9 +111,12 @@ impl Change {
                 (None, _) => false,
             },
             Self::Workspace(_) | Self::Mount(_) | Self::Sandbox(_) | Self::Snapshot(_) => false,
-            Self::Memory(_) | Self::Trajectory(_) | Self::TrajectoryNote(_) | Self::Playbook(_) | Self::Quota(_) => {
-                false
-            }
+            Self::Memory(_)
+            | Self::Trajectory(_)
+            | Self::TrajectoryNote(_)
+            | Self::Playbook(_)
+            | Self::Quota(_)
+            | Self::Subscription(_) => false,
         }
     }
 }
@@ -409,4 +415,41 @@ pub struct QuotaRow {
     pub bytes_max: Option<u64>,
     /// Its files; `None` = no limit.
     pub files_max: Option<u64>,
+}
+
+/// A row of `subscriptions`: who wants to be told of which events, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriptionRow {
+    /// The UUID that clients know.
+    pub subscription_id: String,
+    /// The tenant whose files it is about.
+    pub tenant: String,
+    /// Where events are sent.
+    pub url: String,
+    /// A JSON array of names of events.
+    pub event_types: String,
+    /// A JSON array of globs; `None` = every path.
+    pub patterns: Option<String>,
+    /// What deliveries are signed with, sealed with the server's secret; `None` = not signed.
+    pub secret: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Free JSON object, as text.
+    pub metadata: Option<String>,
+    /// Whether events are sent.
+    pub enabled: bool,
+    /// Unix time, µs.
+    pub created_at_us: i64,
+    /// Unix time, µs; never the same for two states.
+    pub updated_at_us: i64,
+    /// The user who made it.
+    pub created_by: String,
+    /// `user`, `agent` or `service`: the subject that must be allowed to read what is told.
+    pub subject_type: String,
+    /// That subject.
+    pub subject_id: String,
+    /// The key with which it was made; while that one is valid events are sent. `None` in open mode.
+    pub key_id: Option<String>,
 }

@@ -13,7 +13,7 @@ pub mod time;
 
 pub use change::{
     AgentRow, Change, Delta, EntityRow, KeyRow, MountRow, NamespaceRow, NodeKind, NodeRow, QuotaRow, SandboxRow,
-    SnapshotRow, TupleRow, WorkspaceRow,
+    SnapshotRow, SubscriptionRow, TupleRow, WorkspaceRow,
 };
 pub use hash::ContentHash;
 pub use nearest::nearest;

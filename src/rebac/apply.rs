@@ -50,7 +50,8 @@ impl Projection for Graph {
             | Change::Trajectory(_)
             | Change::TrajectoryNote(_)
             | Change::Playbook(_)
-            | Change::Quota(_) => {}
+            | Change::Quota(_)
+            | Change::Subscription(_) => {}
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Services {
     pub mounts: Arc<crate::service::mounts::Mounts>,
     /// Results that stand as long as nothing changes.
     pub replies: super::replies::Replies,
+    /// Whom the server tells of events.
+    pub hooks: Arc<crate::service::subscriptions::deliver::Hooks>,
     /// Lists of objects that can be continued.
     pub pins: Arc<crate::service::relations::pins::Pins>,
 }

@@ -163,10 +163,12 @@ mod tests {
     use crate::auth::{AuthIndex, Caller, KeyHasher};
     use crate::model::ManualClock;
     use crate::model::time::Clock as _;
+    use crate::outbound::{Guard, Outbound};
     use crate::rebac::Caches;
     use crate::rpc::context::Services;
     use crate::rpc::{CachePolicy, Entry, Method, entry};
     use crate::sandbox::Sandboxes;
+    use crate::service::subscriptions::deliver::Hooks;
     use crate::store::{Options, Store};
 
     /// A method that does as it is told.
@@ -218,6 +220,11 @@ mod tests {
                 sandboxes,
                 hasher: Arc::new(KeyHasher::new(b"secret")),
                 mounts: Arc::default(),
+                hooks: Arc::new(Hooks::new(
+                    Arc::new(Outbound::new(Guard::default())),
+                    Arc::new(KeyHasher::new(b"secret")),
+                    false,
+                )),
                 pins: Arc::default(),
                 replies: Replies::default(),
             };

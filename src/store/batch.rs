@@ -176,7 +176,7 @@ impl Core {
         }
         if let Some(published) = published {
             self.shared.faults.hit(FaultPoint::AfterCommitBeforePublish);
-            self.shared.head().publish(published);
+            self.shared.publish(published);
         }
         Ok(())
     }

@@ -186,6 +186,7 @@ pub(super) fn encode(changes: &[Change]) -> (String, String) {
             Change::TrajectoryNote(d) => push(&mut before, &mut after, "trajectory_note", d),
             Change::Playbook(d) => push(&mut before, &mut after, "playbook", d),
             Change::Quota(d) => push(&mut before, &mut after, "quota", d),
+            Change::Subscription(d) => push(&mut before, &mut after, "subscription", d),
         }
     }
     before.push(']');
@@ -254,6 +255,7 @@ fn decode_one(before: Option<&RawValue>, after: Option<&RawValue>) -> Result<Cha
         "trajectory_note" => Change::TrajectoryNote(delta(before, after)?),
         "playbook" => Change::Playbook(delta(before, after)?),
         "quota" => Change::Quota(delta(before, after)?),
+        "subscription" => Change::Subscription(delta(before, after)?),
         other => return Err(format!("a change of the unknown kind '{other}'")),
     })
 }

@@ -130,6 +130,12 @@ statements! {
         UNION ALL SELECT 'tenant ' || u.tenant || ' has no file, counted are ' || CAST(u.files AS TEXT) || ' of ' || \
         CAST(u.bytes AS TEXT) || ' bytes' FROM tenant_use AS u WHERE (u.files <> 0 OR u.bytes <> 0) \
         AND u.tenant NOT IN (SELECT n.tenant FROM nodes AS n WHERE n.type = 0)";
+    /// R20: each subscription knows how far it has been told, and nobody was told of what has not been.
+    CHECK_R20 = "SELECT 'subscription ' || s.subscription_id || ' has no record of deliveries' FROM subscriptions AS s \
+        WHERE NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.subscription_id = s.subscription_id) \
+        UNION ALL SELECT 'deliveries of ' || d.subscription_id || ' are of no subscription, or of what has not been' \
+        FROM deliveries AS d, head AS h WHERE d.rev > h.rev \
+        OR NOT EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.subscription_id = d.subscription_id)";
     /// Every entity, for the part of R9 that is a hash.
     CHECK_ENTITIES = "SELECT id, tenant, type, name, key FROM entities";
     /// Every body that is a file, for the part of R8 that is on disk.
@@ -159,6 +165,7 @@ const RULES: &[(&str, &str)] = &[
     ("R17", CHECK_R17),
     ("R18", CHECK_R18),
     ("R19", CHECK_R19),
+    ("R20", CHECK_R20),
 ];
 
 /// Violations that are told per rule; more would only hide the next rule's.
@@ -178,7 +185,7 @@ pub struct Report {
 /// One broken rule.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Violation {
-    /// `R1` … `R19`, or the name of SQLite's check.
+    /// `R1` … `R20`, or the name of SQLite's check.
     pub rule: &'static str,
     /// What is wrong, and where.
     pub what: String,

@@ -44,6 +44,8 @@ statements! {
         UNION ALL SELECT 'playbooks', COUNT(*) FROM playbooks";
     /// Rows per table of the eighth.
     INSPECT_ROWS_8 = "SELECT 'quotas', COUNT(*) FROM quotas UNION ALL SELECT 'tenant_use', COUNT(*) FROM tenant_use";
+    /// Rows per table of the ninth.
+    INSPECT_ROWS_9 = "SELECT 'subscriptions', COUNT(*) FROM subscriptions";
     /// Keys: all, revoked, past their end.
     INSPECT_KEYS = "SELECT COUNT(*), \
         CAST(COALESCE(SUM(CASE WHEN revoked_at_us IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT), \
@@ -263,6 +265,7 @@ impl Inspector {
             (6, INSPECT_ROWS_6),
             (7, INSPECT_ROWS_7),
             (8, INSPECT_ROWS_8),
+            (9, INSPECT_ROWS_9),
         ];
         let later = later.into_iter().filter(|(since, _)| version >= *since).map(|(_, sql)| sql);
         for sql in std::iter::once(INSPECT_ROWS).chain(later) {

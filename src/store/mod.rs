@@ -108,6 +108,7 @@ pub mod snapshots;
 pub mod space;
 pub mod statements;
 pub mod status;
+pub mod subscriptions;
 pub mod sync_jobs;
 pub mod trajectories;
 pub mod tuples;
@@ -363,6 +364,12 @@ impl Store {
     #[must_use]
     pub fn published(&self) -> Arc<Published> {
         self.inner.shared.head().newest()
+    }
+
+    /// The newest published revision, and a wake-up for each later one: who waits for changes holds no thread.
+    #[must_use]
+    pub fn revisions(&self) -> tokio::sync::watch::Receiver<Rev> {
+        self.inner.shared.revisions.subscribe()
     }
 
     /// The state of the store.

@@ -170,6 +170,7 @@ pub(super) fn share(mut options: Options, far: Option<Far>) -> Shared {
         compile_options_ok: AtomicBool::new(false),
         rw_count: Arc::default(),
         head: OnceLock::new(),
+        revisions: tokio::sync::watch::Sender::new(0),
         engine_version: OnceLock::new(),
         incarnation: OnceLock::new(),
         gauges: Gauges::default(),
@@ -367,6 +368,7 @@ fn start_core(
     shared.gauges.note_rows.store(rows.at_most(), Ordering::Relaxed);
     let _first = shared.incarnation.set(incarnation);
     let _first = shared.head.set(Head::new(working.publish(counters.rev), shared.limits.published));
+    shared.revisions.send_replace(counters.rev);
     let checkpoints = Checkpoints::new(shared);
     match &mut link {
         Link::Lite(conn) => checkpoints.watch(conn)?,

@@ -216,7 +216,7 @@ mod far {
             self.working.load(&loader)?;
             self.replies = idempotency::load(&loader)?;
             self.counters = head;
-            self.shared.head().publish(Arc::new(self.working.publish(head.rev)));
+            self.shared.publish(Arc::new(self.working.publish(head.rev)));
             self.unsure = false;
             tracing::warn!(rev = head.rev, "a write whose answer was lost is there; the state was loaded again");
             Ok(())

@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub(super) rw_count: Arc<RwCount>,
     /// Set once, before anything can read.
     pub(super) head: OnceLock<Head>,
+    /// The newest published revision, for who waits for the next one.
+    pub(super) revisions: tokio::sync::watch::Sender<crate::model::Rev>,
     /// The version of a database server.
     pub(super) engine_version: OnceLock<String>,
     /// This life of the store.
@@ -108,6 +110,13 @@ impl Shared {
     /// The published states.
     pub(super) fn head(&self) -> &Head {
         self.head.get().expect("the head is set before the store is handed out")
+    }
+
+    /// Makes `state` the newest, and wakes who waits for one.
+    pub(super) fn publish(&self, state: Arc<super::projection::Published>) {
+        let rev = state.rev;
+        self.head().publish(state);
+        self.revisions.send_replace(rev);
     }
 
     /// Whether no write can be in the database whose publish this process has not done or is not about to do: nobody

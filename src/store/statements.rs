@@ -47,6 +47,7 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("scrub", super::scrub::ALL),
     ("skills", super::skills::ALL),
     ("snapshots", super::snapshots::ALL),
+    ("subscriptions", super::subscriptions::ALL),
     ("sync_jobs", super::sync_jobs::ALL),
     ("tables", super::tables::ALL),
     ("trajectories", super::trajectories::ALL),

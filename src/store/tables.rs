@@ -167,6 +167,24 @@ statements! {
     QUOTAS_ROW_PUT = "INSERT INTO quotas (tenant, bytes_max, files_max) VALUES (?1, ?2, ?3)";
     /// How many rows of `quotas` travel.
     QUOTAS_ROWS_COUNT = "SELECT COUNT(*) FROM quotas";
+    /// Every row of `subscriptions` that travels.
+    SUBSCRIPTIONS_ROWS = "SELECT subscription_id, tenant, url, event_types, patterns, secret, name, \
+        description, metadata, enabled, created_at_us, updated_at_us, created_by, subject_type, subject_id, key_id \
+        FROM subscriptions ORDER BY subscription_id";
+    /// A row of `subscriptions`.
+    SUBSCRIPTIONS_ROW_PUT = "INSERT INTO subscriptions (subscription_id, tenant, url, event_types, patterns, \
+        secret, name, description, metadata, enabled, created_at_us, updated_at_us, created_by, subject_type, \
+        subject_id, key_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    /// How many rows of `subscriptions` travel.
+    SUBSCRIPTIONS_ROWS_COUNT = "SELECT COUNT(*) FROM subscriptions";
+    /// Every row of `deliveries` that travels.
+    DELIVERIES_ROWS = "SELECT subscription_id, rev, part, failures, missed, last_at_us, last_status, \
+        last_error FROM deliveries ORDER BY subscription_id";
+    /// A row of `deliveries`.
+    DELIVERIES_ROW_PUT = "INSERT INTO deliveries (subscription_id, rev, part, failures, missed, last_at_us, \
+        last_status, last_error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    /// How many rows of `deliveries` travel.
+    DELIVERIES_ROWS_COUNT = "SELECT COUNT(*) FROM deliveries";
     /// Every row of `changelog` that travels.
     CHANGELOG_ROWS = "SELECT rev, at_us, actor, tenant, request_id, op, permissions, before, after FROM \
         changelog ORDER BY rev";
@@ -402,6 +420,15 @@ tables! {
     }
     quotas [0] QUOTAS_ROWS QUOTAS_ROW_PUT QUOTAS_ROWS_COUNT {
         tenant: text, bytes_max: [int], files_max: [int]
+    }
+    subscriptions [0] SUBSCRIPTIONS_ROWS SUBSCRIPTIONS_ROW_PUT SUBSCRIPTIONS_ROWS_COUNT {
+        subscription_id: text, tenant: text, url: text, event_types: text, patterns: [text], secret: [text],
+        name: [text], description: [text], metadata: [text], enabled: int, created_at_us: int,
+        updated_at_us: int, created_by: text, subject_type: text, subject_id: text, key_id: [text]
+    }
+    deliveries [0] DELIVERIES_ROWS DELIVERIES_ROW_PUT DELIVERIES_ROWS_COUNT {
+        subscription_id: text, rev: int, part: int, failures: int, missed: int, last_at_us: [int],
+        last_status: [text], last_error: [text]
     }
     changelog [0] CHANGELOG_ROWS CHANGELOG_ROW_PUT CHANGELOG_ROWS_COUNT {
         rev: int, at_us: int, actor: text, tenant: text, request_id: text, op: text, permissions: int,

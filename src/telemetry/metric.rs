@@ -124,6 +124,8 @@ metrics_list! {
     REBAC_CHECK: Seconds = "rebac_check_seconds", "Time of one permission check that was asked for, by result.";
     RPC_DURATION: Seconds = "rpc_duration_seconds", "Time of a request, by method.";
     RPC_REQUESTS: Counter = "rpc_requests_total", "Requests, by method and code.";
+    WEBHOOKS_DISABLED: Counter = "webhooks_disabled_total", "Subscriptions that were disabled after too many failures, or for want of a valid key.";
+    WEBHOOK_DELIVERIES: Counter = "webhook_deliveries_total", "Attempts to deliver an event, by result.";
 }
 
 /// The recorder of this process, installed at the first call. Every server of the process shares it.

@@ -26,6 +26,8 @@ mod audit;
 mod files;
 // generate methods, openapi, openrpc.
 mod generate;
+// watch, and hook add, list, remove, test.
+mod watch;
 // grant and revoke.
 mod grant;
 // agent, share, unshare, shares.

@@ -48,6 +48,8 @@ pub(crate) fn config(dir: &Path) -> Config {
     // A directory beside the data that may be mounted; it is there where a test makes it.
     let host = dir.parent().unwrap_or(dir).join(super::world::HOST_DIR);
     config.mount_dirs = List(vec![host.to_str().expect("UTF-8").to_owned()]);
+    // Receivers of webhooks that a test starts.
+    config.webhook_allow = List(vec!["127.0.0.1/32".to_owned()]);
     if is_postgres() {
         config.server_secret = Some(Secret::new(SECRET));
     }

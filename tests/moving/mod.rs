@@ -15,10 +15,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use nexus_lite::model::{ManualClock, MountRow, SnapshotRow, TupleRow};
+use nexus_lite::model::{ManualClock, MountRow, SnapshotRow, SubscriptionRow, TupleRow};
 use nexus_lite::store::bundle::{self, Header, How, Imported, MoveError, What};
 use nexus_lite::store::{
-    Options, Origin, Quota, Sql, Store, StoreError, WriteOp, WriteTx, entities, mounts, quotas, snapshots, tuples,
+    Options, Origin, Quota, Sql, Store, StoreError, WriteOp, WriteTx, entities, mounts, quotas, snapshots,
+    subscriptions, tuples,
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -125,6 +126,25 @@ impl WriteOp for Beside {
             manifest_hash: None,
         };
         snapshots::insert(tx, snapshot)?;
+        let subscription = SubscriptionRow {
+            subscription_id: format!("subscription-{}", self.0),
+            tenant: ELSEWHERE.into(),
+            url: "https://example.org/?a=\"b".into(),
+            event_types: r#"["file_write"]"#.into(),
+            patterns: Some(r#"["/\u00e4/**"]"#.into()),
+            secret: Some("sealed".into()),
+            name: None,
+            description: Some("é \u{1F600}\"".into()),
+            metadata: Some("{}".into()),
+            enabled: true,
+            created_at_us: tx.now_us(),
+            updated_at_us: tx.now_us(),
+            created_by: "u".into(),
+            subject_type: "user".into(),
+            subject_id: "u".into(),
+            key_id: None,
+        };
+        subscriptions::insert(tx, subscription)?;
         quotas::put(tx, ELSEWHERE, Some(Quota { bytes_max: Some(1 << 40), files_max: None }))?;
         let object = entities::intern(tx, ELSEWHERE, "tenant", ELSEWHERE)?;
         let subject = entities::intern(tx, ELSEWHERE, "user", &format!("u{}\u{1F600}\"\\\n", self.0))?;

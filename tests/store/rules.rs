@@ -128,11 +128,17 @@ async fn every_rule_that_is_broken_is_named() {
         ("R18", &[TRAJECTORY, "UPDATE trajectories SET status = 'success'"]),
         ("R19", &["INSERT INTO tenant_use (tenant, files, bytes) VALUES ('t', 1, 0)"]),
         ("R19", &[NEXT, FILE, FILE_VERSION, FILE_CONTENT]),
+        ("R20", &["INSERT INTO deliveries (subscription_id, rev, part, failures, missed) VALUES ('s', 0, 0, 0, 0)"]),
+        (
+            "R20",
+            &["INSERT INTO subscriptions (subscription_id, tenant, url, event_types, enabled, created_at_us, \
+            updated_at_us, created_by, subject_type, subject_id) VALUES ('s', 't', 'u', '[]', 1, 0, 0, 'u', 'user', 'u')"],
+        ),
     ];
     for (rule, broken) in cases {
         let report = check_after(broken).await;
         assert!(report.violations.iter().any(|v| v.rule == *rule), "{rule} after {broken:?}: {report:?}");
     }
     let named: std::collections::BTreeSet<_> = cases.iter().map(|(rule, _)| *rule).collect();
-    assert_eq!(named.len(), 19, "every rule is broken once");
+    assert_eq!(named.len(), 20, "every rule is broken once");
 }

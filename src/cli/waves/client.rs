@@ -121,6 +121,52 @@ impl Client {
         answer(request.send_stream(Box::pin(parts))).await
     }
 
+    /// Sends a request that is no method.
+    pub async fn rest(&self, verb: &str, path: &str, body: Option<&Value>) -> Answer {
+        let url = format!("{}{path}", self.target.url.trim_end_matches('/'));
+        let verb = awc::http::Method::from_bytes(verb.as_bytes()).unwrap_or(awc::http::Method::GET);
+        let request = self.http.request(verb, url);
+        let request = request.insert_header(("Authorization", format!("Bearer {}", self.target.key)));
+        match body {
+            Some(body) => answer(request.send_json(body)).await,
+            None => answer(request.send()).await,
+        }
+    }
+
+    /// Follows a stream of lines from behind the event `last`, until it ends or `line` says that it is enough. A body that
+    /// is no stream is in the answer.
+    pub async fn follow(&self, path: &str, last: Option<&str>, mut line: impl FnMut(&str) -> bool) -> Answer {
+        let url = format!("{}{path}", self.target.url.trim_end_matches('/'));
+        let request = self.http.get(url).timeout(UPLOAD_TIMEOUT);
+        let mut request = request.insert_header(("Authorization", format!("Bearer {}", self.target.key)));
+        if let Some(last) = last {
+            request = request.insert_header(("Last-Event-ID", last));
+        }
+        let sent = monotonic();
+        let mut reply = match request.send().await {
+            Ok(reply) if reply.status().as_u16() == 200 => reply,
+            Ok(mut reply) => {
+                let status = reply.status().as_u16();
+                let body = reply.body().limit(BODY_BYTES_MAX).await.map_err(|e| format!("the body broke off: {e}"));
+                return Answer { status, body, took: monotonic() - sent };
+            }
+            Err(error) => {
+                return Answer { status: 0, body: Err(format!("no reply: {error}")), took: monotonic() - sent };
+            }
+        };
+        let mut rest: Vec<u8> = Vec::new();
+        'stream: while let Some(Ok(part)) = futures_util::StreamExt::next(&mut reply).await {
+            rest.extend_from_slice(&part);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let whole: Vec<u8> = rest.drain(..=end).collect();
+                if !line(String::from_utf8_lossy(&whole).trim_end()) {
+                    break 'stream;
+                }
+            }
+        }
+        Answer { status: 200, body: Ok(Bytes::new()), took: monotonic() - sent }
+    }
+
     /// Sends every operation at the same moment and waits for all of them; the answers are in the order given.
     pub async fn call_at_once(&self, operations: &[Operation]) -> Vec<Answer> {
         join_all(operations.iter().map(|operation| self.call(operation.method, &operation.params))).await

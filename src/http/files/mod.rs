@@ -164,7 +164,7 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The status of an error where no JSON-RPC answer is due.
-fn status(code: ErrorCode) -> StatusCode {
+pub(super) fn status(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::FileNotFound => StatusCode::NOT_FOUND,
         ErrorCode::PermissionDenied => StatusCode::FORBIDDEN,

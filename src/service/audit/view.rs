@@ -15,7 +15,8 @@ pub const CHANGES_SHOWN_MAX: usize = 100;
 /// Directories above a node that are looked up.
 const DEPTH_MAX: usize = 4_096;
 /// Fields whose values are not shown: secrets, bodies of rules, free texts.
-const HIDDEN: &[&str] = &["hash", "hash_scheme", "config", "metadata", "description", "backend_config", "condition"];
+const HIDDEN: &[&str] =
+    &["hash", "hash_scheme", "config", "metadata", "description", "backend_config", "condition", "secret", "url"];
 /// Fields that are numbers of the store.
 const INTERNAL: &[&str] = &["id", "parent", "owner", "object", "subject", "rev"];
 
@@ -33,7 +34,7 @@ pub struct FieldView {
 /// A changed row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChangeView {
-    /// `node`, `tuple`, `namespace`, `key`, `agent`, `workspace`, `mount` or `sandbox`.
+    /// `node`, `tuple`, `namespace`, `key`, `agent`, `workspace`, `mount`, `sandbox`, `snapshot` or `subscription`.
     pub kind: &'static str,
     /// `created`, `changed`, `moved` or `deleted`.
     pub action: &'static str,
@@ -102,6 +103,9 @@ impl Scene<'_, '_> {
                 view("playbook", d, |r| (Some(r.tenant.clone()), format!("playbook:{}", r.playbook_id)))
             }
             Change::Quota(d) => view("quota", d, |r| (Some(r.tenant.clone()), format!("tenant:{}", r.tenant))),
+            Change::Subscription(d) => {
+                view("subscription", d, |r| (Some(r.tenant.clone()), format!("subscription:{}", r.subscription_id)))
+            }
         }))
     }
 

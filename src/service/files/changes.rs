@@ -57,7 +57,8 @@ impl<T: Sql> Looker<'_, T> {
             | Change::Trajectory(_)
             | Change::TrajectoryNote(_)
             | Change::Playbook(_)
-            | Change::Quota(_) => Ok(false),
+            | Change::Quota(_)
+            | Change::Subscription(_) => Ok(false),
         }
     }
 

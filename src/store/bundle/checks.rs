@@ -117,6 +117,7 @@ impl Sequence {
                 let key = digest::key16(&[fields.text("path")]);
                 same(&key, fields.bytes("key"), "the key of the snapshot is that of another path")
             }
+            "deliveries" if fields.id("rev")? > header.rev => Err("a subscription was told of a later revision".into()),
             "changelog" => self.change(&fields),
             "idempotency" if fields.id("rev")? > header.rev => Err("a reply is from a later revision".into()),
             "head" => self.head(&fields, header),

@@ -52,6 +52,8 @@ const SAYING: &[(&str, &str, Says)] = &[
     ("trajectories", "tenant", Says::Tenant),
     ("playbooks", "tenant", Says::Tenant),
     ("quotas", "tenant", Says::Tenant),
+    ("subscriptions", "tenant", Says::Tenant),
+    ("subscriptions", "subject_id", Says::IdOf("subject_type")),
     ("changelog", "actor", Says::Typed),
     ("changelog", "tenant", Says::Tenant),
     ("changelog", "before", Says::Changes),
@@ -88,6 +90,23 @@ const SILENT: &[(&str, &[&str])] = &[
     ),
     ("trajectory_notes", &["trajectory_id", "note_id", "what", "type", "source", "message", "data"]),
     ("playbooks", &["playbook_id", "user_id", "agent_id", "scope", "owner", "name", "description", "content"]),
+    (
+        "subscriptions",
+        &[
+            "subscription_id",
+            "url",
+            "event_types",
+            "patterns",
+            "secret",
+            "name",
+            "description",
+            "metadata",
+            "created_by",
+            "subject_type",
+            "key_id",
+        ],
+    ),
+    ("deliveries", &["subscription_id", "last_status", "last_error"]),
     ("changelog", &["request_id", "op"]),
     ("idempotency", &["method", "reply"]),
     ("denials", &["method", "permission", "request_id"]),
@@ -309,6 +328,10 @@ impl Tenants {
             Change::TrajectoryNote(_) => Ok(()),
             Change::Playbook(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
             Change::Quota(delta) => each(delta, |row| self.tenant(&mut row.tenant)),
+            Change::Subscription(delta) => each(delta, |row| {
+                self.tenant(&mut row.tenant)?;
+                self.id(&row.subject_type, &mut row.subject_id)
+            }),
         }
     }
 }
