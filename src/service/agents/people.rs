@@ -271,11 +271,10 @@ pub async fn dismiss(call: &Call, departure: Departure) -> Result<Departed, Serv
     let (caller, user, with_grants) = (call.caller.clone(), departure.user.clone(), departure.with_grants);
     let op = DismissUser { caller: caller.clone(), tenant: tenant.clone(), departure };
     let departed = call.submit(op).await?;
-    while with_grants {
+    let mut left = usize::from(with_grants);
+    while left > 0 {
         let op = ForgetGrants { caller: caller.clone(), user: user.clone(), tenant: tenant.clone() };
-        if call.submit_further(op).await? == 0 {
-            break;
-        }
+        left = call.submit_further(op).await?;
     }
     if departed.rows_left {
         free_in_background(call);

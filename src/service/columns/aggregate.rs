@@ -96,7 +96,7 @@ impl Values {
                 self.real.sort_unstable_by(f64::total_cmp);
                 let middle = self.real.len() / 2;
                 let upper = self.real[middle];
-                let lower = if self.real.len() % 2 == 0 { self.real[middle - 1] } else { upper };
+                let lower = if self.real.len().is_multiple_of(2) { self.real[middle - 1] } else { upper };
                 real(lower / 2.0 + upper / 2.0)
             }
         }

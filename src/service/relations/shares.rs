@@ -168,7 +168,8 @@ impl<T: Sql> Lister<'_, T> {
             return Ok(());
         }
         let (manages, reads) = self.rights(&object)?;
-        if !manages && !(reads && row.created_by == self.access.caller().actor()) {
+        let made = row.created_by == self.access.caller().actor();
+        if !(manages || reads && made) {
             return Ok(());
         }
         self.found.push(share(row, level, object, subject));
