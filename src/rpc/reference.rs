@@ -29,6 +29,12 @@ pub fn markdown() -> String {
         };
         // Into a string: it cannot fail.
         let _ = write!(text, "\n## `{}`\n\n{}. *{access}*\n", entry.name, described.summary);
+        if let Some(of) = entry.alias_of {
+            let _ = write!(text, "\nAnother name of `{of}`, for older clients.\n");
+        }
+        if let Some(why) = entry.refused {
+            let _ = write!(text, "\nNot available: {why}.\n");
+        }
         parameters(&mut text, &described.params);
         errors(&mut text, entry);
     }

@@ -15,11 +15,13 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use nexus_lite::model::{ManualClock, MountRow, SnapshotRow, SubscriptionRow, TupleRow};
+use nexus_lite::model::{
+    ManualClock, MountRow, SnapshotRow, SubscriptionRow, TrajectoryNoteRow, TrajectoryRow, TupleRow,
+};
 use nexus_lite::store::bundle::{self, Header, How, Imported, MoveError, What};
 use nexus_lite::store::{
     Options, Origin, Quota, Sql, Store, StoreError, WriteOp, WriteTx, entities, mounts, quotas, snapshots,
-    subscriptions, tuples,
+    subscriptions, trajectories, tuples,
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -146,6 +148,37 @@ impl WriteOp for Beside {
         };
         subscriptions::insert(tx, subscription)?;
         quotas::put(tx, ELSEWHERE, Some(Quota { bytes_max: Some(1 << 40), files_max: None }))?;
+        let trajectory = TrajectoryRow {
+            trajectory_id: format!("trajectory-{}", self.0),
+            tenant: ELSEWHERE.into(),
+            user_id: "u".into(),
+            agent_id: None,
+            task: "é \u{1F600}".into(),
+            task_type: None,
+            status: "success".into(),
+            success_score: Some(500_000),
+            error_message: None,
+            started_at_us: tx.now_us(),
+            completed_at_us: Some(tx.now_us()),
+            relearn_reason: None,
+            relearn_priority: Some(-1),
+        };
+        trajectories::insert(tx, trajectory)?;
+        for number in 1..3 {
+            let note = TrajectoryNoteRow {
+                trajectory_id: format!("trajectory-{}", self.0),
+                number,
+                note_id: format!("note-{}-{number}", self.0),
+                what: if number == 1 { trajectories::STEP } else { trajectories::FEEDBACK }.into(),
+                note_type: "human".into(),
+                score: Some(250_000),
+                source: None,
+                message: Some("é \u{1F600}\"".into()),
+                data: Some(r#"{"a":[1]}"#.into()),
+                at_us: tx.now_us(),
+            };
+            trajectories::add_note(tx, note)?;
+        }
         let object = entities::intern(tx, ELSEWHERE, "tenant", ELSEWHERE)?;
         let subject = entities::intern(tx, ELSEWHERE, "user", &format!("u{}\u{1F600}\"\\\n", self.0))?;
         let row = TupleRow {

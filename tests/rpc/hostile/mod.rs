@@ -55,7 +55,17 @@ const PATHS: &[(&str, Put)] = &[
 ];
 
 /// Names that sound like paths and hold none.
-const NO_PATHS: &[&str] = &["show_parsed", "path_key", "namespace_prefix", "redirect_url", "redirect_uri"];
+const NO_PATHS: &[&str] = &[
+    "show_parsed",
+    "path_key",
+    "namespace_prefix",
+    "redirect_url",
+    "redirect_uri",
+    "include_unmounted",
+    "files_max",
+    "file_format",
+    "delete_files",
+];
 
 /// Parts of names that a path goes by.
 const SOUNDS: &[&str] = &["path", "mount", "prefix", "pattern", "dir", "file", "folder", "object", "location"];

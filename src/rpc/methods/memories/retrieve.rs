@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{ContentView, MemoryView};
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::memories::{self, Which};
+use crate::service::{ServiceError, files};
 
 /// The memory of a name, or of an id.
 ///
@@ -19,7 +20,7 @@ pub struct RetrieveMemory {
     /// The last part of the name.
     #[serde(default)]
     path_key: Option<String>,
-    /// Both in one, `namespace/…/key`: the key is what follows the last `/`.
+    /// Both in one, `namespace/…/key`, written as a path: the key is what follows the last `/`.
     #[serde(default)]
     path: Option<String>,
     /// The id, in place of a name.
@@ -34,15 +35,22 @@ pub struct RetrievedView {
     memory: Option<MemoryView>,
 }
 
+/// Namespace and key of a name in one; it is written as paths are.
+fn split(path: &str) -> Result<Option<(String, String)>, ServiceError> {
+    let path = files::path_below_root(path)?;
+    let name = path.as_str().trim_start_matches('/').rsplit_once('/');
+    Ok(name.map(|(namespace, key)| (namespace.to_owned(), key.to_owned())))
+}
+
 impl Method for RetrieveMemory {
     const NAME: &'static str = "retrieve_memory";
     const ACCESS: Access = Access::Read;
-    const ERRORS: &'static [ErrorCode] = &[ErrorCode::Integrity];
+    const ERRORS: &'static [ErrorCode] = &[ErrorCode::InvalidPath, ErrorCode::Integrity];
     type Output = RetrievedView;
 
     async fn call(self, cx: &RequestContext) -> Result<RetrievedView, RpcError> {
         let named = match (self.path, self.namespace, self.path_key) {
-            (Some(path), None, None) => path.rsplit_once('/').map(|(ns, key)| (ns.to_owned(), key.to_owned())),
+            (Some(path), None, None) => split(&path)?,
             (None, Some(namespace), Some(path_key)) => Some((namespace, path_key)),
             (None, None, None) => None,
             _ => return Err(RpcError::invalid_params("give path, or namespace and path_key, or memory_id")),
