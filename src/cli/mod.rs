@@ -32,6 +32,7 @@ pub mod selftest;
 pub mod serve;
 pub mod settings;
 pub mod share;
+pub mod skills;
 pub mod watch;
 pub mod waves;
 
@@ -87,6 +88,7 @@ enum Command {
     Quota(quota::Quota),
     Rm(files::Remove),
     Rollback(files::Rollback),
+    Skill(skills::Skill),
     Snapshot(files::Snapshot),
     Undo(files::Undo),
     Serve(serve::Serve),
@@ -181,6 +183,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Quota(quota) => quota.run(),
         Command::Rm(remove) => remove.run(),
         Command::Rollback(rollback) => rollback.run(),
+        Command::Skill(skill) => skill.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
         Command::Undo(undo) => undo.run(),
         Command::Serve(serve) => serve.run(),

@@ -19,6 +19,7 @@ mod reply;
 mod routes;
 mod rpc;
 mod server;
+mod skills;
 mod state;
 mod subscriptions;
 mod unread;

@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, HttpRequest, HttpResponse, Resource};
 
 use super::reply::{method_not_allowed, not_found};
-use super::{docs, events, files, pages, rpc, subscriptions};
+use super::{docs, events, files, pages, rpc, skills, subscriptions};
 
 /// Where the methods are, by name.
 const METHODS: &str = "/api/nfs";
@@ -26,6 +26,7 @@ pub(super) fn configure(routes: &mut ServiceConfig) {
         .service(get("/api/auth/whoami", pages::whoami))
         .service(get("/api/events", events::serve))
         .service(web::scope(subscriptions::SUBSCRIPTIONS).default_service(web::to(subscriptions::serve)))
+        .service(web::scope(skills::WELL_KNOWN).default_service(web::to(skills::serve)))
         .service(web::scope(files::FILES).default_service(web::to(files::serve)))
         .service(
             web::scope(METHODS)

@@ -185,6 +185,7 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
         bodies_waited_for: Arc::default(),
         uploads: tokio::sync::Semaphore::new(uploads),
         rates,
+        public_skills: Default::default(),
         started_us,
     });
     let data = shared.clone();

@@ -111,6 +111,8 @@ pub(super) struct Shared {
     pub(super) uploads: tokio::sync::Semaphore,
     /// How often somebody may ask.
     pub(super) rates: Rates,
+    /// What is remembered of the skills for everybody.
+    pub(super) public_skills: crate::service::skills::public::PublicSkills,
     /// When it was started, µs since the Unix epoch.
     pub(super) started_us: i64,
 }

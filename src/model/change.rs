@@ -72,6 +72,8 @@ pub enum Change {
     Quota(Delta<QuotaRow>),
     /// A subscription was made, changed or deleted. How far it has been told is no change.
     Subscription(Delta<SubscriptionRow>),
+    /// A skill was submitted for a review, decided about, or shared after one.
+    Approval(Delta<ApprovalRow>),
 }
 
 impl Change {
@@ -95,6 +97,7 @@ impl Change {
             Self::Playbook(d) => Self::Playbook(d.inverse()),
             Self::Quota(d) => Self::Quota(d.inverse()),
             Self::Subscription(d) => Self::Subscription(d.inverse()),
+            Self::Approval(d) => Self::Approval(d.inverse()),
         }
     }
 
@@ -117,6 +120,7 @@ impl Change {
             | Self::Playbook(_)
             | Self::Quota(_)
             | Self::Subscription(_) => false,
+            Self::Approval(_) => false,
         }
     }
 }
@@ -452,4 +456,35 @@ pub struct SubscriptionRow {
     pub subject_id: String,
     /// The key with which it was made; while that one is valid events are sent. `None` in open mode.
     pub key_id: Option<String>,
+}
+
+/// A row of `skill_approvals`: a skill that was submitted for a review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRow {
+    /// The UUID that clients know.
+    pub approval_id: String,
+    /// Whose skill folder it is for.
+    pub tenant: String,
+    /// The name of the skill.
+    pub skill_name: String,
+    /// Its directory when it was submitted.
+    pub path: String,
+    /// BLAKE3 over the paths and contents of the directory, hex.
+    pub digest: String,
+    /// The user.
+    pub submitted_by: String,
+    /// Unix time, µs.
+    pub submitted_at_us: i64,
+    /// A JSON array of users; empty: whoever may write to the folder.
+    pub reviewers: String,
+    /// Free text: of who submitted it, then of who decided.
+    pub comments: Option<String>,
+    /// `pending`, `approved` or `rejected`.
+    pub status: String,
+    /// The user who decided.
+    pub reviewed_by: Option<String>,
+    /// Unix time, µs.
+    pub reviewed_at_us: Option<i64>,
+    /// Unix time, µs: when it was used to share the skill.
+    pub published_at_us: Option<i64>,
 }

@@ -52,6 +52,7 @@ impl Projection for Graph {
             | Change::Playbook(_)
             | Change::Quota(_)
             | Change::Subscription(_) => {}
+            Change::Approval(_) => {}
         }
     }
 

@@ -200,6 +200,11 @@ impl From<ServiceError> for RpcError {
                 .with("path", path)
                 .with("expected_etag", expected)
                 .with("current_etag", current),
+            ServiceError::Decided { approval_id, status, reviewed_by } => Self::new(ErrorCode::Conflict, text)
+                .hint("a decision stands; submit the skill again for another")
+                .with("approval_id", approval_id)
+                .with("status", status)
+                .with("reviewed_by", reviewed_by),
             ServiceError::Precondition(_) => Self::new(ErrorCode::Precondition, text),
             ServiceError::NotSupported { message, hint } => Self::new(ErrorCode::NotSupported, message).hint(hint),
             ServiceError::FileTooLarge { path, .. } => Self::new(ErrorCode::ResultTooLarge, text)

@@ -445,7 +445,7 @@ impl<'t, T: Sql> Access<'t, T> {
     }
 
     /// Whether writing to `path` is refused whoever asks: a read-only namespace, or a mount that only a sync writes to.
-    fn is_closed(&self, path: &VirtualPath) -> bool {
+    pub(super) fn is_closed(&self, path: &VirtualPath) -> bool {
         self.read_only_namespace(path).is_some() || self.tx.view::<Mounted>().readonly_at(path).is_some()
     }
 

@@ -80,6 +80,16 @@ pub enum ServiceError {
         /// What is there; `(file does not exist)` if nothing is.
         current: String,
     },
+    /// Somebody has decided already.
+    #[error("the approval {approval_id} is {status} already, by '{reviewed_by}'")]
+    Decided {
+        /// About what.
+        approval_id: String,
+        /// What was decided.
+        status: String,
+        /// By whom.
+        reviewed_by: String,
+    },
     /// The state forbids it, e.g. a directory that is not empty. The text is whole.
     #[error("{0}")]
     Precondition(String),

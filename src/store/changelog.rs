@@ -187,6 +187,7 @@ pub(super) fn encode(changes: &[Change]) -> (String, String) {
             Change::Playbook(d) => push(&mut before, &mut after, "playbook", d),
             Change::Quota(d) => push(&mut before, &mut after, "quota", d),
             Change::Subscription(d) => push(&mut before, &mut after, "subscription", d),
+            Change::Approval(d) => push(&mut before, &mut after, "approval", d),
         }
     }
     before.push(']');
@@ -256,6 +257,7 @@ fn decode_one(before: Option<&RawValue>, after: Option<&RawValue>) -> Result<Cha
         "playbook" => Change::Playbook(delta(before, after)?),
         "quota" => Change::Quota(delta(before, after)?),
         "subscription" => Change::Subscription(delta(before, after)?),
+        "approval" => Change::Approval(delta(before, after)?),
         other => return Err(format!("a change of the unknown kind '{other}'")),
     })
 }

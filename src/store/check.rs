@@ -136,6 +136,12 @@ statements! {
         UNION ALL SELECT 'deliveries of ' || d.subscription_id || ' are of no subscription, or of what has not been' \
         FROM deliveries AS d, head AS h WHERE d.rev > h.rev \
         OR NOT EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.subscription_id = d.subscription_id)";
+    /// R21: a review is decided or it is not.
+    CHECK_R21 = "SELECT 'approval ' || approval_id || ' is ' || status || ', and says otherwise of its review' \
+        FROM skill_approvals WHERE status NOT IN ('pending', 'approved', 'rejected') \
+        OR (status = 'pending' AND (reviewed_by IS NOT NULL OR reviewed_at_us IS NOT NULL)) \
+        OR (status <> 'pending' AND (reviewed_by IS NULL OR reviewed_at_us IS NULL)) \
+        OR (status <> 'approved' AND published_at_us IS NOT NULL)";
     /// Every entity, for the part of R9 that is a hash.
     CHECK_ENTITIES = "SELECT id, tenant, type, name, key FROM entities";
     /// Every body that is a file, for the part of R8 that is on disk.
@@ -166,6 +172,7 @@ const RULES: &[(&str, &str)] = &[
     ("R18", CHECK_R18),
     ("R19", CHECK_R19),
     ("R20", CHECK_R20),
+    ("R21", CHECK_R21),
 ];
 
 /// Violations that are told per rule; more would only hide the next rule's.

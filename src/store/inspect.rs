@@ -46,6 +46,8 @@ statements! {
     INSPECT_ROWS_8 = "SELECT 'quotas', COUNT(*) FROM quotas UNION ALL SELECT 'tenant_use', COUNT(*) FROM tenant_use";
     /// Rows per table of the ninth.
     INSPECT_ROWS_9 = "SELECT 'subscriptions', COUNT(*) FROM subscriptions";
+    /// Rows per table of the tenth.
+    INSPECT_ROWS_10 = "SELECT 'skill_approvals', COUNT(*) FROM skill_approvals";
     /// Keys: all, revoked, past their end.
     INSPECT_KEYS = "SELECT COUNT(*), \
         CAST(COALESCE(SUM(CASE WHEN revoked_at_us IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT), \
@@ -266,6 +268,7 @@ impl Inspector {
             (7, INSPECT_ROWS_7),
             (8, INSPECT_ROWS_8),
             (9, INSPECT_ROWS_9),
+            (10, INSPECT_ROWS_10),
         ];
         let later = later.into_iter().filter(|(since, _)| version >= *since).map(|(_, sql)| sql);
         for sql in std::iter::once(INSPECT_ROWS).chain(later) {

@@ -40,6 +40,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "0007_records.sql", sql: include_str!("migrations/0007_records.sql") },
     Migration { name: "0008_quotas.sql", sql: include_str!("migrations/0008_quotas.sql") },
     Migration { name: "0009_subscriptions.sql", sql: include_str!("migrations/0009_subscriptions.sql") },
+    Migration { name: "0010_skill_approvals.sql", sql: include_str!("migrations/0010_skill_approvals.sql") },
 ];
 
 impl Migration {

@@ -55,6 +55,7 @@ mod upkeep;
 mod writer;
 
 pub mod agents;
+pub mod approvals;
 pub mod audit;
 pub mod backend;
 pub mod backup;

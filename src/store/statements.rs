@@ -17,6 +17,7 @@ pub(crate) use statements;
 /// One line per file that declares statements.
 const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("agents", super::agents::ALL),
+    ("approvals", super::approvals::ALL),
     ("audit", super::audit::ALL),
     ("backup", super::backup::ALL),
     ("bundle", super::bundle::ALL),

@@ -185,6 +185,16 @@ statements! {
         last_status, last_error) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     /// How many rows of `deliveries` travel.
     DELIVERIES_ROWS_COUNT = "SELECT COUNT(*) FROM deliveries";
+    /// Every row of `skill_approvals` that travels.
+    SKILL_APPROVALS_ROWS = "SELECT approval_id, tenant, skill_name, path, digest, submitted_by, submitted_at_us, \
+        reviewers, comments, status, reviewed_by, reviewed_at_us, published_at_us FROM skill_approvals \
+        ORDER BY approval_id";
+    /// A row of `skill_approvals`.
+    SKILL_APPROVALS_ROW_PUT = "INSERT INTO skill_approvals (approval_id, tenant, skill_name, path, digest, \
+        submitted_by, submitted_at_us, reviewers, comments, status, reviewed_by, reviewed_at_us, published_at_us) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    /// How many rows of `skill_approvals` travel.
+    SKILL_APPROVALS_ROWS_COUNT = "SELECT COUNT(*) FROM skill_approvals";
     /// Every row of `changelog` that travels.
     CHANGELOG_ROWS = "SELECT rev, at_us, actor, tenant, request_id, op, permissions, before, after FROM \
         changelog ORDER BY rev";
@@ -429,6 +439,11 @@ tables! {
     deliveries [0] DELIVERIES_ROWS DELIVERIES_ROW_PUT DELIVERIES_ROWS_COUNT {
         subscription_id: text, rev: int, part: int, failures: int, missed: int, last_at_us: [int],
         last_status: [text], last_error: [text]
+    }
+    skill_approvals [0] SKILL_APPROVALS_ROWS SKILL_APPROVALS_ROW_PUT SKILL_APPROVALS_ROWS_COUNT {
+        approval_id: text, tenant: text, skill_name: text, path: text, digest: text, submitted_by: text,
+        submitted_at_us: int, reviewers: text, comments: [text], status: text, reviewed_by: [text],
+        reviewed_at_us: [int], published_at_us: [int]
     }
     changelog [0] CHANGELOG_ROWS CHANGELOG_ROW_PUT CHANGELOG_ROWS_COUNT {
         rev: int, at_us: int, actor: text, tenant: text, request_id: text, op: text, permissions: int,

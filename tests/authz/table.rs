@@ -120,6 +120,27 @@ fn new_skill(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Admin, "write", json!({"path": path, "content": body})), (Admin, "rebac_create", grant)]
 }
 
+/// Such a skill that alice wants to be shared, as it is.
+fn new_approval(s: &Scene) -> Vec<(Who, &'static str, Value)> {
+    let mut calls = new_skill(s);
+    calls.push((Owner, "skills_submit_approval", json!({"skill_name": skill(s), "submitted_by": "alice"})));
+    calls
+}
+
+/// A decision in the name of the tenant's admin.
+fn decision(s: &Scene) -> Value {
+    json!({"approval_id": s.made[2]["approval_id"], "reviewed_by": "admin"})
+}
+
+/// An archive with one skill.
+fn archive(s: &Scene) -> String {
+    use base64::Engine as _;
+    use nexus_lite::service::skills::archive::{Member, write};
+    let body = format!("---\nname: {0}\ndescription: d\n---\n", s.tag);
+    let member = Member { path: format!("{}/SKILL.md", s.tag), body: body.into() };
+    base64::engine::general_purpose::STANDARD.encode(write(&[member]).expect("an archive"))
+}
+
 fn skill(s: &Scene) -> String {
     format!("skill-of-{}", s.tag)
 }
@@ -433,8 +454,50 @@ pub(super) static ROWS: &[Row] = &[
     ),
     row("share_with_user", OWNERS, |s| json!({"resource": ["file", s.file], "user_id": "carol"})),
     row("shutdown_parser_threads", ANYBODY, |_| json!({})),
+    // Not those who submitted it in the admin's name; the others do not know of it.
+    row("skills_approve", only(RULERS, No(ErrorCode::Validation)).but(&[Owner, Heir], DENIED), decision)
+        .after(new_approval),
+    // Everybody's own folder, but for the agent that may not do what its owner may.
+    row("skills_create", ANYBODY.but(&[Agent], DENIED), |s| json!({"name": s.tag, "description": "d"})),
+    row(
+        "skills_create_from_content",
+        ANYBODY.but(&[Agent], DENIED),
+        |s| json!({"name": s.tag, "description": "d", "content": "# c"}),
+    ),
+    row(
+        "skills_create_from_file",
+        ANYBODY.but(&[Agent], DENIED),
+        |s| json!({"source": "a.md", "file_data": "IyBoaQo=", "name": s.tag}),
+    ),
+    row("skills_export", only(ACTING, No(ErrorCode::Validation)), |s| json!({"skill_name": skill(s)})).after(new_skill),
+    row(
+        "skills_fork",
+        only(ACTING, No(ErrorCode::Validation)),
+        |s| json!({"source_name": skill(s), "target_name": s.tag}),
+    )
+    .after(new_skill),
+    row("skills_import", ANYBODY.but(&[Agent], DENIED), |s| json!({"zip_data": archive(s)})),
     row("skills_info", only(ACTING, No(ErrorCode::Validation)), |s| json!({"skill_name": skill(s)})).after(new_skill),
     row("skills_list", MINE, |_| json!({})).after(new_skill),
+    row("skills_list_approvals", MINE, |_| json!({})).after(new_approval),
+    row(
+        "skills_publish",
+        only(ACTING, No(ErrorCode::Validation)),
+        |s| json!({"skill_name": skill(s), "source_tier": "tenant", "target_tier": "personal"}),
+    )
+    .after(new_skill),
+    row("skills_reject", only(RULERS, No(ErrorCode::Validation)).but(&[Owner, Heir], DENIED), decision)
+        .after(new_approval),
+    row("skills_search", MINE, |s| json!({"query": skill(s)})).after(new_skill),
+    row(
+        "skills_submit_approval",
+        only(ACTING, No(ErrorCode::Validation)),
+        |s| json!({"skill_name": skill(s), "submitted_by": "alice"}),
+    )
+    .after(new_skill),
+    row("skills_validate", only(ACTING, No(ErrorCode::Validation)), |s| json!({"skill_name": skill(s)}))
+        .after(new_skill),
+    row("skills_validate_zip", ANYBODY, |_| json!({"zip_data": "AAAA"})),
     row("stat", READ, |s| json!({"path": s.file})),
     row("store_memory", ANYBODY.but(&[Agent], DENIED), |s| json!({"content": s.tag, "scope": "user"})),
     row("sync_mount", ROOTS, mount_point).after(new_mount),

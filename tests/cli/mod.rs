@@ -38,6 +38,8 @@ mod quota;
 mod session;
 // who-can and what-can.
 mod can;
+// skill: made and validated here; imported, listed, exported, published there.
+mod skills;
 // Clients that mean harm: memory, log, descriptors.
 mod hostile;
 // selftest: servers of its own, killed and compared.

@@ -25,6 +25,7 @@ mod lines;
 mod overload;
 mod pages;
 mod replies;
+mod skills;
 mod slow;
 mod smuggling;
 

@@ -16,11 +16,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nexus_lite::model::{
-    ManualClock, MountRow, SnapshotRow, SubscriptionRow, TrajectoryNoteRow, TrajectoryRow, TupleRow,
+    ApprovalRow, ManualClock, MountRow, SnapshotRow, SubscriptionRow, TrajectoryNoteRow, TrajectoryRow, TupleRow,
 };
 use nexus_lite::store::bundle::{self, Header, How, Imported, MoveError, What};
 use nexus_lite::store::{
-    Options, Origin, Quota, Sql, Store, StoreError, WriteOp, WriteTx, entities, mounts, quotas, snapshots,
+    Options, Origin, Quota, Sql, Store, StoreError, WriteOp, WriteTx, approvals, entities, mounts, quotas, snapshots,
     subscriptions, trajectories, tuples,
 };
 use parking_lot::Mutex;
@@ -179,6 +179,22 @@ impl WriteOp for Beside {
             };
             trajectories::add_note(tx, note)?;
         }
+        let approval = ApprovalRow {
+            approval_id: format!("approval-{}", self.0),
+            tenant: ELSEWHERE.into(),
+            skill_name: "s".into(),
+            path: format!("/tenant:{ELSEWHERE}/user:u/skill/s"),
+            digest: "00".into(),
+            submitted_by: "u".into(),
+            submitted_at_us: tx.now_us(),
+            reviewers: r#"["v"]"#.into(),
+            comments: Some("é".into()),
+            status: "approved".into(),
+            reviewed_by: Some("v".into()),
+            reviewed_at_us: Some(tx.now_us()),
+            published_at_us: None,
+        };
+        approvals::insert(tx, approval)?;
         let object = entities::intern(tx, ELSEWHERE, "tenant", ELSEWHERE)?;
         let subject = entities::intern(tx, ELSEWHERE, "user", &format!("u{}\u{1F600}\"\\\n", self.0))?;
         let row = TupleRow {

@@ -65,6 +65,34 @@ fn snapshots(path: &str) -> Before {
     vec![("register_workspace", json!({"path": path})), snapshot(), snapshot(), file(&format!("{path}/later"))]
 }
 
+fn own_skill(name: &str) -> Before {
+    vec![("skills_create", json!({"name": name, "description": "d"}))]
+}
+
+fn submitted(name: &str, comments: &str) -> Value {
+    json!({"skill_name": name, "submitted_by": "root", "comments": comments})
+}
+
+/// A skill that waits for a review.
+fn submission(name: &str) -> Before {
+    let mut calls = own_skill(name);
+    calls.push(("skills_submit_approval", submitted(name, "look")));
+    calls
+}
+
+fn decided(made: &[Value], comments: &str) -> Value {
+    json!({"approval_id": made[1]["approval_id"], "reviewed_by": "root", "comments": comments})
+}
+
+/// An archive with one skill.
+fn archive(name: &str) -> Value {
+    use base64::Engine as _;
+    use nexus_lite::service::skills::archive::{Member, write};
+    let body = format!("---\nname: {name}\ndescription: d\n---\n");
+    let packed = write(&[Member { path: format!("{name}/SKILL.md"), body: body.into() }]).expect("an archive");
+    json!({"zip_data": base64::engine::general_purpose::STANDARD.encode(packed)})
+}
+
 fn rules() -> Value {
     json!({"relations": {"owner": {}}, "permissions": {"read": ["owner"]}})
 }
@@ -284,6 +312,45 @@ fn cases() -> Vec<Case> {
             |made| json!({"trajectory_id": made[0]["trajectory_id"], "reason": "b"}),
         ),
         case("ace_create_playbook", vec![], |_| json!({"name": "a"}), |_| json!({"name": "b"})),
+        case(
+            "skills_create",
+            vec![],
+            |_| json!({"name": "created", "description": "d"}),
+            |_| json!({"name": "created", "description": "e"}),
+        ),
+        case(
+            "skills_create_from_content",
+            vec![],
+            |_| json!({"name": "content", "description": "d", "content": "x"}),
+            |_| json!({"name": "content", "description": "d", "content": "y"}),
+        ),
+        case(
+            "skills_create_from_file",
+            vec![],
+            |_| json!({"source": "of-file.md", "file_data": "IyBoaQo="}),
+            |_| json!({"source": "other.md", "file_data": "IyBoaQo="}),
+        ),
+        case(
+            "skills_fork",
+            own_skill("forked"),
+            |_| json!({"source_name": "forked", "target_name": "fork"}),
+            |_| json!({"source_name": "forked", "target_name": "fork2"}),
+        ),
+        case(
+            "skills_publish",
+            own_skill("published"),
+            |_| json!({"skill_name": "published"}),
+            |_| json!({"skill_name": "published", "target_tier": "system"}),
+        ),
+        case("skills_import", vec![], |_| archive("imported"), |_| archive("imported2")),
+        case(
+            "skills_submit_approval",
+            own_skill("submitted"),
+            |_| submitted("submitted", "a"),
+            |_| submitted("submitted", "b"),
+        ),
+        case("skills_approve", submission("approved"), |made| decided(made, "a"), |made| decided(made, "b")),
+        case("skills_reject", submission("rejected"), |made| decided(made, "a"), |made| decided(made, "b")),
         case(
             "workspace_delete_snapshot",
             snapshots("/a/thinned"),

@@ -102,6 +102,9 @@ impl Scene<'_, '_> {
             Change::Playbook(d) => {
                 view("playbook", d, |r| (Some(r.tenant.clone()), format!("playbook:{}", r.playbook_id)))
             }
+            Change::Approval(d) => {
+                view("approval", d, |r| (Some(r.tenant.clone()), format!("approval:{}", r.approval_id)))
+            }
             Change::Quota(d) => view("quota", d, |r| (Some(r.tenant.clone()), format!("tenant:{}", r.tenant))),
             Change::Subscription(d) => {
                 view("subscription", d, |r| (Some(r.tenant.clone()), format!("subscription:{}", r.subscription_id)))

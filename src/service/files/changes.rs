@@ -58,7 +58,8 @@ impl<T: Sql> Looker<'_, T> {
             | Change::TrajectoryNote(_)
             | Change::Playbook(_)
             | Change::Quota(_)
-            | Change::Subscription(_) => Ok(false),
+            | Change::Subscription(_)
+            | Change::Approval(_) => Ok(false),
         }
     }
 

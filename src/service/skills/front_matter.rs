@@ -1,15 +1,19 @@
 //! The front matter of a SKILL.md: what it says about itself, between two lines `---`.
 //!
+//! Read leniently: what only the standard minds is no error here (`strict` tells it). YAML that cannot be read is tried
+//! once more with the values in quotes that have a colon in them, as people write them.
+//!
 //! Parses untrusted text, so with budgets: a document that is too large, too deep or that expands aliases is no skill.
 //! Touches no store and decides nothing.
 
 use serde::Deserialize;
 
+use super::yaml::{self, Node};
 use crate::model::VirtualPath;
 use crate::store::skills::SkillRow;
 
 /// The name of the file that makes its directory a skill; case does not matter.
-const SKILL_FILE: &str = "SKILL.md";
+pub const SKILL_FILE: &str = "SKILL.md";
 /// Largest SKILL.md that is looked into, bytes.
 pub const SKILL_BYTES_MAX: usize = 64 * 1024;
 /// Limits of one front matter: nodes and events of the document, its depth, and aliases to anchors.
@@ -74,6 +78,38 @@ pub fn parse(body: &[u8]) -> Result<SkillRow, FrontMatterError> {
     }
     let text = std::str::from_utf8(body).map_err(|_| FrontMatterError::NotText)?;
     let (yaml, _) = split(text).ok_or(FrontMatterError::Missing)?;
+    match read(yaml) {
+        Err(FrontMatterError::Invalid(why)) => match quoted(yaml) {
+            Some(yaml) => read(&yaml).map_err(|_| FrontMatterError::Invalid(why)),
+            None => Err(FrontMatterError::Invalid(why)),
+        },
+        read => read,
+    }
+}
+
+/// Whether the SKILL.md with this body was read only after values were put in quotes.
+#[must_use]
+pub fn is_mended(body: &[u8]) -> bool {
+    let front = std::str::from_utf8(body).ok().and_then(split);
+    front.is_some_and(|(yaml, _)| matches!(read(yaml), Err(FrontMatterError::Invalid(_)))) && parse(body).is_ok()
+}
+
+/// The front matter with the values in quotes that have a colon in them; `None` if there are none.
+fn quoted(yaml: &str) -> Option<String> {
+    let mut changed = false;
+    let mut line = |line: &str| {
+        let (key, value) = line.split_once(": ")?;
+        let (key, value) = (key.trim_end(), value.trim());
+        let bare = !value.starts_with(['"', '\'', '[', '{', '|', '>', '&', '*', '!', '#']);
+        let wants = bare && !line.starts_with([' ', '-', '#']) && (value.contains(": ") || value.ends_with(':'));
+        changed |= wants;
+        wants.then(|| format!("{key}: {}", serde_json::to_string(value).expect("a text is JSON")))
+    };
+    let lines: Vec<String> = yaml.lines().map(|one| line(one).unwrap_or_else(|| one.to_owned())).collect();
+    changed.then(|| lines.join("\n"))
+}
+
+fn read(yaml: &str) -> Result<SkillRow, FrontMatterError> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_events: EVENTS_MAX,
@@ -92,19 +128,37 @@ pub fn parse(body: &[u8]) -> Result<SkillRow, FrontMatterError> {
     if !name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_') {
         return Err(FrontMatterError::Name(name));
     }
-    Ok(SkillRow {
+    let below = metadata(yaml);
+    let more = |key: &str| below.iter().find(|(known, _)| known == key).map(|(_, text)| text.clone());
+    let row = SkillRow {
         name,
         description: required("description", document.description)?,
-        version: document.version,
-        author: document.author,
+        version: document.version.or_else(|| more("version")),
+        author: document.author.or_else(|| more("author")),
         requires: match document.requires {
-            None => Vec::new(),
+            None => more("requires").map_or_else(Vec::new, |t| t.split_whitespace().map(str::to_owned).collect()),
             Some(Requires::One(name)) => vec![name],
             Some(Requires::Many(names)) => names,
         },
-        created_at: document.created_at,
-        modified_at: document.modified_at,
-    })
+        created_at: document.created_at.or_else(|| more("created_at")),
+        modified_at: document.modified_at.or_else(|| more("modified_at")),
+    };
+    // Nothing that is stored as text may hold it.
+    let optional = [&row.version, &row.author, &row.created_at, &row.modified_at].into_iter().flatten();
+    let bad = row.requires.iter().chain(optional).chain([&row.description]).any(|text| text.contains('\0'));
+    match bad {
+        true => Err(FrontMatterError::Invalid("it holds NUL".into())),
+        false => Ok(row),
+    }
+}
+
+/// The texts below `metadata`, where the standard keeps what it has no field for.
+fn metadata(yaml: &str) -> Vec<(String, String)> {
+    let Ok(yaml::Document { node: Some(Node::Map(fields)), .. }) = yaml::parse(yaml) else { return Vec::new() };
+    let inner = fields.into_iter().find(|field| field.key == "metadata").map(|field| field.value);
+    let Some(Node::Map(inner)) = inner else { return Vec::new() };
+    let text = |field: yaml::Field| if let Node::Text(text) = field.value { Some((field.key, text)) } else { None };
+    inner.into_iter().filter_map(text).collect()
 }
 
 /// The front matter and the text after it.
@@ -178,6 +232,14 @@ mod tests {
         assert_eq!(skill("name: ''\ndescription: d"), Err(FrontMatterError::Lacks("name")));
         assert_eq!(skill("name: a b\ndescription: d"), Err(FrontMatterError::Name("a b".into())));
         assert!(matches!(skill("name: [a\ndescription: d"), Err(FrontMatterError::Invalid(_))));
+    }
+
+    #[test]
+    fn a_colon_in_a_value_is_mended() {
+        let text = b"---\nname: a\ndescription: Use when: always\nversion: 1\n---\n";
+        assert_eq!(parse(text).expect("mended").description, "Use when: always");
+        assert!(is_mended(text));
+        assert!(!is_mended(b"---\nname: a\ndescription: 'Use when: always'\n---\n"));
     }
 
     #[test]

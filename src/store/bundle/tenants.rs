@@ -54,6 +54,8 @@ const SAYING: &[(&str, &str, Says)] = &[
     ("quotas", "tenant", Says::Tenant),
     ("subscriptions", "tenant", Says::Tenant),
     ("subscriptions", "subject_id", Says::IdOf("subject_type")),
+    ("skill_approvals", "path", Says::Path),
+    ("skill_approvals", "tenant", Says::Tenant),
     ("changelog", "actor", Says::Typed),
     ("changelog", "tenant", Says::Tenant),
     ("changelog", "before", Says::Changes),
@@ -107,6 +109,10 @@ const SILENT: &[(&str, &[&str])] = &[
         ],
     ),
     ("deliveries", &["subscription_id", "last_status", "last_error"]),
+    (
+        "skill_approvals",
+        &["approval_id", "skill_name", "digest", "submitted_by", "reviewers", "comments", "status", "reviewed_by"],
+    ),
     ("changelog", &["request_id", "op"]),
     ("idempotency", &["method", "reply"]),
     ("denials", &["method", "permission", "request_id"]),
@@ -331,6 +337,10 @@ impl Tenants {
             Change::Subscription(delta) => each(delta, |row| {
                 self.tenant(&mut row.tenant)?;
                 self.id(&row.subject_type, &mut row.subject_id)
+            }),
+            Change::Approval(delta) => each(delta, |row| {
+                self.tenant(&mut row.tenant)?;
+                self.path(&mut row.path)
             }),
         }
     }

@@ -65,6 +65,8 @@ const NO_PATHS: &[&str] = &[
     "files_max",
     "file_format",
     "delete_files",
+    "directory",
+    "file_data",
 ];
 
 /// Parts of names that a path goes by.

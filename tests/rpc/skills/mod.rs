@@ -1,7 +1,17 @@
 //! Skills.
 
+// Submissions, decisions, and what an approval is good for.
+mod approvals;
+mod create;
+// Archives that mean harm.
+mod evil;
 mod info;
+// Import, export, and looking into archives.
+mod import;
 mod list;
+// Fork, publish, search.
+mod moving;
+mod validate;
 
 use super::write;
 use crate::harness::world::{Who, World};

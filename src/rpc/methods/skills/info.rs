@@ -29,6 +29,9 @@ pub struct SkillsInfoOutput {
     /// Only if there are any: names that it needs and that the caller has no skill for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     missing_dependencies: Vec<String>,
+    /// Only if there is any: what agentskills.io minds about its SKILL.md, which is taken all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    diagnostics: Vec<String>,
 }
 
 impl Method for SkillsInfo {
@@ -43,6 +46,7 @@ impl Method for SkillsInfo {
             skill: info.skill.into(),
             resolved_dependencies: info.resolved,
             missing_dependencies: info.missing,
+            diagnostics: info.diagnostics,
         })
     }
 }

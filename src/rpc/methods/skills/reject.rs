@@ -1,0 +1,52 @@
+//! `skills_reject`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::decision::{DECIDING, DecisionOutput};
+use crate::model::ApprovalRow;
+use crate::rpc::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
+use crate::service::skills::approvals::{self, Decision};
+
+/// Decide that a submitted skill may not be published.
+///
+/// Needs `write` on the tenant's skill folder, or its admin, and to be among the reviewers if some were named. A
+/// decision is made once: a second one is a conflict.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct SkillsReject {
+    /// The submission.
+    approval_id: String,
+    /// The caller; an admin may name another user.
+    reviewed_by: String,
+    /// What the reviewer is.
+    #[serde(default = "super::decision::user")]
+    reviewer_type: String,
+    /// Free text.
+    #[serde(default)]
+    comments: Option<String>,
+    /// Only the caller's own tenant.
+    #[serde(default)]
+    tenant_id: Option<String>,
+}
+
+impl Method for SkillsReject {
+    const NAME: &'static str = "skills_reject";
+    const ACCESS: Access = Access::Write;
+    const ERRORS: &'static [ErrorCode] = DECIDING;
+    const CACHE: CachePolicy = CachePolicy::NoStore;
+    type Output = DecisionOutput;
+
+    async fn call(self, cx: &RequestContext) -> Result<DecisionOutput, RpcError> {
+        super::decision::own_tenant(cx, self.tenant_id.as_deref())?;
+        let reviewer_type = self.reviewer_type;
+        let output = move |row: &ApprovalRow| DecisionOutput::new(row, &reviewer_type);
+        cx.reply_with(output.clone());
+        let decision = Decision {
+            approval_id: self.approval_id,
+            reviewed_by: self.reviewed_by,
+            approve: false,
+            comments: self.comments,
+        };
+        Ok(output(&approvals::decide(&cx.call, decision).await?))
+    }
+}
