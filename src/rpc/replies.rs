@@ -17,6 +17,7 @@ use super::registry::{Params, Spec};
 use crate::model::{ContentHash, Rev};
 use crate::rebac::Graph;
 use crate::store::Sql as _;
+use crate::telemetry::metric;
 
 /// Bytes of all kept results.
 const CAPACITY_BYTES: u64 = 16 << 20;
@@ -92,6 +93,7 @@ impl Replies {
         if kept.rev != question.rev || question.now_us < kept.since_us || question.now_us >= kept.until_us {
             return false;
         }
+        metric::KEPT_REPLIES.count(&[]);
         out.extend_from_slice(&kept.result);
         *cx.etag.lock() = kept.etag;
         cx.call.answered_at(kept.rev);

@@ -120,6 +120,7 @@ metrics_list! {
     AUTH_REFUSED: Counter = "auth_refused_total", "Requests without a valid key, or for a foreign agent.";
     CACHE_ROWS_WARMED: Gauge = "permission_cache_warm_rows", "Rows of the permission cache that warmed the closures at start.";
     INTEGRITY_ERRORS: Counter = "integrity_errors_total", "Reads of files whose stored content is damaged.";
+    KEPT_REPLIES: Counter = "kept_replies_total", "Requests that were answered by a kept reply.";
     LOG_DROPPED: Counter = "log_lines_dropped_total", "Lines of the log that were dropped because nobody read them fast enough.";
     REBAC_CHECK: Seconds = "rebac_check_seconds", "Time of one permission check that was asked for, by result.";
     RPC_DURATION: Seconds = "rpc_duration_seconds", "Time of a request, by method.";

@@ -7,5 +7,7 @@ mod decisions;
 mod glance;
 // Data and permissions of one revision, at the worst moments.
 pub(crate) mod new_enemy;
+// Replies that are kept while nothing changes.
+mod replies;
 // Questions about earlier revisions.
 mod past;

@@ -1,5 +1,7 @@
 //! Somebody else's programs against ours: clients, validators, tools.
 
+// The published clients, and the table of the client methods that comes of them.
+mod clients;
 // A fuzzer for OpenAPI: our own document tells the truth.
 mod fuzzer;
 // agentskills.io: the reference validator says the same of every skill.
