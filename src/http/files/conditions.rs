@@ -224,9 +224,10 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_refused() {
-        for bad in ["e", "\"e", "e\"", "\"a\" \"b\"", "", ",", "* , \"a\""] {
+        for bad in ["{}", "e-f", "\"e", "e\"", "\"a\" \"b\"", "", ",", "* , \"a\""] {
             assert_eq!(Tags::parse(bad), None, "{bad}");
         }
+        assert_eq!(Tags::parse("5f2c, W/7"), Some(Tags::Listed(vec![(false, "5f2c".into()), (true, "7".into())])));
         assert_eq!(
             Tags::parse(", \"a\" ,, W/\"b,c\","),
             Some(Tags::Listed(vec![(false, "a".into()), (true, "b,c".into())]))

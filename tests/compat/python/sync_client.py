@@ -154,9 +154,8 @@ def workspaces():
         "the name is that of the memory records; directories are listed by list_registered_memories",
     ):
         assert isinstance(nx.list_memories(), list)
-    with ledger.proven("load_workspace_memory_config"):
+    with ledger.refused("load_workspace_memory_config"):
         nx.load_workspace_memory_config(workspaces=[{"path": "/workspace/loaded", "name": "l"}])
-        assert nx.get_workspace_info("/workspace/loaded")["name"] == "l"
 
 
 def relations():

@@ -28,6 +28,7 @@ type Put = fn(&str) -> Value;
 /// Parameters that hold paths, by name, and how each takes one. A name stands for the same thing in every method.
 const PATHS: &[(&str, Put)] = &[
     ("path", |s| json!(s)),
+    ("file_path", |s| json!(s)),
     ("old_path", |s| json!(s)),
     ("new_path", |s| json!(s)),
     ("src_path", |s| json!(s)),
@@ -49,6 +50,7 @@ const PATHS: &[(&str, Put)] = &[
     ("renames", |s| json!([[s, GOOD]])),
     ("object", |s| json!(["file", s])),
     ("objects", |s| json!([["file", s]])),
+    ("resource", |s| json!(["file", s])),
     ("subject", |s| json!(["file", s])),
     ("checks", |s| json!([[["user", "alice"], "read", ["file", s]]])),
     ("mount_path", |s| json!(s)),
@@ -97,11 +99,11 @@ fn parameters(entry: &Entry) -> Vec<Parameter> {
 /// A harmless value of a required parameter.
 fn harmless(parameter: &Parameter) -> Value {
     match parameter.name.as_str() {
-        "old_path" | "src_path" | "path" => return json!(GOOD),
+        "old_path" | "src_path" | "file_path" | "path" => return json!(GOOD),
         "new_path" | "dst_path" => return json!(format!("{HOME}/moved.txt")),
         "mount_point" => return json!(format!("{HOME}/mnt")),
         "subject" => return json!(["user", "alice"]),
-        "object" => return json!(["file", GOOD]),
+        "object" | "resource" => return json!(["file", GOOD]),
         "objects" => return json!([["file", GOOD]]),
         "checks" => return json!([[["user", "alice"], "read", ["file", GOOD]]]),
         "permission" => return json!("read"),

@@ -121,7 +121,7 @@ const PATTERNS: &[&str] = &["pattern", "file_pattern", "include_patterns", "excl
 /// Of what no path is written so they say that it is not there.
 const SAY_NO: &[(&str, &str)] = &[("exists", r#"{"exists":false}"#), ("is_directory", r#"{"is_directory":false}"#)];
 /// Parameters with ids of objects.
-const IDS: &[&str] = &["object", "objects", "checks"];
+const IDS: &[&str] = &["object", "objects", "resource", "checks"];
 /// Parameters that are heeded by nobody or belong to the inside of a sandbox, and subjects: an id that names no file has
 /// no rights.
 const IGNORED: &[&str] = &["mount_path", "prefix", "subject"];
