@@ -1,7 +1,7 @@
 //! The reference of all methods as Markdown, derived from the list of methods: one table a noun would be guessed, so
 //! they stand in the order of their names.
 //!
-//! It can be made from the program alone, for those who have no server at hand.
+//! `METHODS.md` beside this file is its output, for those who read the repository; a test fails when it is stale.
 
 use std::fmt::Write as _;
 
@@ -63,5 +63,17 @@ fn errors(text: &mut String, entry: &Entry) {
     if !entry.errors.is_empty() {
         let names: Vec<String> = entry.errors.iter().map(|code| format!("`{}`", code.name())).collect();
         let _ = writeln!(text, "\nErrors: {}.", names.join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_reference_is_not_stale() {
+        let kept = include_str!("METHODS.md");
+        assert!(
+            kept == super::markdown(),
+            "src/rpc/METHODS.md is stale: cargo run -- generate methods > src/rpc/METHODS.md"
+        );
     }
 }

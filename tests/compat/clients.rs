@@ -93,7 +93,8 @@ fn every_published_client_works_unchanged() {
 fn table(proofs: &BTreeMap<String, Proof>, differences: &BTreeMap<String, String>) -> (String, usize) {
     let works = |proof: &Proof| proof.refused.is_none() && !proof.works.is_empty();
     let working = proofs.values().filter(|proof| works(proof)).count();
-    let mut text = format!("{working} of {} client methods work; the others are refused with a reason.\n\n", proofs.len());
+    let mut text =
+        format!("{working} of {} client methods work; the others are refused with a reason.\n\n", proofs.len());
     text.push_str("| method | works, shown by | or why it is refused |\n| --- | --- | --- |\n");
     for (method, proof) in proofs {
         let shown = proof.works.iter().cloned().collect::<Vec<_>>().join(", ");

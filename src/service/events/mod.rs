@@ -168,12 +168,14 @@ fn kinds(delta: &Delta<NodeRow>) -> [Option<EventKind>; 2] {
     }
 }
 
+/// Ways of directories at a revision, from the root down, with their names; `None` = not known any more.
+type Ways = HashMap<(NodeId, Rev), Option<(Vec<NodeId>, VirtualPath)>>;
+
 /// Looks up where things lay at the revision of one row of the log.
 struct Scene<'a, 't> {
     tx: &'a ReadTx<'t>,
     row: &'a ChangelogRow,
-    /// Ways of directories at a revision, from the root down, with their names.
-    ways: HashMap<(NodeId, Rev), Option<(Vec<NodeId>, VirtualPath)>>,
+    ways: Ways,
 }
 
 impl<'a, 't> Scene<'a, 't> {

@@ -322,7 +322,7 @@ mod tests {
         for good in ["a", "a/b", "a/b/", "ü/日本", "a..b", "...", "c:d/e".trim_start_matches("c:")] {
             assert!(path_of(good.as_bytes()).is_ok(), "{good}");
         }
-        let deep = vec!["d"; DEPTH_MAX + 1].join("/");
+        let deep = ["d"; DEPTH_MAX + 1].join("/");
         for bad in
             ["", "/", "/a", "../a", "a/../b", "a/..", "a//b", "./a", "a\\b", "C:a", "c:/a", "a\0b", "a\nb", &deep]
         {

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::model::{ContentHash, NodeKind, NodeRow, ROOT_NODE, Rev, VirtualPath};
 use crate::rebac::{Budget, Env, Filter, Graph, LeafFacts, ObjectRef};
 use crate::service::ServiceError;
-use crate::service::access::Permission;
+use crate::service::access::{DYNAMIC_VIEWER, FILE, Permission};
 use crate::service::files::{content_of, lost};
 use crate::service::located::Located;
 use crate::service::skills::archive::{self, Member};
@@ -312,7 +312,11 @@ struct Looking<'a, 't> {
 impl Looking<'_, '_> {
     /// Whatever is not a clear yes is a no.
     fn may_read(&mut self, path: &str, node: &NodeRow) -> bool {
-        node.tenant == self.tenant && self.filter.check(path, LeafFacts::default(), &mut self.budget).allowed()
+        // Of a table that somebody is shown in part, nobody without a key is shown anything.
+        let object = ObjectRef { tenant: self.tenant, kind: FILE, id: path };
+        node.tenant == self.tenant
+            && !self.tx.view::<Graph>().has_relation_on(object, DYNAMIC_VIEWER)
+            && self.filter.check(path, LeafFacts::default(), &mut self.budget).allowed()
     }
 
     /// Whether all of it could be looked at.

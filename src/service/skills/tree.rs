@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::model::{ContentHash, NodeKind, NodeRow, VirtualPath};
-use crate::service::access::Access;
+use crate::service::access::{Access, Target};
 use crate::service::files::{content_of, damaged, lost};
 use crate::service::located::Located;
 use crate::service::skills::archive::Member;
@@ -143,6 +143,7 @@ impl Walk<'_, '_> {
         if !self.access.reader(&node.tenant).may_read(whole.as_str(), node)? {
             return Ok(());
         }
+        self.access.require_whole(Target { path: whole, node: Some(node), tenant: &node.tenant })?;
         self.bytes += node.size;
         if self.files.len() >= FILES_MAX || self.bytes > BYTES_MAX {
             let text = format!("a skill of more than {FILES_MAX} files or {BYTES_MAX} bytes: {whole} is one too many");

@@ -127,7 +127,7 @@ impl<'a> Reader<'a> {
                     self.tabbed.extend(span.byte_range());
                 }
                 // What is not there is read as if it were written so.
-                let absent = style == ScalarStyle::Plain && span.is_empty();
+                let absent = style == ScalarStyle::Plain && span.start.index() >= span.end.index();
                 Ok(Node::Text(if absent { String::new() } else { text.into_owned() }))
             }
             Event::SequenceStart(style, anchor, tag) => {

@@ -25,7 +25,7 @@ pub async fn create(call: &Call, hasher: &KeyHasher, draft: Draft) -> Result<Sub
     let row = SubscriptionRow {
         tenant: caller.tenant.clone(),
         url: draft.url.unwrap_or_default(),
-        event_types: json(&draft.event_types.unwrap_or_else(usual)),
+        event_types: json(draft.event_types.unwrap_or_else(usual)),
         patterns: draft.patterns.as_ref().map(json),
         secret: sealed(hasher, call, &id, draft.secret),
         name: draft.name,

@@ -99,7 +99,7 @@ async fn who_is_sent_away_has_no_key_no_agent_and_no_files() {
         assert_eq!(shown(&world, key, None), Err(AuthError::Invalid));
     }
     assert!(!list(&world, Who::Admin, "/", true).await.iter().any(|path| path.contains("zoe")));
-    assert_eq!(ok(&world, Who::Admin, "list_agents", json!({})).await.to_string().contains("zoe"), false);
+    assert!(!ok(&world, Who::Admin, "list_agents", json!({})).await.to_string().contains("zoe"));
     // What was granted to the name waits for it, unless that was said.
     let tuples = async || ok(&world, Who::Admin, "rebac_list_tuples", json!({"subject": ["user", "zoe"]})).await;
     assert_eq!(tuples().await.as_array().expect("rows").len(), 1);
