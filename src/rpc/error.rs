@@ -43,7 +43,7 @@ error_codes! {
     PermissionDenied = -32004, 200, "permission_denied";
     /// Content that breaks a rule of its kind.
     Validation = -32005, 200, "validation";
-    /// `if_match` does not hold.
+    /// `if_match` does not hold. Always with path and both etags: published clients read them without looking.
     Conflict = -32006, 200, "conflict";
     /// Too much at once: nothing was done, try again.
     Busy = -32010, 503, "busy";
@@ -200,7 +200,7 @@ impl From<ServiceError> for RpcError {
                 .with("path", path)
                 .with("expected_etag", expected)
                 .with("current_etag", current),
-            ServiceError::Decided { approval_id, status, reviewed_by } => Self::new(ErrorCode::Conflict, text)
+            ServiceError::Decided { approval_id, status, reviewed_by } => Self::new(ErrorCode::Precondition, text)
                 .hint("a decision stands; submit the skill again for another")
                 .with("approval_id", approval_id)
                 .with("status", status)

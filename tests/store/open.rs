@@ -26,8 +26,8 @@ async fn the_first_start_makes_a_store_that_holds_its_rules() {
         assert_eq!(mode & 0o777, 0o700);
     }
     let report = t.store.check().await.expect("checked");
-    // Three of the twenty-four are SQLite's own checks of its file.
-    let rules = if engine::is_postgres() { 21 } else { 24 };
+    // Three of the twenty-five are SQLite's own checks of its file.
+    let rules = if engine::is_postgres() { 22 } else { 25 };
     assert_eq!((report.violations, report.rules), (Vec::new(), rules));
     let root = |tx: &nexus_lite::store::ReadTx<'_>| {
         tx.query("SELECT id, parent, name, tenant FROM nodes", &[], |row| {
@@ -168,7 +168,7 @@ async fn pragmas_are_what_the_design_says() {
         ("PRAGMA busy_timeout", 5_000),
         ("PRAGMA wal_autocheckpoint", 0),
         ("PRAGMA application_id", 0x4e78_4c74),
-        ("PRAGMA user_version", 9),
+        ("PRAGMA user_version", 10),
     ] {
         assert_eq!(value(pragma).await.expect("read"), wanted, "{pragma}");
     }

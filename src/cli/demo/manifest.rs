@@ -96,13 +96,17 @@ fn workspace(step: &Step, at_us: i64) -> Option<Value> {
     }))
 }
 
+/// What every package of the demo says of itself below `metadata`.
+const VERSION: &str = "1.0.0";
+const AUTHOR: &str = "nexus-lite";
+
 fn skill(package: &str) -> Value {
     let (name, description) = skills::front_matter(package);
     json!({
         "name": name,
         "description": description,
-        "version": null,
-        "author": null,
+        "version": VERSION,
+        "author": AUTHOR,
         "tier": "personal",
         "file_path": format!("{}/skill/{package}/SKILL.md", super::script::HOME),
         "requires": [],

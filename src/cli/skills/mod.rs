@@ -59,7 +59,7 @@ enum Command {
     Export {
         /// Its name.
         name: String,
-        /// Where to save it; <name>.skill without this.
+        /// Where to save it; `<name>.skill` without this.
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
         /// generic, or claude: as agentskills.io wants it, 8 MiB at most.

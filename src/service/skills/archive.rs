@@ -289,17 +289,41 @@ fn unreadable(error: &zip::result::ZipError) -> ArchiveError {
 /// An archive of these files, in their order. The same files are the same bytes: no time is in it.
 pub fn write(members: &[Member]) -> Result<Vec<u8>, ArchiveError> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o644);
     for member in members {
-        zip.start_file(member.path.as_str(), options).map_err(|e| unreadable(&e))?;
+        let method = if packs_too_well(member)? { CompressionMethod::Stored } else { CompressionMethod::Deflated };
+        zip.start_file(member.path.as_str(), options(method)).map_err(|e| unreadable(&e))?;
         zip.write_all(&member.body).map_err(|e| ArchiveError::Unreadable(e.to_string()))?;
     }
     Ok(zip.finish().map_err(|e| unreadable(&e))?.into_inner())
 }
 
+fn options(method: CompressionMethod) -> SimpleFileOptions {
+    SimpleFileOptions::default().compression_method(method).unix_permissions(0o644)
+}
+
+/// Whether a file would look like a bomb to whoever reads the archive, ourselves included.
+fn packs_too_well(member: &Member) -> Result<bool, ArchiveError> {
+    if member.body.len() as u64 <= RATIO_FREE_BYTES {
+        return Ok(false);
+    }
+    let mut alone = ZipWriter::new(Cursor::new(Vec::new()));
+    alone.start_file("f", options(CompressionMethod::Deflated)).map_err(|e| unreadable(&e))?;
+    alone.write_all(&member.body).map_err(|e| ArchiveError::Unreadable(e.to_string()))?;
+    let packed = alone.finish().map_err(|e| unreadable(&e))?.into_inner();
+    // With half the ratio there is room for what an archive of one file has beside it.
+    Ok(member.body.len() as u64 > packed.len() as u64 * RATIO_MAX / 2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_never_a_bomb() {
+        let even = member("a/even.txt", &"a".repeat(3 << 20));
+        let archive = write(std::slice::from_ref(&even)).expect("written");
+        assert_eq!(read(&archive, &mut Meter::default()).expect("read"), [even]);
+    }
 
     fn member(path: &str, body: &str) -> Member {
         Member { path: path.to_owned(), body: Bytes::from(body.to_owned()) }

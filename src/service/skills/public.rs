@@ -136,7 +136,7 @@ impl Public {
 }
 
 impl PublicSkills {
-    /// The index as of now, and its revision. The same revision is not looked at twice within [`KEPT`].
+    /// The index as of now, and its revision. The same revision is not looked at twice within a short time.
     pub async fn index(&self, store: &Store) -> Result<(Arc<Index>, Rev), ServiceError> {
         let (published, now) = (store.published().rev, store.clock().instant());
         if let Some(kept) = &*self.newest.lock()

@@ -55,7 +55,7 @@ async fn who_may_not_write_there_publishes_what_was_approved() {
     let wanted = json!({"approval_id": id, "reviewed_by": "edith", "reviewer_type": "user", "status": "approved"});
     assert_eq!(approved, wanted);
     for (who, by, method) in [(Who::Edith, "edith", "skills_reject"), (Who::Admin, "admin", "skills_approve")] {
-        let failure = refused(&world, who, method, decision(&id, by), CONFLICT).await;
+        let failure = refused(&world, who, method, decision(&id, by), PRECONDITION).await;
         assert_eq!((&failure.data["status"], &failure.data["reviewed_by"]), (&json!("approved"), &json!("edith")));
     }
     ok(&world, Who::Alice, "skills_publish", publish.clone()).await;

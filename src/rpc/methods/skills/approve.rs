@@ -11,7 +11,7 @@ use crate::service::skills::approvals::{self, Decision};
 /// Decide that a submitted skill may be published to the tenant.
 ///
 /// Needs `write` on the tenant's skill folder, or its admin, and to be among the reviewers if some were named. A
-/// decision is made once: a second one is a conflict.
+/// decision is made once: a second one is refused.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct SkillsApprove {
     /// The submission.

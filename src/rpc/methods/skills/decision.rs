@@ -8,7 +8,7 @@ use crate::rpc::{ErrorCode, RequestContext, RpcError};
 
 /// What a decision may be refused with.
 pub(super) const DECIDING: &[ErrorCode] =
-    &[ErrorCode::Validation, ErrorCode::PermissionDenied, ErrorCode::Conflict, ErrorCode::Indeterminate];
+    &[ErrorCode::Validation, ErrorCode::PermissionDenied, ErrorCode::Precondition, ErrorCode::Indeterminate];
 
 pub(super) fn user() -> String {
     "user".to_owned()
