@@ -3,8 +3,9 @@
 //! Parameters are described in place, results by name under `components`. The text depends on the list alone, so that
 //! two runs give the same bytes.
 
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::transform::transform_subschemas;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::registry::{Entry, METHODS};
@@ -38,7 +39,11 @@ impl Default for Describer {
         let named = |s: &mut SchemaSettings| s.definitions_path = "/components/schemas".into();
         Self {
             inputs: SchemaSettings::draft2020_12().with(inline).for_deserialize().into_generator(),
-            outputs: SchemaSettings::draft2020_12().with(named).for_serialize().into_generator(),
+            outputs: SchemaSettings::draft2020_12()
+                .with(named)
+                .with_transform(one_kind_of_item)
+                .for_serialize()
+                .into_generator(),
         }
     }
 }
@@ -57,14 +62,30 @@ impl Describer {
         params.shift_remove("title");
         params.insert("additionalProperties".into(), false.into());
         let summary = description.split("\n\n").next().unwrap_or_default().replace('\n', " ");
-        let output = Value::from((entry.output)(&mut self.outputs));
-        Described { summary: summary.trim_end_matches('.').to_owned(), description, params, output }
+        let mut output = (entry.output)(&mut self.outputs);
+        one_kind_of_item(&mut output);
+        let summary = summary.trim_end_matches('.').to_owned();
+        Described { summary, description, params, output: output.into() }
     }
 
     /// The schemas that the results of all described methods refer to.
     pub fn components(&mut self) -> Map<String, Value> {
         self.outputs.take_definitions(true)
     }
+}
+
+/// Says of a tuple of equal items what each item is, once: readers that know `prefixItems` under its older name,
+/// a list below `items`, take the document for a broken one.
+fn one_kind_of_item(schema: &mut Schema) {
+    let kind = match schema.get("prefixItems") {
+        Some(Value::Array(kinds)) => kinds.split_first().filter(|(first, rest)| rest.iter().all(|kind| kind == *first)),
+        _ => None,
+    };
+    if let Some(kind) = kind.map(|(first, _)| first.clone()) {
+        schema.remove("prefixItems");
+        schema.insert("items".into(), kind);
+    }
+    transform_subschemas(&mut one_kind_of_item, schema);
 }
 
 /// The OpenRPC document of this server.
