@@ -259,10 +259,14 @@ fn path_of(params: &Value) -> Result<VirtualPath, String> {
     VirtualPath::parse(path).map_err(|e| e.to_string())
 }
 
-/// The front matter of the skills that load runs write: one `key: value` a line.
+/// The front matter of the skills that load runs and the demo write: one `key: value` a line, version and author perhaps
+/// set in below `metadata`.
 fn front_matter(text: &str) -> Option<Value> {
     let (head, _) = text.strip_prefix("---\n")?.split_once("\n---\n")?;
-    let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    let field = |name: &str| {
+        let value = head.lines().find_map(|line| line.trim_start().strip_prefix(name)?.strip_prefix(": "))?;
+        Some(value.trim_matches('"'))
+    };
     Some(json!({
         "name": field("name")?,
         "description": field("description")?,

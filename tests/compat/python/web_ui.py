@@ -107,8 +107,8 @@ def browse():
         assert rpc("is_directory", {"path": f"{HOME}/skill"})["is_directory"] is True
         assert "workspace" in rpc("get_available_namespaces")["namespaces"]
     with ledger.proven("glob", "grep", "delete", "rmdir"):
-        assert rpc("glob", {"pattern": "**/*.md", "path": HOME})["matches"] == [row["path"]]
-        assert rpc("grep", {"pattern": "Ü", "path": HOME, "max_results": 100})["results"][0]["line"] == 1
+        assert rpc("glob", {"pattern": "**/*.md", "path": f"{HOME}/workspace"})["matches"] == [row["path"]]
+        assert rpc("grep", {"pattern": "Ü", "path": f"{HOME}/workspace", "max_results": 100})["results"][0]["line"] == 1
         rpc("write", {"path": f"{HOME}/workspace/new.md", "content": wrapped(rpc("read", {"path": row["path"]}))})
         rpc("delete", {"path": f"{HOME}/workspace/new.md"})
         assert rpc("exists", {"path": f"{HOME}/workspace/new.md"})["exists"] is False
