@@ -7,7 +7,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
-use super::identity;
+use super::identity::{self, Nobody};
 use super::reply::{JSON, NO_STORE, request_id, unauthenticated};
 use super::state::Shared;
 use crate::auth::{AuthError, AuthIndex};
@@ -77,15 +77,20 @@ pub(super) async fn metrics(request: HttpRequest) -> HttpResponse {
         .body(metric::render())
 }
 
-/// `GET /api/auth/whoami`: always 200 (contract §2.6); an agent named by header is not looked at.
+/// `GET /api/auth/whoami`: 200 for nobody, too (contract §2.6), and 429 for who asks too often, since a client takes
+/// "not authenticated" for the end of its key. An agent named by header is not looked at.
 pub(super) async fn whoami(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
-    let Ok(caller) = identity::key_holder(shared, &request) else {
-        let nobody = json!({
-            "authenticated": false, "subject_type": null, "subject_id": null, "tenant_id": null,
-            "is_admin": false, "inherit_permissions": true, "user": null,
-        });
-        return page(StatusCode::OK, &nobody);
+    let caller = match identity::key_holder(shared, &request) {
+        Ok(caller) => caller,
+        Err(nobody @ Nobody::TooOften(_)) => return unauthenticated(&nobody, &request_id(&request)),
+        Err(Nobody::Unknown(_)) => {
+            let nobody = json!({
+                "authenticated": false, "subject_type": null, "subject_id": null, "tenant_id": null,
+                "is_admin": false, "inherit_permissions": true, "user": null,
+            });
+            return page(StatusCode::OK, &nobody);
+        }
     };
     let published = shared.app.store.published();
     let key = caller.key_id.as_deref().and_then(|id| published.view::<AuthIndex>().key(id));

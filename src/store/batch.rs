@@ -92,7 +92,10 @@ impl Core {
 
     fn run_as(&mut self, mut batch: Vec<Queued>, way: Way) {
         let (numbers, replies, mark) = (self.counters, self.replies, self.working.mark());
-        let Err(lost) = self.attempt(&mut batch, numbers, way) else {
+        let began = monotonic();
+        let attempted = self.attempt(&mut batch, numbers, way);
+        self.shared.metrics.batch_seconds.record(began.elapsed().as_secs_f64());
+        let Err(lost) = attempted else {
             self.shared.faults.hit(FaultPoint::AfterPublishBeforeReply);
             return batch.into_iter().for_each(Queued::finish);
         };

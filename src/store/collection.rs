@@ -32,8 +32,9 @@ const DIRECTORIES: u32 = 1 << 16;
 statements! {
     /// Bodies in the order of their hash: size, whether a file, whether named, since when not.
     COLLECT_STEP = "SELECT c.hash, c.size, CASE WHEN c.body IS NULL THEN 1 ELSE 0 END, \
-         CASE WHEN EXISTS (SELECT 1 FROM versions AS v WHERE v.content = c.hash) \
-         OR EXISTS (SELECT 1 FROM memories AS m WHERE m.content = c.hash) THEN 1 ELSE 0 END, \
+         COALESCE(\
+         (SELECT 1 FROM versions AS v WHERE v.content = c.hash LIMIT 1), \
+         (SELECT 1 FROM memories AS m WHERE m.content = c.hash LIMIT 1), 0), \
          (SELECT u.since_us FROM unused AS u WHERE u.hash = c.hash) \
          FROM contents AS c WHERE c.hash > ?1 ORDER BY c.hash LIMIT ?2";
     /// Nothing names a body from now on.

@@ -8,6 +8,7 @@ pub(super) struct Metrics {
     pub(super) queue_depth: Gauge,
     pub(super) queue_oldest_seconds: Gauge,
     pub(super) batch_ops: Histogram,
+    pub(super) batch_seconds: Histogram,
     pub(super) commit_seconds: Histogram,
     pub(super) refused: Counter,
     pub(super) reader_wait_seconds: Histogram,
@@ -35,6 +36,8 @@ impl Metrics {
         describe_gauge!("writer_queue_depth", Unit::Count, "messages admitted to the writer and not yet answered");
         describe_gauge!("writer_queue_oldest_seconds", Unit::Seconds, "age of the oldest message not yet answered");
         describe_histogram!("writer_batch_ops", Unit::Count, "messages in one transaction");
+        let held = "how long one transaction held the writer, from BEGIN to the publish";
+        describe_histogram!("writer_batch_seconds", Unit::Seconds, held);
         describe_histogram!("writer_commit_seconds", Unit::Seconds, "duration of COMMIT");
         describe_counter!("writer_refused_total", Unit::Count, "messages refused because the queue was full");
         describe_histogram!("reader_wait_seconds", Unit::Seconds, "time that a read waited for a connection");
@@ -58,6 +61,7 @@ impl Metrics {
             queue_depth: gauge!("writer_queue_depth"),
             queue_oldest_seconds: gauge!("writer_queue_oldest_seconds"),
             batch_ops: histogram!("writer_batch_ops"),
+            batch_seconds: histogram!("writer_batch_seconds"),
             commit_seconds: histogram!("writer_commit_seconds"),
             refused: counter!("writer_refused_total"),
             reader_wait_seconds: histogram!("reader_wait_seconds"),

@@ -111,7 +111,7 @@ impl Builder {
         let damaged = |error| refusal::damaged(&shared.database, error);
         let log_missing = shared.database.exists() && !shared.database.with_file_name(WAL_FILE).exists();
         let conn = open_database(&shared).map_err(damaged)?;
-        bundle::refuse_unfinished((&conn).into(), &shared.data_dir.display().to_string())?;
+        bundle::refuse_unfinished((&conn).into(), &shared.data_dir.display().to_string()).map_err(damaged)?;
         blobs::clear_partial(&shared.files, &shared.data_dir)?;
         backup::clear_leftovers(&shared.files, &shared.data_dir);
         let core = start_core(&shared, Link::Lite(conn), Working::new(self.slots), log_missing).map_err(damaged)?;

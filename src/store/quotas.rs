@@ -34,9 +34,11 @@ statements! {
     USE_PUT = "INSERT INTO tenant_use (tenant, files, bytes) VALUES (?1, ?2, ?3) ON CONFLICT (tenant) DO UPDATE SET \
          files = excluded.files, bytes = excluded.bytes";
     /// Tenants that have something or a quota, behind one, with what they have.
-    USE_PAGE = "SELECT t.tenant, COALESCE(u.files, 0), COALESCE(u.bytes, 0) FROM \
+    USE_PAGE = "SELECT t.tenant, \
+         COALESCE((SELECT u.files FROM tenant_use AS u WHERE u.tenant = t.tenant), 0), \
+         COALESCE((SELECT u.bytes FROM tenant_use AS u WHERE u.tenant = t.tenant), 0) FROM \
          (SELECT tenant FROM quotas UNION SELECT tenant FROM tenant_use) AS t \
-         LEFT JOIN tenant_use AS u ON u.tenant = t.tenant WHERE t.tenant > ?1 ORDER BY t.tenant LIMIT ?2";
+         WHERE t.tenant > ?1 ORDER BY t.tenant LIMIT ?2";
     /// Every file, by its tenant and its size.
     COUNTED_FILES = "SELECT tenant, size FROM nodes WHERE type = 0";
 }

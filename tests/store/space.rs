@@ -362,7 +362,8 @@ async fn a_reader_of_an_old_revision_is_cut_when_the_log_is_at_its_limit() {
             begun.send(()).expect("the test waits");
             // Holds its snapshot until the test says so, then goes on reading.
             may_go.recv().expect("the test says so");
-            for _ in 0..1_000 {
+            // Far longer than it takes the writer to wait for it, and to cut it.
+            for _ in 0..1_000_000 {
                 assert_eq!(tx.query_one(ONE, &[], |row| row.int(0))?, first);
             }
             Ok::<_, StoreError>(())
