@@ -1,11 +1,12 @@
-//! P9, P7 and P10 over HTTP: `rebac_check`, a batch of checks, a list of 20 files and a read of 1 KiB against a trivial
-//! actix-web handler, on the same client, in the same process, in turn.
+//! P7 to P11 over HTTP: `rebac_check`, a batch of checks, a list of 20 files (new to the server, asked before, and beside
+//! writers), a list of 20 skills and a read of 1 KiB against a trivial actix-web handler, on the same client, in the same
+//! process, in turn.
 //!
 //! `cargo bench --bench http`; a word after `--` is the log filter (`cargo bench --bench http -- off`), by default that
 //! of `serve`. The servers run in a child of this program whose standard error, the log, goes to a file; the clients
 //! run in a child of that, so that the CPU time of the servers can be told. The trivial handler answers a GET with a
-//! fixed body; a check is asked with a key, about a file five directories deep, and allowed through a group. Figures
-//! are printed and never asserted; a wrong answer is. `cargo test --bench http` asks each thing a few times.
+//! fixed body; a check is asked with a key, about a file five directories deep, and allowed through a group. A list is new
+//! to the server when no request for it was like it since the last write. Figures are printed and never asserted; a wrong answer is. `cargo test --bench http` asks each thing a few times.
 
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/client.rs"]
@@ -19,6 +20,8 @@ mod generator;
 mod measure;
 #[path = "../harness/server.rs"]
 mod server;
+#[path = "http/side.rs"]
+mod side;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/world.rs"]
 mod world;
@@ -27,7 +30,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -36,12 +39,12 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
 use client::{Client, call_bytes};
-use generator::{Plan, Ran};
-use measure::{load_average, median};
+use measure::load_average;
 use nexus_lite::config::{Config, LogStyle};
 use nexus_lite::http::Limits;
-use nexus_lite::telemetry::log;
+use nexus_lite::telemetry::{log, metric};
 use server::Server;
+use side::{Beside, Side};
 use world::{Setup, Who, World};
 
 /// That of the program.
@@ -63,6 +66,13 @@ const ALLOWED: &str = r#""result":true}"#;
 const BATCH: usize = 10;
 /// Files of the directory that is listed.
 const LISTED: u32 = 20;
+/// Different requests for that list.
+const NEW_LISTS: u32 = 20_000;
+const NEW_LISTS_TINY: u32 = 40;
+/// The list that is not kept.
+const NEW_LIST: &str = "POST list, 20 files, new";
+/// Where alice's skills are.
+const SKILLS: &str = "/tenant:default/user:alice/skill";
 /// Bytes of the file that is read.
 const READ_BYTES: usize = 1024;
 /// How much of the end of an answer is compared, bytes.
@@ -119,72 +129,6 @@ fn in_a_process_with_a_log(filter: &str, full: bool) -> bool {
     status.success()
 }
 
-/// One of those that are compared.
-struct Side {
-    name: &'static str,
-    /// The share of the trivial handler's rate that is promised.
-    target: Option<f64>,
-    plan: Plan,
-    rates: Vec<f64>,
-    /// µs a request.
-    server_cpu: Vec<f64>,
-    client_cpu: Vec<f64>,
-}
-
-impl Side {
-    fn new(
-        (name, target): (&'static str, Option<f64>),
-        size: &Size,
-        address: SocketAddr,
-        requests: Vec<Vec<u8>>,
-        ends_with: &str,
-    ) -> Self {
-        let requests = requests.into_iter().map(|bytes| String::from_utf8(bytes).expect("text")).collect();
-        let Size { connections, seconds, requests_max, .. } = *size;
-        let plan = Plan { address, requests, ends_with: ends_with.to_owned(), connections, seconds, requests_max };
-        Self { name, target, plan, rates: Vec::new(), server_cpu: Vec::new(), client_cpu: Vec::new() }
-    }
-
-    fn round(&mut self, scratch: &Path, keep: bool) {
-        let before = generator::cpu_seconds();
-        let ran = generate(&self.plan, scratch);
-        let server_cpu = generator::cpu_seconds() - before;
-        assert!(ran.wrong.is_none(), "{}: no allowing answer: {:?}", self.name, ran.wrong);
-        assert!(ran.answers > 0, "{}: nothing was answered", self.name);
-        if keep {
-            let each = 1e6 / ran.answers as f64;
-            self.rates.push(ran.answers as f64 / ran.seconds);
-            self.server_cpu.push(server_cpu * each);
-            self.client_cpu.push(ran.cpu_seconds * each);
-        }
-    }
-
-    fn print(&self) {
-        let [rate, server, client] = [&self.rates, &self.server_cpu, &self.client_cpu].map(|values| median(values));
-        say(&format!(
-            "  {:<24} {rate:>7.0}/s   CPU a request: server {server:>5.1} µs, client {client:>5.1} µs",
-            self.name
-        ));
-    }
-
-    /// Prints it with its shares of what `hello` reaches.
-    fn compare(&self, hello: &Self) {
-        self.print();
-        let per_round = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a / b).collect::<Vec<_>>();
-        let shares = per_round(&self.rates, &hello.rates);
-        let (share, of_cpu) = (median(&shares), median(&per_round(&hello.server_cpu, &self.server_cpu)));
-        let [least, most] = [f64::min, f64::max].map(|pick| shares.iter().copied().reduce(pick).unwrap_or(f64::NAN));
-        let verdict = match self.target {
-            None => String::new(),
-            Some(target) => format!("; target {target}: {}", if share >= target { "holds" } else { "falls short" }),
-        };
-        say(&format!(
-            "    share of the rate {share:.2} (rounds {least:.2} to {most:.2}), by the CPU of the servers alone \
-             {of_cpu:.2}{verdict}"
-        ));
-    }
-}
-
 async fn run(size: &Size) {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
     let workers = Limits::default().workers;
@@ -193,8 +137,9 @@ async fn run(size: &Size) {
     let hello = Hello::start(workers);
     let address = hello.address.to_string();
     let greeting = format!("GET /hello HTTP/1.1\r\nHost: {address}\r\n\r\n").into_bytes();
-    let mut sides = vec![Side::new(("hello", None), size, hello.address, vec![greeting], ALLOWED)];
+    let mut sides = vec![Side::new(("hello", None, Beside::Nothing), size, hello.address, vec![greeting], ALLOWED)];
     sides.extend(asked(&world, &server, size));
+    let busy_before = busy();
     say(&format!("load average before: {}; {} workers, {} connections", load_average(), workers, size.connections));
 
     // The first round warms both and is not counted.
@@ -202,7 +147,7 @@ async fn run(size: &Size) {
         if round % 2 == 1 {
             sides.reverse();
         }
-        sides.iter_mut().for_each(|side| side.round(scratch.path(), round > 0));
+        sides.iter_mut().for_each(|side| side.round(&world, scratch.path(), round > 0));
         if round % 2 == 1 {
             sides.reverse();
         }
@@ -210,12 +155,23 @@ async fn run(size: &Size) {
     say(&format!("over HTTP: medians of {} rounds, in turn", size.rounds));
     let (hello_side, others) = sides.split_first().expect("at least one");
     hello_side.print();
+    let (beside, others) = others.split_last().expect("the list beside writers");
     others.iter().for_each(|side| side.compare(hello_side));
+    let idle = others.iter().find(|side| side.name == NEW_LIST).expect("the same list alone");
+    beside.beside_writers(idle);
+    say(&format!("    SQLITE_BUSY {}", busy() - busy_before));
     say(&format!("load average after: {}", load_average()));
 
     hello.stop().await;
     server.stop().await;
     world.close().await;
+}
+
+/// How often SQLite has said so.
+fn busy() -> u64 {
+    let text = metric::render();
+    let count = text.lines().find_map(|line| line.strip_prefix("sqlite_busy_total"));
+    count.and_then(|count| count.trim().parse().ok()).expect("a counter of the store")
 }
 
 /// Writes the files, gives them to a group, and returns what a member asks, about herself and of the files.
@@ -227,36 +183,46 @@ fn asked(world: &World, server: &Server, size: &Size) -> Vec<Side> {
     };
     grant(["user", "alice"], "member", ["group", "sales"]);
     grant(["group", "sales"], "direct_viewer", ["file", DIRECTORIES[0]]);
+    grant(["user", "alice"], "direct_owner", ["file", SKILLS]);
     let deepest = DIRECTORIES[DIRECTORIES.len() - 1];
     let paths: Vec<String> = (0..size.files).map(|n| format!("{deepest}/forecast-{n}.csv")).collect();
     paths.iter().for_each(|path| write(&mut admin, path, "region,amount"));
     let listed = format!("{deepest}/listed");
     (0..LISTED).for_each(|n| write(&mut admin, &format!("{listed}/forecast-{n}.csv"), &"x".repeat(READ_BYTES)));
 
+    for n in 0..LISTED {
+        let text = format!("---\nname: plan-{n}\ndescription: Plans number {n}.\n---\nText.\n");
+        write(&mut admin, &format!("{SKILLS}/plan-{n}/SKILL.md"), &text);
+    }
+
     let mut alice = server.client(world, Who::Alice);
-    let mut side = |name, target, method: &str, all: Vec<Value>| {
+    let mut side = |name, target, beside, method: &str, all: Vec<Value>| {
         let requests: Vec<_> =
             all.iter().map(|params| call_bytes(1, world.key(Who::Alice), None, method, params)).collect();
         let first = alice.exchange(&requests[0]).expect("an answer");
         first.rpc().unwrap_or_else(|failure| panic!("{name}: {failure:?}"));
         // All answers to requests of one kind end alike.
         let end = String::from_utf8(first.body[first.body.len().saturating_sub(END_BYTES)..].to_vec()).expect("text");
-        Side::new((name, target), size, server.address(), requests, &end)
+        Side::new((name, target, beside), size, server.address(), requests, &end)
     };
     let question = |path: &String| json!([["user", "alice"], "read", ["file", path]]);
     let ask = |path| json!({"subject": ["user", "alice"], "permission": "read", "object": ["file", path]});
     let batches: Vec<Vec<Value>> =
         (0..paths.len()).map(|at| paths.iter().cycle().skip(at).take(BATCH).map(question).collect()).collect();
+    let checks = batches.iter().map(|checks| json!({ "checks": checks })).collect();
+    // The limit changes nothing but the request.
+    let different = if size.rounds > 1 { NEW_LISTS } else { NEW_LISTS_TINY };
+    let new: Vec<Value> = (0..different).map(|n| json!({"path": listed, "limit": LISTED + n})).collect();
+    let read = json!({ "path": format!("{listed}/forecast-0.csv") });
+    let nothing = Beside::Nothing;
     let sides = vec![
-        side("POST rebac_check", Some(0.85), "rebac_check", paths.iter().map(ask).collect()),
-        side(
-            "POST rebac_check_batch",
-            None,
-            "rebac_check_batch",
-            batches.iter().map(|checks| json!({ "checks": checks })).collect(),
-        ),
-        side("POST list, 20 files", Some(0.30), "list", vec![json!({ "path": listed })]),
-        side("POST read, 1 KiB", Some(0.50), "read", vec![json!({ "path": format!("{listed}/forecast-0.csv") })]),
+        side("POST rebac_check", Some(0.85), nothing, "rebac_check", paths.iter().map(ask).collect()),
+        side("POST rebac_check_batch", None, nothing, "rebac_check_batch", checks),
+        side(NEW_LIST, Some(0.30), Beside::Write, "list", new.clone()),
+        side("POST list, 20 files", Some(0.75), nothing, "list", vec![json!({ "path": listed })]),
+        side("POST skills_list, 20 skills", Some(0.75), nothing, "skills_list", vec![json!({})]),
+        side("POST read, 1 KiB", Some(0.50), nothing, "read", vec![read]),
+        side("POST list, beside writers", None, Beside::Writers, "list", new),
     ];
     assert!(sides[0].plan.ends_with.ends_with(ALLOWED), "no allowing answer: {}", sides[0].plan.ends_with);
     sides
@@ -264,16 +230,6 @@ fn asked(world: &World, server: &Server, size: &Size) -> Vec<Side> {
 
 fn write(client: &mut Client, path: &str, content: &str) {
     client.rpc("write", &json!({"path": path, "content": content})).expect("a file");
-}
-
-/// Runs the clients in a process of their own.
-fn generate(plan: &Plan, scratch: &Path) -> Ran {
-    let file = scratch.join("plan.json");
-    std::fs::write(&file, serde_json::to_vec(plan).expect("the plan as JSON")).expect("a file for the plan");
-    let own = std::env::current_exe().expect("this program");
-    let output = Command::new(own).arg(GENERATOR).arg(&file).stderr(Stdio::inherit()).output().expect("the clients");
-    assert!(output.status.success(), "the clients failed: {}", output.status);
-    serde_json::from_slice(&output.stdout).expect("the clients' report")
 }
 
 /// The trivial server.

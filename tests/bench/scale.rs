@@ -211,7 +211,8 @@ async fn ask(tree: &mut Grown, questions: std::ops::Range<usize>) {
         let directory = format!("/tree/{}", directory(file, *files));
         let path = format!("{directory}/f{file}.txt");
         let asked: [(&str, Value); 3] = [
-            ("list", json!({"path": directory, "recursive": false})),
+            // No two alike, so that none is answered by a kept reply: the limit changes nothing else.
+            ("list", json!({"path": directory, "recursive": false, "limit": SIBLINGS + at})),
             ("read", json!({"path": path})),
             ("rebac_check", json!({"subject": ["user", "alice"], "permission": "read", "object": ["file", path]})),
         ];

@@ -13,6 +13,7 @@ use nexus_lite::model::time::monotonic;
 use serde::{Deserialize, Serialize};
 
 use crate::client::parse;
+use crate::measure::percentile;
 
 /// How a right answer begins.
 const OK: &[u8] = b"HTTP/1.1 200 ";
@@ -42,6 +43,10 @@ pub(crate) struct Ran {
     pub(crate) seconds: f64,
     /// CPU time of this process.
     pub(crate) cpu_seconds: f64,
+    /// The time below which 99 of 100 answers came, seconds.
+    pub(crate) p99_seconds: f64,
+    #[serde(skip)]
+    took: Vec<Duration>,
 }
 
 /// CPU time of this process so far, seconds.
@@ -76,17 +81,24 @@ async fn all(plan: Rc<Plan>) -> Ran {
     for client in clients.collect::<Vec<_>>() {
         client.await.expect("a client does not panic");
     }
-    Ran { seconds: started.elapsed().as_secs_f64(), cpu_seconds: cpu_seconds() - cpu, ..ran.take() }
+    let mut ran = ran.take();
+    (ran.seconds, ran.cpu_seconds) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    ran.took.sort_unstable();
+    ran.p99_seconds = percentile(&ran.took, 0.99).as_secs_f64();
+    ran
 }
 
-/// Asks on one connection until the time is up. `at`: which of the requests is the first.
+/// Asks on one connection until the time is up, beginning at its own part of the requests.
 async fn one(plan: &Plan, at: usize, mut stream: TcpStream, until: Instant, ran: &RefCell<Ran>) {
     let mut answer = Vec::with_capacity(ANSWER_BYTES);
-    let requests = plan.requests.iter().cycle().skip(at % plan.requests.len());
+    let first = at * (plan.requests.len() / plan.connections as usize).max(1) % plan.requests.len();
+    let requests = plan.requests.iter().cycle().skip(first);
     for (request, _) in requests.zip(0..plan.requests_max) {
+        let began = monotonic();
         let right = exchange(&mut stream, request.as_bytes(), plan.ends_with.as_bytes(), &mut answer).await;
         let mut ran = ran.borrow_mut();
         ran.answers += 1;
+        ran.took.push(began.elapsed());
         if !right {
             ran.wrong.get_or_insert_with(|| String::from_utf8_lossy(&answer).into_owned());
         }
