@@ -27,7 +27,7 @@ pub struct Share {
     /// How long, e.g. 30m, 1h, 7d; without it, for good.
     #[arg(long = "for", value_name = "TIME", value_parser = microseconds)]
     length_us: Option<i64>,
-    /// The tenant of a user, if there are several of that name.
+    /// The tenant of a user, if it is another one than that of what is shared.
     #[arg(long)]
     user_tenant: Option<String>,
 }

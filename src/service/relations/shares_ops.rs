@@ -29,7 +29,7 @@ pub struct ShareRequest {
     pub level: Level,
     /// The tenant that the client takes the resource to belong to.
     pub tenant: Option<String>,
-    /// The tenant of the user.
+    /// The tenant of the user; `None` = that of the resource.
     pub user_tenant: Option<String>,
     /// Unix time, µs.
     pub expires_at_us: Option<i64>,
@@ -68,7 +68,9 @@ impl ShareRequest {
         }
         let user_tenant = match &self.user_tenant {
             Some(named) => named.clone(),
-            None => self.tenant_of_user(tx, &tenant)?,
+            None if access.is_instance_admin() => self.tenant_of_user(tx, &tenant)?,
+            // Who is in other tenants is not to be found out: they are named by whoever knows them.
+            None => tenant.clone(),
         };
         Ok((tenant, user_tenant))
     }

@@ -93,8 +93,8 @@ async fn the_tenant_of_a_share_is_that_of_the_resource() {
     let on = |tenant: Option<&str>, user_tenant: Option<&str>| json!({"resource": ["file", "/proj/a.txt"], "user_id": "alice", "tenant_id": tenant, "user_tenant_id": user_tenant});
     let wrong = refused(&world, Who::Alice, "share_with_user", on(Some(ELSEWHERE), None), INVALID_PARAMS).await;
     assert!(wrong.message.contains("tenant isolation"), "{}", wrong.message);
-    // There is an alice in both tenants.
-    let unclear = refused(&world, Who::Alice, "share_with_user", on(None, None), INVALID_PARAMS).await;
+    // There is an alice in both tenants: whoever rules both must say which, and who knows only his own means his own.
+    let unclear = refused(&world, Who::Instance, "share_with_user", on(None, None), INVALID_PARAMS).await;
     assert!(unclear.message.contains("ambiguous") && !unclear.message.contains(ELSEWHERE), "{}", unclear.message);
 
     let before = world.rpc(Who::OtherUser, "read", json!({"path": "/proj/a.txt"})).await;
@@ -113,11 +113,13 @@ async fn the_tenant_of_a_share_is_that_of_the_resource() {
     assert_eq!(ok(&world, Who::Alice, "revoke_share", all).await, json!(true), "of whichever tenant");
     refused(&world, Who::OtherUser, "read", json!({"path": "/proj/a.txt"}), DENIED).await;
 
-    // The only one of a name who has a key is meant, wherever he is; of nobody's name it is one of the own tenant.
+    // Meant is one of the own tenant, whoever has a key elsewhere; by the instance admin the only one who has a key.
     ok(&world, Who::OtherAdmin, "admin_create_key", json!({"user_id": "zoe", "name": "z", "tenant_id": ELSEWHERE}))
         .await;
-    for (user, tenant) in [("zoe", ELSEWHERE), ("nobody-yet", HOME)] {
-        share(&world, Who::Alice, "/proj/a.txt", user, "viewer").await;
+    for (who, user, tenant) in
+        [(Who::Alice, "zoe", HOME), (Who::Instance, "zoe", ELSEWHERE), (Who::Alice, "nobody-yet", HOME)]
+    {
+        share(&world, who, "/proj/a.txt", user, "viewer").await;
         let asked = if tenant == HOME { Who::Admin } else { Who::OtherAdmin };
         let seen = ok(&world, asked, "list_incoming_shares", json!({"user_id": user})).await;
         assert_eq!(ids(&seen).len(), 1, "{user}");

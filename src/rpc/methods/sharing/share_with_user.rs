@@ -12,10 +12,11 @@ use crate::service::relations::shares_ops::{self, ShareRequest};
 /// Share something with a person, of this tenant or of another.
 ///
 /// Needs `manage` on the resource, as `rebac_create` does. The share belongs to the resource's tenant, whatever
-/// `tenant_id` says; one that differs is refused. Without `user_tenant_id` the person is the only user of that name who
-/// has a key; if there are several of them the request is refused, and if there is none it is a user of the resource's
-/// tenant. A person has one share of a thing: sharing again keeps its id as long as the level is the same, and the level
-/// and the expiry are those of the last time. What is shared is what lies below, too. Returns the id of the share.
+/// `tenant_id` says; one that differs is refused. Without `user_tenant_id` the person is a
+/// user of the resource's tenant: who is in other tenants is not to be found out by asking. The instance admin means the
+/// only user of that name who has a key, wherever he is; if there are several of them the request is refused. A person
+/// has one share of a thing: sharing again keeps its id as long as the level is the same, and the level and the expiry
+/// are those of the last time. What is shared is what lies below, too. Returns the id of the share.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ShareWithUser {
     /// `[type, id]`; the id of type `file` is an absolute virtual path.
@@ -28,7 +29,7 @@ pub struct ShareWithUser {
     /// The tenant of the resource. Default: of a file its own, of anything else the caller's.
     #[serde(default)]
     tenant_id: Option<String>,
-    /// The tenant of the person.
+    /// The tenant of the person. Default: that of the resource.
     #[serde(default)]
     user_tenant_id: Option<String>,
     /// When it ends: an ISO-8601 text or a date-time wrapper. Default: never.
