@@ -114,7 +114,12 @@ impl RegisterWorkspace {
                 }
             }
             None => {
-                access.require_create(&located)?;
+                if let Err(refused) = access.require_create(&located) {
+                    // Who may not see that it is missing is told what he is told of one that is there.
+                    let sees = access.file(located.parent_target(), Permission::Read)?.allowed();
+                    let blind = || access.denial(Permission::Execute, &self.path, &self.path);
+                    return Err(if sees { refused } else { blind() });
+                }
                 located.through_directories()?;
             }
         }
