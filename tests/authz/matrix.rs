@@ -116,6 +116,9 @@ struct Scene {
 /// Those whom a method of admins may answer.
 const ADMINS_OF_SOMETHING: [Who; 3] = [Root, Admin, OtherAdmin];
 
+// The same on a server that asks for no key.
+#[path = "open.rs"]
+mod open;
 #[path = "table.rs"]
 mod table;
 
