@@ -1,6 +1,8 @@
 //! What is remembered, and at which revision: the permission cache that answers nothing, and the moment between
 //! COMMIT and publish.
 
+// Five hundred lists at once, each by another's rights.
+mod crowd;
 // The record of decisions: what it holds, and that no answer depends on it.
 mod decisions;
 // Answers without a transaction.
