@@ -8,3 +8,5 @@ mod cases;
 pub(crate) mod races;
 // Nobody gives himself what he does not have.
 mod escalation;
+// Nobody learns or changes what another tenant has.
+mod isolation;
