@@ -2,8 +2,12 @@
 
 use serde_json::json;
 
+use nexus_lite::auth::{ApiKey, DEMO_KEY};
+use nexus_lite::model::OsRandom;
+
 use super::{Served, Who, object};
-use crate::harness::client::{Client, request};
+use crate::harness::client::{Answer, Client, request};
+use crate::harness::world::HOME;
 
 /// A read that everybody with a key may ask.
 const BODY: &[u8] = br#"{"id":1,"params":{"path":"/"}}"#;
@@ -35,6 +39,87 @@ async fn without_a_valid_key_nobody_is_served() {
     }
     let answer = served.send(Who::Alice, "POST", "/api/nfs/exists", &[], BODY).await;
     assert_eq!(answer.status, 200);
+    served.stop().await;
+}
+
+/// `key` with another digit at `at`.
+fn misspelt(key: &str, at: usize) -> String {
+    let other = if key.as_bytes()[at] == b'0' { '1' } else { '0' };
+    format!("{}{other}{}", &key[..at], &key[at + 1..])
+}
+
+/// Keys that open nothing, and why.
+async fn dead_keys(served: &Served) -> Vec<(&'static str, String)> {
+    let ok = async |method: &str, params: serde_json::Value| {
+        let answer = served.world.rpc(Who::Admin, method, params).await;
+        answer.unwrap_or_else(|e| panic!("{method}: {e:?}"))
+    };
+    let make = async |is_admin: bool| {
+        let key = json!({"user_id": "alice", "name": "to be lost", "tenant_id": HOME, "is_admin": is_admin});
+        let made = ok("admin_create_key", key).await;
+        let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+        (text("key_id"), text("api_key"))
+    };
+    let (good, admin) = (served.world.key(Who::Alice).expect("a key"), served.world.key(Who::Admin).expect("a key"));
+    let secret = good.rfind('_').expect("parts") + 1;
+    let mut keys = vec![
+        ("nobody's", ApiKey::generate(&OsRandom, HOME, "user", "alice").expose().to_owned()),
+        ("of no tenant", ApiKey::generate(&OsRandom, "nowhere", "user", "nobody").expose().to_owned()),
+        ("wrong from the first digit", misspelt(good, secret)),
+        ("wrong in the last digit", misspelt(good, good.len() - 1)),
+        ("an admin's, wrong in the last digit", misspelt(admin, admin.len() - 1)),
+        ("with another one's label", misspelt(good, secret - 2)),
+        ("cut", good[..good.len() - 1].to_owned()),
+        ("no key by its form", "sk-short".to_owned()),
+        ("the demo's", DEMO_KEY.to_owned()),
+    ];
+    for (why, is_admin) in [("revoked", false), ("an admin's, revoked", true)] {
+        let (key_id, key) = make(is_admin).await;
+        ok("admin_revoke_key", json!({"key_id": key_id})).await;
+        keys.push((why, key));
+    }
+    let (key_id, key) = make(false).await;
+    ok("admin_update_key", json!({"key_id": key_id, "expires_days": 0})).await;
+    keys.push(("expired", key));
+    let agent = json!({"agent_id": "admin,Lost", "name": "Lost", "generate_api_key": true});
+    let key = ok("register_agent", agent).await["api_key"].as_str().expect("a key").to_owned();
+    ok("delete_agent", json!({"agent_id": "admin,Lost"})).await;
+    keys.push(("of an agent that is gone", key));
+    keys
+}
+
+#[tokio::test]
+async fn every_dead_key_is_answered_alike() {
+    let served = Served::with(|state| state.limits.wrong_keys_per_minute = 0).await;
+    let keys = dead_keys(&served).await;
+    let whole = |answer: Answer| {
+        let mut headers: Vec<_> = answer.headers.into_iter().filter(|(name, _)| name != "date").collect();
+        headers.sort();
+        (answer.status, headers, String::from_utf8_lossy(&answer.body).into_owned())
+    };
+    for (verb, path, body, status) in [
+        ("POST", "/api/nfs/exists", BODY, 401),
+        ("POST", "/api/nfs/admin_list_keys", br#"{"params":{}}"# as &[u8], 401),
+        ("POST", "/api/nfs/no_such_method", b"{}", 401),
+        ("GET", "/files/a.txt", b"", 401),
+        ("PUT", "/files/a.txt", b"text", 401),
+        ("GET", "/api/subscriptions", b"", 401),
+        ("GET", "/api/events?wait=0", b"", 401),
+        // It says who one is, and to nobody that he is nobody.
+        ("GET", "/api/auth/whoami", b"", 200),
+    ] {
+        let mut first = None;
+        for (why, key) in &keys {
+            for agent in [None, Some("alice,Helper"), Some("alice,Nobody")] {
+                let bearer = format!("Bearer {key}");
+                let mut headers = vec![("Authorization", bearer.as_str()), ("X-Request-ID", "the-same-for-all")];
+                headers.extend(agent.map(|agent| ("X-Agent-ID", agent)));
+                let answer = whole(served.raw(request(verb, path, &headers, body)).await);
+                assert_eq!(answer.0, status, "{verb} {path} with a key that is {why}: {}", answer.2);
+                assert_eq!(*first.get_or_insert_with(|| answer.clone()), answer, "{verb} {path}, {why}, {agent:?}");
+            }
+        }
+    }
     served.stop().await;
 }
 

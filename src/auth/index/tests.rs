@@ -88,6 +88,47 @@ fn unknown_revoked_and_expired_keys_are_told_alike() {
     assert_eq!(world.index.identify("sk-short", None, NOW, &world.hasher), Err(AuthError::Invalid));
 }
 
+/// The text of a function of `source`, to its closing brace.
+fn function<'a>(source: &'a str, head: &str) -> &'a str {
+    let from = source.find(head).unwrap_or_else(|| panic!("no {head}"));
+    let length = source[from..].find("\n    }\n").expect("it ends");
+    &source[from..from + length]
+}
+
+/// The source itself is looked at: what a clock says tells more of the machine than of the program.
+#[test]
+fn a_key_costs_the_same_hashes_and_comparisons_whatever_it_is() {
+    let source = include_str!("../index.rs");
+    let identify = function(source, "pub fn identify(");
+    let first = identify.find("hasher.hash(bearer)").expect("hashed by the server's secret");
+    let second = identify.find("hasher.nexus_hash(bearer)").expect("hashed as the incumbent does");
+    let decided = identify.find("server.or(nexus)").expect("decided by both");
+    assert!(first < second && second < decided, "{identify}");
+    for early in ["?", "return", "if ", "match ", "or_else", "&&", "||"] {
+        assert!(!identify[first..decided].contains(early), "`{early}` before both were tried: {identify}");
+    }
+    let compare = function(source, "fn by_shown_hash(");
+    assert!(compare.contains(".as_bytes().ct_eq(shown.as_bytes())"), "{compare}");
+    let at = compare.find("ct_eq").expect("just seen");
+    for early in ["?", "return", "if ", "match ", "&&"] {
+        assert!(!compare[..at].contains(early), "`{early}` before the comparison: {compare}");
+    }
+    // What stands in for a hash that is not there is as long as one, or the comparison would end at the lengths.
+    let nobody = compare.split('"').nth(1).expect("a text");
+    let hasher = KeyHasher::new(b"a secret");
+    assert_eq!((nobody.len(), nobody.len()), (hasher.hash("a").len(), hasher.nexus_hash("b").len()));
+    // And nobody compares them otherwise.
+    for source in
+        [source, include_str!("../hasher.rs"), include_str!("../key.rs"), include_str!("../../http/identity.rs")]
+    {
+        let code = source.split("#[cfg(test)]").next().expect("a first part");
+        for line in code.lines() {
+            let by_text = [".hash ==", "== key.hash", "hash.as_str() ==", "== shown", "!= shown", "hash.eq("];
+            assert!(!by_text.iter().any(|way| line.contains(way)), "{line}");
+        }
+    }
+}
+
 #[test]
 fn a_hash_shown_as_a_key_opens_nothing() {
     let mut world = World::new();
