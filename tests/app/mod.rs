@@ -4,9 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use nexus_lite::app::{ADMIN_KEY_FILE, App, AppError};
 use nexus_lite::config::{Config, Sources, load};
+use nexus_lite::rpc::registry::METHODS;
 use serde_json::json;
 
-use crate::harness::client::Client;
+use crate::harness::client::{Client, request};
 
 fn config(dir: &tempfile::TempDir, flags: &[(&str, &str)]) -> Config {
     let data_dir = dir.path().join("data").display().to_string();
@@ -69,6 +70,44 @@ async fn a_given_key_is_the_first_and_is_written_nowhere() {
             assert!(!holds, "{} holds the key", path.display());
         }
     }
+}
+
+#[tokio::test]
+async fn the_given_key_stays_the_only_one() {
+    let dir = directory();
+    let given = "sk-default_admin_0123abcd_0123456789abcdef0123456789abcdef";
+    let other = "sk-default_admin_0123abcd_fedcba9876543210fedcba9876543210";
+    let settings = [("api_key", given), ("wrong_keys_per_minute", "0")];
+    let app = App::open(config(&dir, &settings)).await.expect("opens");
+    let running = app.serve().expect("it serves");
+    let address = running.addr();
+    let asked = tokio::task::spawn_blocking(move || {
+        for key in [None, Some(other)] {
+            let mut client = Client::new(address, key);
+            for entry in METHODS {
+                let answer = client.call(entry.name, &json!({})).expect("an answer");
+                assert_eq!(answer.status, 401, "{}", entry.name);
+            }
+        }
+        // It is a key as any other: the instance admin's, and what it claims in headers is not looked at.
+        let mut admin = Client::new(address, Some(given));
+        assert_eq!(admin.rpc("admin_list_keys", &json!({})).expect("an admin")["total"], 1);
+        let bearer = format!("Bearer {given}");
+        let claims =
+            [("Authorization", bearer.as_str()), ("X-Nexus-Subject", "user:alice"), ("X-Nexus-Tenant-ID", "acme")];
+        let who = admin.exchange(&request("GET", "/api/auth/whoami", &claims, b"")).expect("an answer").json();
+        assert_eq!((&who["subject_id"], &who["tenant_id"]), (&json!("admin"), &json!("default")));
+    });
+    asked.await.expect("no panic");
+    running.stop().await;
+    app.close(None).await.expect("a clean end");
+
+    // A directory that has a key takes no other one.
+    let again = App::open(config(&dir, &[("api_key", other)])).await.expect("opens again");
+    assert!(again.first_key.is_none());
+    assert_eq!(whoami(&again, other).await["authenticated"], json!(false));
+    assert_eq!(whoami(&again, given).await["is_admin"], json!(true));
+    again.close(None).await.expect("a clean end");
 }
 
 #[tokio::test]
