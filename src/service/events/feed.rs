@@ -17,7 +17,7 @@ use crate::store::changelog::ChangelogRow;
 use crate::store::subscriptions::Position;
 use crate::store::{ReadTx, Sql as _, Store, changelog, meta};
 
-use super::pattern::{PATTERN_BYTES_MAX, PATTERNS_MAX, Pattern};
+use super::pattern::{PATTERN_CHARS_MAX, PATTERNS_MAX, Pattern};
 use super::sight::seen;
 use super::{Event, EventKind, Scene, raw};
 
@@ -65,9 +65,9 @@ pub fn check_patterns(patterns: &[String]) -> Result<(), ServiceError> {
     if patterns.len() > PATTERNS_MAX {
         return Err(ServiceError::InvalidParams(format!("there are more than {PATTERNS_MAX} patterns")));
     }
-    match patterns.iter().find(|text| text.len() > PATTERN_BYTES_MAX || text.contains('\0')) {
+    match patterns.iter().find(|text| text.chars().count() > PATTERN_CHARS_MAX || text.contains('\0')) {
         Some(_) => {
-            let text = format!("a pattern is longer than {PATTERN_BYTES_MAX} bytes, or holds NUL");
+            let text = format!("a pattern is longer than {PATTERN_CHARS_MAX} characters, or holds NUL");
             Err(ServiceError::InvalidParams(text))
         }
         None => Ok(()),

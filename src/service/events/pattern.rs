@@ -3,8 +3,8 @@
 //!
 //! Takes time by the product of both lengths at most, whatever is asked.
 
-/// Longest glob, bytes.
-pub const PATTERN_BYTES_MAX: usize = 1_024;
+/// Longest glob, characters.
+pub const PATTERN_CHARS_MAX: usize = 1_024;
 /// Globs of one list.
 pub const PATTERNS_MAX: usize = 64;
 
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn many_stars_are_no_trap() {
-        let pattern = Pattern::new(&"*a".repeat(PATTERN_BYTES_MAX / 2));
+        let pattern = Pattern::new(&"*a".repeat(PATTERN_CHARS_MAX / 2));
         assert!(!pattern.matches(&format!("{}b", "a".repeat(4_000))));
     }
 }

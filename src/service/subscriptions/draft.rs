@@ -6,12 +6,14 @@ use crate::outbound::Target;
 use crate::service::events::EventKind;
 use crate::service::events::feed::check_patterns;
 
-/// Longest secret, bytes.
-const SECRET_BYTES_MAX: usize = 512;
-/// Longest name, bytes.
-const NAME_BYTES_MAX: usize = 255;
-/// Longest description, bytes.
-const DESCRIPTION_BYTES_MAX: usize = 8 * 1024;
+/// Longest secret, characters.
+pub const SECRET_CHARS_MAX: usize = 512;
+/// Longest name, characters.
+pub const NAME_CHARS_MAX: usize = 255;
+/// Longest description, characters.
+pub const DESCRIPTION_CHARS_MAX: usize = 8 * 1024;
+/// Longest value that a fault repeats, bytes of JSON.
+const INPUT_BYTES_MAX: usize = 255;
 /// Longest properties, bytes of JSON.
 const METADATA_BYTES_MAX: usize = 16 * 1024;
 /// The fields that both may have.
@@ -65,9 +67,9 @@ impl Draft {
             url: reader.take("url", url),
             event_types: reader.take("event_types", event_types),
             patterns: reader.take("patterns", patterns),
-            secret: reader.take("secret", |v| text(v, SECRET_BYTES_MAX)),
-            name: reader.take("name", |v| text(v, NAME_BYTES_MAX)),
-            description: reader.take("description", |v| text(v, DESCRIPTION_BYTES_MAX)),
+            secret: reader.take("secret", |v| text(v, SECRET_CHARS_MAX)),
+            name: reader.take("name", |v| text(v, NAME_CHARS_MAX)),
+            description: reader.take("description", |v| text(v, DESCRIPTION_CHARS_MAX)),
             metadata: reader.take("metadata", metadata),
             enabled: if new { None } else { reader.take(ENABLED, boolean) },
         };
@@ -98,7 +100,7 @@ impl Reader<'_> {
             Ok(value) => Some(value),
             Err((kind, message)) => {
                 // A secret is not sent back, nor what is as long as a page.
-                let short = value.to_string().len() <= NAME_BYTES_MAX && name != "secret";
+                let short = value.to_string().len() <= INPUT_BYTES_MAX && name != "secret";
                 let input = if short { value.clone() } else { Value::Null };
                 self.fault(name, kind, message, input);
                 None
@@ -117,8 +119,8 @@ fn wrong(text: impl std::fmt::Display) -> Refusal {
 
 fn text(value: &Value, limit: usize) -> Result<String, Refusal> {
     let text = value.as_str().ok_or_else(|| ("string_type", "Input should be a valid string".to_owned()))?;
-    if text.len() > limit || text.contains('\0') {
-        return Err(("string_too_long", format!("String should have at most {limit} bytes, none of them NUL")));
+    if text.chars().count() > limit || text.contains('\0') {
+        return Err(("string_too_long", format!("String should have at most {limit} characters, none of them NUL")));
     }
     Ok(text.to_owned())
 }
@@ -160,8 +162,8 @@ fn patterns(value: &Value) -> Result<Vec<String>, Refusal> {
 
 fn metadata(value: &Value) -> Result<Map<String, Value>, Refusal> {
     let map = value.as_object().ok_or_else(|| ("dict_type", "Input should be a valid dictionary".to_owned()))?;
-    if value.to_string().len() > METADATA_BYTES_MAX || value.to_string().contains("\\u0000") {
-        return Err(wrong(format!("metadata is longer than {METADATA_BYTES_MAX} bytes, or holds NUL")));
+    if value.to_string().len() > METADATA_BYTES_MAX {
+        return Err(wrong(format!("metadata is longer than {METADATA_BYTES_MAX} bytes")));
     }
     Ok(map.clone())
 }
