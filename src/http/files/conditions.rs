@@ -126,6 +126,11 @@ impl Tags {
         if text.trim() == "*" {
             return Some(Self::Any);
         }
+        // Without quotes one is taken that stands alone, as clients of the contract send it.
+        let bare = text.trim();
+        if !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Some(Self::Listed(vec![(false, bare.to_owned())]));
+        }
         let (mut tags, mut rest) = (Vec::new(), text.trim_start_matches([' ', '\t', ',']));
         while !rest.is_empty() {
             let strong = rest.strip_prefix("W/");
@@ -141,14 +146,9 @@ impl Tags {
     }
 }
 
-/// The first tag of `text` and what is behind it. Without quotes it is taken as well, as clients of the contract send it.
+/// The first tag of `text`, in its quotes, and what is behind it.
 fn one_tag(text: &str) -> Option<(&str, &str)> {
-    if let Some(quoted) = text.strip_prefix('"') {
-        return quoted.split_once('"');
-    }
-    let (tag, behind) = text.split_at(text.find([' ', '\t', ',']).unwrap_or(text.len()));
-    let bare = !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    bare.then_some((tag, behind))
+    text.strip_prefix('"')?.split_once('"')
 }
 
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, RpcError> {
@@ -224,10 +224,10 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_refused() {
-        for bad in ["{}", "e-f", "\"e", "e\"", "\"a\" \"b\"", "", ",", "* , \"a\""] {
+        for bad in ["{}", "e-f", "\"e", "e\"", "\"a\" \"b\"", "", ",", "* , \"a\"", "a, b", "W/7", "\"a\", b"] {
             assert_eq!(Tags::parse(bad), None, "{bad}");
         }
-        assert_eq!(Tags::parse("5f2c, W/7"), Some(Tags::Listed(vec![(false, "5f2c".into()), (true, "7".into())])));
+        assert_eq!(Tags::parse(" 5f2c "), Some(Tags::Listed(vec![(false, "5f2c".into())])));
         assert_eq!(
             Tags::parse(", \"a\" ,, W/\"b,c\","),
             Some(Tags::Listed(vec![(false, "a".into()), (true, "b,c".into())]))
