@@ -16,8 +16,9 @@ use crate::service::skills::approvals::{self, Decision};
 pub struct SkillsApprove {
     /// The submission.
     approval_id: String,
-    /// The caller; an admin may name another user.
-    reviewed_by: String,
+    /// The caller, as without it; an admin may name another user.
+    #[serde(default)]
+    reviewed_by: Option<String>,
     /// What the reviewer is.
     #[serde(default = "super::decision::user")]
     reviewer_type: String,
@@ -43,7 +44,7 @@ impl Method for SkillsApprove {
         cx.reply_with(output.clone());
         let decision = Decision {
             approval_id: self.approval_id,
-            reviewed_by: self.reviewed_by,
+            reviewed_by: self.reviewed_by.unwrap_or_else(|| cx.call.caller.user.clone()),
             approve: true,
             comments: self.comments,
         };

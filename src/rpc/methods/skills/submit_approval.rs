@@ -15,8 +15,9 @@ use crate::service::skills::approvals::{self, Submission};
 pub struct SkillsSubmitApproval {
     /// The skill.
     skill_name: String,
-    /// The caller; an admin may name another user.
-    submitted_by: String,
+    /// The caller, as without it; an admin may name another user.
+    #[serde(default)]
+    submitted_by: Option<String>,
     /// Users.
     #[serde(default)]
     reviewers: Option<Vec<String>>,
@@ -57,7 +58,7 @@ impl Method for SkillsSubmitApproval {
         cx.reply_with(output.clone());
         let submission = Submission {
             skill_name: self.skill_name,
-            submitted_by: self.submitted_by,
+            submitted_by: self.submitted_by.unwrap_or_else(|| cx.call.caller.user.clone()),
             reviewers: self.reviewers.unwrap_or_default(),
             comments: self.comments,
         };
