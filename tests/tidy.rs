@@ -279,3 +279,15 @@ fn the_top_level_is_known() {
     }
     assert_none("the top level holds what architecture knows", &broken);
 }
+
+#[test]
+fn routes_are_added_in_one_place() {
+    const ADDERS: &[&str] = &["web::resource(", "web::scope(", ".service(", ".route(", "default_service("];
+    let mut broken = Vec::new();
+    for source in sources().into_iter().filter(|s| s.module == "http" && s.path != "src/http/routes/mod.rs") {
+        for line in code(&source).lines().filter(|line| ADDERS.iter().any(|adder| line.contains(adder))) {
+            broken.push(format!("{}: {}", source.path, line.trim()));
+        }
+    }
+    assert_none("http/routes/mod.rs alone adds routes, from the list that the document is drawn from", &broken);
+}

@@ -1,11 +1,12 @@
-//! `generate`: what the list of methods says of itself, on standard output.
+//! `generate`: what the lists of methods and routes say of themselves, on standard output.
 //!
 //! Asks no server: the documents are those of this program.
 
 use super::{Failure, print};
-use crate::rpc::{openapi, openrpc, reference};
+use crate::http;
+use crate::rpc::{openrpc, reference};
 
-/// Prints what is derived from the list of methods.
+/// Prints what is derived from the lists of methods and routes.
 #[derive(Debug, clap::Args)]
 pub struct Generate {
     #[command(subcommand)]
@@ -28,7 +29,7 @@ impl Generate {
         let pretty = |document: &serde_json::Value| format!("{document:#}\n");
         let text = match self.what {
             What::Methods => reference::markdown(),
-            What::Openapi => pretty(&openapi::document()),
+            What::Openapi => pretty(&http::openapi()),
             What::Openrpc => pretty(&openrpc::document()),
         };
         print(&text)

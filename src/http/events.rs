@@ -40,7 +40,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How long a client waits before it comes back, ms.
 const RETRY_MS: u32 = 1_000;
 /// Longest wait of an answer, seconds.
-const WAIT_SECONDS_MAX: u64 = 60;
+pub(super) const WAIT_SECONDS_MAX: u64 = 60;
 /// Streams and waits of one caller at the same time.
 const OPEN_OF_ONE_MAX: usize = 64;
 /// Of all.
@@ -147,15 +147,16 @@ fn read(request: &HttpRequest) -> Result<Asked, Refused> {
         }
     }
     let wanted = Wanted::parse(&types, &paths).map_err(|error| wrong("query", "types", error.to_string(), ""))?;
-    let header =
-        request.headers().get(LAST_EVENT_ID).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let from = match header.or(since).filter(|id| !id.is_empty()) {
-        None => None,
-        Some(id) => {
+    let header = request.headers().get(LAST_EVENT_ID);
+    let header = header.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    // Both have to be good, whichever counts.
+    let mut from = None;
+    for (place, name, id) in [("query", "since", since), ("header", LAST_EVENT_ID, header)] {
+        if let Some(id) = id.filter(|id| !id.is_empty()) {
             let message = || "an id is a revision, or a revision and a part: 17.0".to_owned();
-            Some(behind(&id).ok_or_else(|| wrong("header", LAST_EVENT_ID, message(), &id))?)
+            from = Some(behind(&id).ok_or_else(|| wrong(place, name, message(), &id))?);
         }
-    };
+    }
     Ok(Asked { wanted, from, wait })
 }
 

@@ -24,5 +24,6 @@ mod state;
 mod subscriptions;
 mod unread;
 
+pub use routes::openapi;
 pub use server::{Running, ServeError, Server};
 pub use state::{AppState, Limits};

@@ -11,7 +11,7 @@ use super::identity::{self, Nobody};
 use super::reply::{JSON, NO_STORE, request_id, unauthenticated};
 use super::state::Shared;
 use crate::auth::{AuthError, AuthIndex};
-use crate::rpc::{openapi, openrpc, registry};
+use crate::rpc::{openrpc, registry};
 use crate::store::{Sql as _, StoreError};
 use crate::telemetry::metric;
 
@@ -144,7 +144,7 @@ pub(super) async fn openrpc(request: HttpRequest) -> HttpResponse {
 /// `GET /openapi.json`.
 pub(super) async fn openapi(request: HttpRequest) -> HttpResponse {
     static TEXT: OnceLock<String> = OnceLock::new();
-    document(&request, TEXT.get_or_init(|| openapi::document().to_string()))
+    document(&request, TEXT.get_or_init(|| super::openapi().to_string()))
 }
 
 fn document(request: &HttpRequest, text: &'static str) -> HttpResponse {

@@ -57,11 +57,12 @@ pub(super) async fn not_found(request: HttpRequest) -> HttpResponse {
 
 /// 405, in the words that clients know. `allow` lists the verbs of the route.
 pub(super) fn method_not_allowed(
-    allow: &'static str,
-) -> impl Fn(HttpRequest) -> std::future::Ready<HttpResponse> + Clone {
+    allow: &str,
+) -> impl Fn(HttpRequest) -> std::future::Ready<HttpResponse> + Clone + use<> {
+    let allow = HeaderValue::from_str(allow).expect("verbs are letters and commas");
     move |request| {
         let mut response = detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed", None, &request_id(&request));
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        response.headers_mut().insert(ALLOW, allow.clone());
         std::future::ready(response)
     }
 }

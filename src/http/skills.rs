@@ -3,48 +3,42 @@
 //! Owns the translation into HTTP: verbs, conditions, kinds. Which skills there are is known by `service::skills::public`.
 //! A key that is sent along changes nothing: the answer is the same for everybody, and may be kept by anybody.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
 };
-use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 
-pub(super) use crate::service::skills::public::WELL_KNOWN;
-
-use super::reply::{JSON, REVISION, detail, method_not_allowed, not_found, request_id};
+use super::reply::{JSON, REVISION, detail, not_found, request_id};
 use super::state::Shared;
 use crate::model::Rev;
 use crate::service::ServiceError;
+use crate::service::skills::public::WELL_KNOWN;
 
-/// The index, below [`WELL_KNOWN`].
-const INDEX: &str = "index.json";
-/// The verbs.
-const VERBS: &str = "GET, HEAD";
 /// Kept by anybody, and asked about each time: a skill may cease to be public.
 const CACHED: HeaderValue = HeaderValue::from_static("public, no-cache");
 /// Whatever is shown cannot run, send, or be framed, as if from this server.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox; frame-ancestors 'none'");
 
-/// Serves one request.
-pub(super) async fn serve(request: HttpRequest) -> HttpResponse {
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        return method_not_allowed(VERBS)(request).await;
+/// The index.
+pub(super) async fn index(request: HttpRequest) -> HttpResponse {
+    let shared = Shared::of(&request);
+    match shared.public_skills.index(&shared.app.store).await {
+        Ok((index, rev)) => {
+            let body = serde_json::to_vec(&*index).expect("an index is plain data");
+            let etag = blake3::hash(&body).to_hex().to_string();
+            answer(&request, Bytes::from(body), JSON, &etag, rev)
+        }
+        Err(error) => failed(&request, &error),
     }
+}
+
+/// A skill, as one file or as an archive.
+pub(super) async fn file(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
     let below = request.path().strip_prefix(WELL_KNOWN).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
-    let (store, skills) = (&shared.app.store, &shared.public_skills);
-    if below == INDEX {
-        return match skills.index(store).await {
-            Ok((index, rev)) => {
-                let body = serde_json::to_vec(&*index).expect("an index is plain data");
-                let etag = blake3::hash(&body).to_hex().to_string();
-                answer(&request, Bytes::from(body), JSON, &etag, rev)
-            }
-            Err(error) => failed(&request, &error),
-        };
-    }
-    match skills.file(store, below).await {
+    match shared.public_skills.file(&shared.app.store, below).await {
         Ok(Some(handed)) => {
             let kind = HeaderValue::from_static(handed.mime);
             answer(&request, handed.body, kind, &handed.sha256, handed.rev)

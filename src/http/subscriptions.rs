@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
-use super::reply::{NO_STORE, RETRY_SECONDS, REVISION, detail, method_not_allowed, not_found, request_id, revision};
+use super::reply::{NO_STORE, RETRY_SECONDS, REVISION, detail, request_id, revision};
 use super::reply::{unauthenticated, unauthorized};
 use super::state::Shared;
 use super::{body, files, identity};
@@ -25,7 +25,7 @@ use crate::service::{Call, ServiceError};
 use crate::telemetry::metric;
 
 /// Where they are.
-pub(super) const SUBSCRIPTIONS: &str = "/api/subscriptions";
+const SUBSCRIPTIONS: &str = "/api/subscriptions";
 /// The label of all of them in the metrics.
 const LABEL: &str = "subscriptions";
 /// Longest list.
@@ -38,15 +38,6 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
     let (shared, request_id) = (Shared::of(&request), request_id(&request));
     let rest = request.path().strip_prefix(SUBSCRIPTIONS).unwrap_or_default();
     let names: Vec<&str> = rest.split('/').skip(1).collect();
-    let allowed = match names[..] {
-        [] | [""] => "GET, POST",
-        [id] if !id.is_empty() => "GET, PATCH, DELETE",
-        [id, "test"] if !id.is_empty() => "POST",
-        _ => return not_found(request).await,
-    };
-    if !allowed.split(", ").any(|verb| verb == request.method().as_str()) {
-        return method_not_allowed(allowed)(request).await;
-    }
     let caller = match identity::caller(shared, &request) {
         Ok(caller) => caller,
         Err(error) => return unauthenticated(&error, &request_id),
@@ -105,10 +96,7 @@ pub(super) fn refusal(call: &Call, refused: Refused, request_id: &str) -> HttpRe
     if error.code == ErrorCode::Unauthenticated {
         return unauthorized(request_id);
     }
-    let status = match error.code {
-        ErrorCode::RevisionTooOld => StatusCode::GONE,
-        code => files::status(code),
-    };
+    let status = status(error.code);
     let wire = error.to_wire(request_id);
     let mut response = HttpResponse::build(status);
     if matches!(error.code, ErrorCode::Busy | ErrorCode::DeadlineExceeded) {
@@ -120,6 +108,14 @@ pub(super) fn refusal(call: &Call, refused: Refused, request_id: &str) -> HttpRe
     }
     response.insert_header((CACHE_CONTROL, NO_STORE));
     response.json(json!({ "detail": wire["message"], "code": error.code.name(), "data": wire["data"] }))
+}
+
+/// The status of an error in the words of REST.
+pub(super) fn status(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::RevisionTooOld => StatusCode::GONE,
+        code => files::status(code),
+    }
 }
 
 /// 422: `{"detail": [{"type", "loc", "msg", "input"}]}`.

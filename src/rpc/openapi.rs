@@ -1,28 +1,18 @@
-//! The OpenAPI 3.1 document, derived from the list of methods: one path per method, JSON-RPC in and out.
+//! The methods in the OpenAPI 3.1 document, derived from their list: one path per method, JSON-RPC in and out.
+//!
+//! Owns the frame of the document, too, and what is answered before anybody looks at an address. The routes that are no
+//! methods are added where they are declared, in `http`.
 
 use serde_json::{Map, Value, json};
 
 use super::openrpc::Describer;
 use super::registry::METHODS;
 
-/// The OpenAPI document of this server.
+/// The document with the methods alone.
 #[must_use]
 pub fn document() -> Value {
     let mut describer = Describer::default();
     let mut paths = Map::new();
-    for (path, summary) in OTHER_ROUTES {
-        paths.insert((*path).into(), json!({ "get": get(summary) }));
-    }
-    // The last segment names a method, and there is none of this name.
-    paths["/api/nfs/status"]["post"] = json!({
-        "summary": "No method: refused as one that is not known",
-        "responses": {
-            "200": body("An error", &json!({ "$ref": "#/components/schemas/RpcErrorReply" })),
-            "401": { "description": "No key, or one that is not known, revoked or expired" },
-            "429": { "description": "Too many wrong keys from this address" },
-        },
-    });
-    paths.insert("/files/{path}".into(), files());
     for entry in METHODS {
         let described = describer.describe(entry);
         let mut operation = json!({
@@ -46,31 +36,57 @@ pub fn document() -> Value {
     schemas.insert("RpcId".into(), json!({ "type": ["string", "integer", "null"] }));
     schemas.insert("RpcErrorReply".into(), error_reply());
     schemas.insert("ErrorObject".into(), error_object());
-    let error = json!({ "$ref": "#/components/schemas/ErrorObject" });
-    schemas.insert(
-        "FileError".into(),
-        json!({ "type": "object", "properties": { "error": error }, "required": ["error"] }),
-    );
+    schemas.insert("Detail".into(), detail());
     json!({
         "openapi": "3.1.0",
-        "info": { "title": "nexus-lite", "version": env!("CARGO_PKG_VERSION") },
+        "info": { "title": "nexus-lite", "version": env!("CARGO_PKG_VERSION"), "description": OF_ALL },
         "security": [{ "key": [] }],
         "paths": paths,
         "components": {
-            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer", "description": KEY } },
             "schemas": schemas,
+            "responses": responses_before(),
         },
     })
 }
 
-/// The routes that are no methods.
-const OTHER_ROUTES: &[(&str, &str)] = &[
-    ("/health", "Whether the process answers"),
-    ("/ready", "Whether the store answers and takes writes"),
-    ("/api/auth/whoami", "Who the shown key speaks for"),
-    ("/api/nfs/status", "Version, engine and methods"),
-    ("/metrics", "Metrics as Prometheus text"),
+/// What holds for every operation.
+const OF_ALL: &str = "Every request may bring an `X-Request-ID`, which the answer repeats; without one it gets one. A method \
+    that writes may bring an `Idempotency-Key`: the same request with the same key is executed once and answered alike. \
+    A method that reads a file may bring `If-None-Match`. `X-Nexus-Revision` is the revision that an answer depends on. A \
+    request from a page of another origin is answered if the setting `cors_origins` names that origin.";
+/// What a key is.
+const KEY: &str = "An API key. `X-Agent-ID` beside it names an agent of the key's user, which then acts.";
+
+/// What a request may be answered before anybody looks at its address, or its body: the status, the name among the
+/// responses, and what it means.
+pub const BEFORE: &[(u16, &str, &str)] = &[
+    (401, "NoKey", "No key, or one that is not known, revoked or expired"),
+    (403, "Foreign", "A page of another origin, or an agent that is not of the calling user"),
+    (414, "LongTarget", "The address is longer than 8 KiB"),
+    (421, "ForeignHost", "The host name is not one of this server"),
+    (429, "TooOften", "Too many wrong keys from this address, or too many requests with this key"),
+    (503, "Closing", "The server is about to stop"),
 ];
+
+fn responses_before() -> Map<String, Value> {
+    let said = BEFORE.iter();
+    let said =
+        said.map(|(_, name, what)| ((*name).to_owned(), body(what, &json!({ "$ref": "#/components/schemas/Detail" }))));
+    said.collect()
+}
+
+fn detail() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "detail": { "type": "string" },
+            "hint": { "type": "string" },
+            "request_id": { "type": "string" },
+        },
+        "required": ["detail"],
+    })
+}
 
 fn tag(access: super::Access) -> &'static str {
     match access {
@@ -78,112 +94,6 @@ fn tag(access: super::Access) -> &'static str {
         super::Access::Write => "write",
         super::Access::Admin => "admin",
     }
-}
-
-/// A page that answers without a key as well: more to those who show one, or come from the machine itself.
-fn get(summary: &str) -> Value {
-    json!({ "summary": summary, "security": [{}, { "key": [] }], "responses": {
-        "200": { "description": summary },
-        "401": { "description": "No key, where one is wanted" },
-        "429": { "description": "Too many wrong keys from this address" },
-    } })
-}
-
-/// Entity tags, or `*`; never empty.
-const ENTITY_TAGS: &str = r#"^(\*|"[!#-~]*"|[0-9A-Za-z]+)$"#;
-/// Segments with something in them, without control characters and backslashes.
-const PLAIN_PATH: &str = r"^[^\x00-\x1f\x7f-\x9f\\/]+(/[^\x00-\x1f\x7f-\x9f\\/]+)*$";
-
-/// A file as its bytes.
-fn files() -> Value {
-    let error = |status: &str, what: &str| {
-        let content = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/FileError" } } });
-        (status.to_owned(), json!({ "description": what, "content": content }))
-    };
-    let plain = |status: &str, what: &str| (status.to_owned(), json!({ "description": what }));
-    let bytes = |status: &str, what: &str| {
-        let content = json!({ "*/*": { "schema": { "type": "string", "format": "binary" } } });
-        (status.to_owned(), json!({ "description": what, "content": content }))
-    };
-    let all = |own: Vec<(String, Value)>| {
-        let refusals = [
-            error("400", "A path or a header that is none"),
-            plain("401", "No key, or one that is not known, revoked or expired"),
-            error("403", "A right is missing; told alike for files that are there and that are not"),
-            error("404", "No such file"),
-            error("409", "It is a directory, or the path leads through a file"),
-            error("412", "If-Match or If-None-Match does not hold"),
-            plain("429", "Too many wrong keys from this address, or too many requests with this key"),
-            error("503", "Too much at once, or not to be decided: nothing was done"),
-        ];
-        own.into_iter().chain(refusals).collect::<Map<String, Value>>()
-    };
-    let header = |name: &str, what: &str, schema: Value| json!({ "name": name, "in": "header", "description": what, "schema": schema });
-    let tags = || json!({ "type": "string", "pattern": ENTITY_TAGS });
-    let (matches, matches_none) = (
-        header("If-Match", "Entity tags of which the file must have one, or `*`", tags()),
-        header("If-None-Match", "Entity tags of which the file must have none, or `*`", tags()),
-    );
-    let text = || json!({ "type": "string" });
-    let reading = |id: &str, summary: &str, own| {
-        json!({
-            "operationId": id,
-            "summary": summary,
-            "tags": ["read"],
-            "parameters": [
-                header("Range", "One range of bytes", text()), header("If-Range", "Of which version", text()), matches, matches_none
-            ],
-            "responses": all(own),
-        })
-    };
-    let written = json!({ "type": "object", "properties": {
-        "etag": { "type": "string" },
-        "version": { "type": "integer" },
-        "modified_at": { "type": "string", "format": "date-time" },
-        "size": { "type": "integer" },
-    }, "required": ["etag", "version", "modified_at", "size"] });
-    let wrote = |status: &str, what: &str| {
-        (status.to_owned(), json!({ "description": what, "content": { "application/json": { "schema": written } } }))
-    };
-    json!({
-        "parameters": [{
-            "name": "path", "in": "path", "required": true, "schema": { "type": "string", "pattern": PLAIN_PATH },
-            "description": "The absolute virtual path without its first slash; it may hold slashes",
-        }],
-        "get": reading("file_get", "The bytes of a file, or of a range of it", vec![
-            bytes("200", "The file"),
-            bytes("206", "The range"),
-            plain("304", "The version named by If-None-Match still holds"),
-            plain("416", "A range past the end"),
-        ]),
-        "head": reading("file_head", "The headers of a file", vec![
-            plain("200", "Its size, tag, kind and time"),
-            plain("304", "The version named by If-None-Match still holds"),
-            plain("206", "The range"),
-            plain("416", "A range past the end"),
-        ]),
-        "put": {
-            "operationId": "file_put",
-            "summary": "Write a file: a new one, or the next version; whole or not at all",
-            "tags": ["write"],
-            "parameters": [matches, matches_none],
-            "requestBody": { "content": { "*/*": { "schema": { "type": "string", "format": "binary" } } } },
-            "responses": all(vec![
-                wrote("200", "The next version"),
-                wrote("201", "A new file"),
-                error("408", "The body did not arrive in time"),
-                error("413", "The file is larger than upload_limit"),
-                error("507", "No space left: nothing was done"),
-            ]),
-        },
-        "delete": {
-            "operationId": "file_delete",
-            "summary": "Delete a file, or a directory that is empty",
-            "tags": ["write"],
-            "parameters": [matches, matches_none],
-            "responses": all(vec![plain("204", "It is gone")]),
-        },
-    })
 }
 
 fn request(method: &str, params: Map<String, Value>) -> Value {
@@ -219,15 +129,39 @@ fn responses(output: &Value, in_lines: bool) -> Value {
     if in_lines {
         answer["content"]["application/x-ndjson"] = json!({ "schema": { "type": "string" } });
     }
-    json!({
-        "200": answer,
-        "304": { "description": "The reply named by If-None-Match still holds" },
-        "401": { "description": "No key, or one that is not known, revoked or expired" },
-        "413": body("The body passes the limit", &failure),
-        "429": { "description": "Too many wrong keys from this address, or too many requests with this key" },
-        "503": body("Too much at once, or not to be decided: nothing was done", &failure),
-        "507": body("No space left: nothing was done", &failure),
-    })
+    let mut all = Map::from_iter([("200".to_owned(), answer)]);
+    all.insert("304".into(), json!({ "description": "The reply named by If-None-Match still holds" }));
+    for (status, name, _) in BEFORE {
+        all.insert(status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }));
+    }
+    for (status, what) in method_responses() {
+        let mut schema = failure.clone();
+        if status == CLOSING {
+            schema = json!({ "anyOf": [failure, { "$ref": "#/components/schemas/Detail" }] });
+        }
+        all.insert(status.to_string(), body(what, &schema));
+    }
+    all.sort_keys();
+    all.into()
+}
+
+/// A server that stops answers so as well.
+const CLOSING: u16 = 503;
+
+/// The statuses of errors beside 200, with what they mean.
+#[must_use]
+pub fn method_responses() -> Vec<(u16, &'static str)> {
+    let mut statuses: Vec<u16> = super::ErrorCode::ALL.iter().map(|code| code.http_status()).collect();
+    statuses.sort_unstable();
+    statuses.dedup();
+    let said = |status| match status {
+        408 => Some("The body did not arrive in time: nothing was done"),
+        413 => Some("The body passes the limit"),
+        503 => Some("Too much at once, or not to be decided: nothing was done unless the text says so"),
+        507 => Some("No space left: nothing was done"),
+        _ => None,
+    };
+    statuses.into_iter().filter_map(|status| Some((status, said(status)?))).collect()
 }
 
 fn error_reply() -> Value {
@@ -292,6 +226,14 @@ mod tests {
         for target in found {
             let pointer = target.strip_prefix('#').expect("references stay inside the document");
             assert!(document.pointer(pointer).is_some(), "{target} leads nowhere");
+        }
+    }
+
+    #[test]
+    fn every_status_of_an_error_is_described() {
+        let responses = &document()["paths"]["/api/nfs/read"]["post"]["responses"];
+        for code in super::super::ErrorCode::ALL {
+            assert!(responses[code.http_status().to_string()].is_object(), "{code:?}");
         }
     }
 

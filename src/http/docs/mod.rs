@@ -10,8 +10,6 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse};
 
-/// Where the page is, and under the name that the original gives to a second one.
-pub(super) const PATHS: &[&str] = &["/docs", "/redoc"];
 /// What the page may load: its own script and style, and answers of this server.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";

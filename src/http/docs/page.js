@@ -97,10 +97,11 @@ function trial(path, name) {
 
 function body(path, verb, operation) {
   const box = make("div");
-  for (const paragraph of (operation.description ?? "").split("\n\n").slice(1)) {
+  // The first paragraph of a method is its summary.
+  for (const paragraph of (operation.description ?? "").split("\n\n").slice(path.startsWith("/api/nfs/") ? 1 : 0)) {
     box.append(make("p", paragraph.replaceAll("\n", " ")));
   }
-  if (operation["x-unavailable"]) box.append(make("p", `Not available: ${operation["x-unavailable"]}`));
+  if (operation["x-not-available"]) box.append(make("p", `Not available: ${operation["x-not-available"]}`));
   const sent = operation.requestBody?.content?.["application/json"]?.schema;
   const given = sent?.properties?.params;
   const params = given?.anyOf?.[0] ?? given;
@@ -109,10 +110,10 @@ function body(path, verb, operation) {
   for (const each of operation.parameters ?? []) {
     box.append(make("p", `${each.name} (${each.in}): ${each.description ?? ""}`));
   }
-  const ok = operation.responses?.["200"]?.content?.["application/json"]?.schema;
+  const ok = (operation.responses?.["200"] ?? operation.responses?.["201"])?.content?.["application/json"]?.schema;
   const result = ok?.anyOf?.[0]?.properties?.result;
   if (result ?? ok) box.append(make("h4", "Result"), fields(result ?? ok));
-  const statuses = Object.entries(operation.responses ?? {}).map(([status, each]) => `${status} ${each.description}`);
+  const statuses = Object.entries(operation.responses ?? {}).map(([status, each]) => `${status} ${resolve(each).description}`);
   if (operation["x-errors"]?.length) box.append(make("h4", "Errors"), make("p", operation["x-errors"].join(", ")));
   box.append(make("h4", "Answers"), make("pre", statuses.join("\n")));
   if (params) box.append(trial(path, operation.operationId));

@@ -21,9 +21,7 @@ use tracing::Instrument as _;
 
 use self::conditions::Conditions;
 use super::identity;
-use super::reply::{
-    JSON, NO_STORE, RETRY_SECONDS, REVISION, method_not_allowed, request_id, revision, unauthenticated, unauthorized,
-};
+use super::reply::{JSON, NO_STORE, RETRY_SECONDS, REVISION, request_id, revision, unauthenticated, unauthorized};
 use super::state::Shared;
 use crate::auth::Caller;
 use crate::model::VirtualPath;
@@ -34,9 +32,7 @@ use crate::service::{Call, files};
 use crate::telemetry::metric;
 
 /// Where the files are, by path.
-pub(super) const FILES: &str = "/files";
-/// The verbs.
-const VERBS: &str = "GET, HEAD, PUT, DELETE";
+const FILES: &str = "/files";
 
 /// One request.
 struct Asked<'a> {
@@ -72,14 +68,13 @@ impl From<RpcError> for Refused {
     }
 }
 
-/// Serves one request.
+/// Serves one request; its verb is one of the four.
 pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let label = match request.method().as_str() {
         "GET" => "GET /files",
         "HEAD" => "HEAD /files",
         "PUT" => "PUT /files",
-        "DELETE" => "DELETE /files",
-        _ => return method_not_allowed(VERBS)(request).await,
+        _ => "DELETE /files",
     };
     let (shared, request_id) = (Shared::of(&request), request_id(&request));
     let caller = match identity::caller(shared, &request) {
