@@ -90,9 +90,36 @@ fn an_hour(here: &Path, nexus: &dyn Fn(&[&str]) -> Said) {
     let evil = nexus(&["skill", "import", arg(&here.join("evil.zip"))]);
     assert_eq!(evil.code, 65);
     assert!(evil.err.contains("Invalid ZIP file: File is not a zip file"), "{}", evil.err);
+    reviews(&ok, &|args| nexus(args).code);
     std::os::unix::fs::symlink("/etc/passwd", here.join("tables/link")).expect("made");
     let link = nexus(&["skill", "import", arg(&here.join("tables")), "--overwrite"]);
     assert!(link.code == 65 && link.err.contains("a link or a device"), "{}", link.err);
+}
+
+/// A skill is submitted and decided about, once so and once so.
+fn reviews(ok: &dyn Fn(&[&str]) -> String, code: &dyn Fn(&[&str]) -> i32) {
+    assert_eq!(ok(&["skill", "approvals"]), "no submissions that you may see\n");
+    let first = ok(&["skill", "submit", "tables", "--comments", "ready\nI think", "--reviewer", "edith"]);
+    let first = first.trim();
+    let pending = ok(&["skill", "approvals"]);
+    assert!(
+        pending.starts_with(&format!("{first}  tables  user:")) && pending.contains("  pending  ready\n"),
+        "{pending}"
+    );
+    let done = ok(&["skill", "approve", first, "-c", "good"]);
+    assert_eq!(done, format!("approved {first}\n"));
+    assert_eq!(code(&["skill", "reject", first]), 65, "it is decided");
+    let second = ok(&["skill", "submit", "charts"]);
+    let second = second.trim();
+    assert_eq!(ok(&["skill", "reject", second, "--comments", "not yet"]), format!("rejected {second}\n"));
+    assert_eq!(code(&["skill", "approve", "nowhere"]), 65);
+    assert!(ok(&["skill", "approvals"]).starts_with(second), "newest first");
+    let approved = ok(&["skill", "approvals", "--status", "approved"]);
+    assert!(approved.starts_with(first) && approved.contains("  approved by user:"), "{approved}");
+    assert!(!approved.contains(second), "{approved}");
+    let rows: Value = serde_json::from_str(&ok(&["skill", "approvals", "charts", "--json"])).expect("JSON");
+    assert_eq!((&rows["count"], &rows["approvals"][0]["status"]), (&1.into(), &"rejected".into()));
+    assert_eq!(code(&["skill", "approvals", "--status", "gone"]), 64);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::door::Door;
 use super::{Failure, exit};
 
-/// Makes, validates, imports, exports, lists, finds, publishes and forks skills.
+/// Makes, validates, imports, exports, lists, finds, publishes and forks skills, and has them reviewed.
 #[derive(Debug, clap::Args)]
 pub struct Skill {
     #[command(flatten)]
@@ -113,6 +113,45 @@ enum Command {
         #[arg(long, default_value = "personal")]
         tier: String,
     },
+    /// Asks that a skill may be published to the tenant; prints the id of the submission.
+    Submit {
+        /// Its name.
+        name: String,
+        /// A user who shall decide; more than once for several. Without one, whoever may write to the tenant's skills.
+        #[arg(long = "reviewer", value_name = "USER")]
+        reviewers: Vec<String>,
+        /// What the reviewers should know.
+        #[arg(long, short)]
+        comments: Option<String>,
+    },
+    /// Decides that a submitted skill may be published to the tenant.
+    Approve(Decision),
+    /// Decides that a submitted skill may not be published.
+    Reject(Decision),
+    /// Lists submissions, newest first.
+    Approvals {
+        /// Only those that are pending, approved or rejected.
+        #[arg(long, value_parser = ["pending", "approved", "rejected"])]
+        status: Option<String>,
+        /// Only of this skill.
+        name: Option<String>,
+    },
+}
+
+/// A decision about a submission.
+#[derive(Debug, clap::Args)]
+struct Decision {
+    /// The submission, as `skill approvals` shows it.
+    approval_id: String,
+    /// Why.
+    #[arg(long, short)]
+    comments: Option<String>,
+}
+
+impl Decision {
+    fn params(&self) -> Value {
+        json!({ "approval_id": self.approval_id, "comments": self.comments })
+    }
 }
 
 impl Skill {
@@ -137,6 +176,16 @@ impl Skill {
             }
             Command::Fork { name, target, tier } => {
                 ("skills_fork", json!({"source_name": name, "target_name": target, "tier": tier}))
+            }
+            Command::Submit { name, reviewers, comments } => {
+                let reviewers = (!reviewers.is_empty()).then_some(reviewers);
+                let params = json!({"skill_name": name, "reviewers": reviewers, "comments": comments});
+                ("skills_submit_approval", params)
+            }
+            Command::Approve(decision) => ("skills_approve", decision.params()),
+            Command::Reject(decision) => ("skills_reject", decision.params()),
+            Command::Approvals { status, name } => {
+                ("skills_list_approvals", json!({"status": status, "skill_name": name}))
             }
         };
         let answer = door.ask(method, params)?;
@@ -218,8 +267,31 @@ fn for_people(command: &Command, answer: &Value) -> String {
         }
         Command::Publish { .. } => format!("published {}\n", text(&answer["published_path"])),
         Command::Fork { .. } => format!("forked {}\n", text(&answer["forked_path"])),
+        Command::Submit { .. } => format!("{}\n", text(&answer["approval_id"])),
+        Command::Approve(_) | Command::Reject(_) => {
+            format!("{} {}\n", text(&answer["status"]), text(&answer["approval_id"]))
+        }
+        Command::Approvals { .. } => submissions(answer),
         _ => format!("{answer}\n"),
     }
+}
+
+fn submissions(answer: &Value) -> String {
+    let rows = answer["approvals"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut said = String::new();
+    for row in rows {
+        let decided = row["reviewed_by"].as_str().map_or_else(String::new, |user| format!(" by user:{user}"));
+        let (id, name, by) = (text(&row["approval_id"]), text(&row["skill_name"]), text(&row["submitted_by"]));
+        let about = row["comments"].as_str().map_or_else(String::new, |about| format!("  {}", first_line(about)));
+        said.push_str(&format!("{id}  {name}  user:{by}  {}{decided}{about}\n", text(&row["status"])));
+    }
+    if rows.is_empty() {
+        said.push_str("no submissions that you may see\n");
+    }
+    if answer["complete"] == false {
+        said.push_str(&format!("… there may be more: {}\n", text(&answer["reason"])));
+    }
+    said
 }
 
 fn information(answer: &Value) -> String {
