@@ -21,6 +21,7 @@ pub mod generate;
 pub mod grant;
 pub mod key;
 pub mod load;
+pub mod memory;
 pub mod moving;
 pub mod names;
 pub mod namespace;
@@ -82,6 +83,7 @@ enum Command {
     Grep(files::Grep),
     Log(files::Log),
     Ls(files::List),
+    Memory(memory::Memory),
     Mkdir(files::MakeDirectory),
     Mv(files::Move),
     Put(files::Put),
@@ -177,6 +179,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Grep(grep) => grep.run(),
         Command::Log(log) => log.run(),
         Command::Ls(list) => list.run(),
+        Command::Memory(memory) => memory.run(),
         Command::Mkdir(make) => make.run(),
         Command::Mv(moved) => moved.run(),
         Command::Put(put) => put.run(),

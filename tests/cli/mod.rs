@@ -40,6 +40,8 @@ mod session;
 mod can;
 // skill: made and validated here; imported, listed, exported, published there.
 mod skills;
+// memory: kept, found, changed, forgotten, through both doors.
+mod memory;
 // Clients that mean harm: memory, log, descriptors.
 mod hostile;
 // selftest: servers of its own, killed and compared.
