@@ -283,8 +283,10 @@ fn the_top_level_is_known() {
 #[test]
 fn routes_are_added_in_one_place() {
     const ADDERS: &[&str] = &["web::resource(", "web::scope(", ".service(", ".route(", "default_service("];
+    // The failing control of the demo is a server of its own.
+    const HOMES: &[&str] = &["src/http/routes/mod.rs", "src/http/control.rs"];
     let mut broken = Vec::new();
-    for source in sources().into_iter().filter(|s| s.module == "http" && s.path != "src/http/routes/mod.rs") {
+    for source in sources().into_iter().filter(|s| s.module == "http" && !HOMES.contains(&s.path.as_str())) {
         for line in code(&source).lines().filter(|line| ADDERS.iter().any(|adder| line.contains(adder))) {
             broken.push(format!("{}: {}", source.path, line.trim()));
         }
