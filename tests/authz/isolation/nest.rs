@@ -14,6 +14,9 @@ use crate::harness::client::{Answer, Client, LIVENESS, parse, request};
 /// What things are called, by kind.
 pub(super) type Names = BTreeMap<&'static str, String>;
 
+/// Somebody of this name is in every tenant, and what is his is called the same in all of them.
+const TWIN: &str = "twin";
+
 /// The kinds whose names the server draws.
 pub(super) const DRAWN: [&str; 15] = [
     "tuple",
@@ -47,14 +50,16 @@ pub(super) struct Nest {
     /// His agent, which may do what he may.
     pub(super) agent: Caller,
     pub(super) admin: Caller,
+    /// Who is called as others are elsewhere.
+    pub(super) twin: Caller,
     pub(super) names: Names,
     /// Keys, ids and bodies: what must be in no answer to others.
     pub(super) secrets: Vec<String>,
 }
 
 impl Nest {
-    pub(super) fn callers(&self) -> [&Caller; 3] {
-        [&self.user, &self.agent, &self.admin]
+    pub(super) fn callers(&self) -> [&Caller; 4] {
+        [&self.user, &self.agent, &self.admin, &self.twin]
     }
 }
 
@@ -304,6 +309,8 @@ pub(super) fn furnish(door: &mut Door, root: &str, tenant: &str, word: &str, hos
     let id = agents.expect("the agent's key")["key_id"].clone();
     nest.drawn("agent_key_id", &id);
 
+    let twin = if word == tenant { nest.twin(&admin, tenant) } else { ben.clone() };
+
     let Furnishing { made, names, .. } = nest;
     let mut secrets: Vec<String> = made.iter().flat_map(|answer| uuids(answer)).collect();
     secrets.extend(names.values().filter(|name| name.len() > word.len()).cloned());
@@ -313,12 +320,13 @@ pub(super) fn furnish(door: &mut Door, root: &str, tenant: &str, word: &str, hos
     ];
     let more = ["said", "why", "does", "please", "hosted", "host", "hook", "sign", "admin", "never", "col", "mem"];
     secrets.extend(kinds.iter().chain(&more).map(|kind| format!("{word}-{kind}")));
-    secrets.extend([&admin, &ann, &ben, &helper].map(String::clone));
+    secrets.extend([&admin, &ann, &ben, &helper, &twin].map(String::clone));
     secrets.extend([limit, limit * 1000].map(|limit| limit.to_string()));
     secrets.sort();
     secrets.dedup();
     let caller = |role, key| Caller { role, key };
-    Nest { user: caller("user", ann), agent: caller("agent", helper), admin: caller("admin", admin), names, secrets }
+    let (user, agent, twin) = (caller("user", ann), caller("agent", helper), caller("twin", twin));
+    Nest { user, agent, admin: caller("admin", admin), twin, names, secrets }
 }
 
 struct Furnishing<'a> {
@@ -337,6 +345,39 @@ impl Furnishing<'_> {
 
     fn name(&self, kind: &str) -> String {
         self.names[kind].clone()
+    }
+
+    /// Somebody who has something of every kind under names that others have in their tenants; only what is in them
+    /// tells them apart. His key.
+    fn twin(&mut self, admin: &str, word: &str) -> String {
+        let key = json!({"user_id": TWIN, "name": format!("{word}-label"), "tenant_id": word});
+        let key = text(&self.ok(admin, "admin_create_key", key), "api_key");
+        let home = format!("/tenant:{word}/user:{TWIN}");
+        self.ok(admin, "mkdir", json!({"path": home, "parents": true}));
+        let owns = json!({"subject": ["user", TWIN], "relation": "direct_owner", "object": ["file", home]});
+        self.ok(admin, "rebac_create", owns);
+        let member = json!({"subject": ["user", TWIN], "relation": "member", "object": ["group", TWIN]});
+        self.ok(admin, "rebac_create", member);
+        let what = format!("{word}-what");
+        let calls = [
+            ("write", json!({"path": format!("{home}/{TWIN}.txt"), "content": format!("{word}-late")})),
+            ("register_agent", json!({"agent_id": format!("{TWIN},{TWIN}"), "name": TWIN, "description": what})),
+            ("grant_consent", json!({"from_subject": ["user", TWIN], "to_subject": ["group", TWIN]})),
+            ("register_workspace", json!({"path": home, "name": TWIN, "description": what})),
+            ("workspace_snapshot", json!({"workspace_path": home, "description": format!("{word}-snap")})),
+            (
+                "store_memory",
+                json!({"content": format!("{word}-thought"), "scope": "user", "namespace": TWIN, "path_key": TWIN}),
+            ),
+            ("ace_start_trajectory", json!({"task_description": format!("{word}-task")})),
+            ("ace_create_playbook", json!({"name": TWIN, "scope": "user", "description": what})),
+            ("skills_create", json!({"name": TWIN, "description": format!("{word}-does")})),
+            ("sandbox_create", json!({"name": TWIN})),
+        ];
+        for (method, params) in calls {
+            self.ok(&key, method, params);
+        }
+        key
     }
 
     fn drawn(&mut self, kind: &'static str, id: &Value) {

@@ -90,7 +90,7 @@ pub(super) fn meaning(method: &str, name: &str, n: &Names) -> Option<Meaning> {
         ("sandbox_create" | "sandbox_get_or_create", "name") => each(n, &["sandbox_name"]),
         ("ace_create_playbook", "name") => each(n, &["playbook_name"]),
         ("skills_create" | "skills_create_from_content" | "skills_create_from_file", "name") => {
-            each(n, &["own_skill", "skill"])
+            each(n, &["skill", "own_skill"])
         }
         ("import_metadata", "data") => Things(vec![metadata(n, "new"), metadata(n, "file")]),
         ("apply_dynamic_viewer_filter", "data") => Plain(json!("a,b\n1,2\n")),
