@@ -50,13 +50,15 @@ fn requests(n: &Names) -> Vec<Request> {
 }
 
 /// What is the same for everybody.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 11] = [
     "/health",
     "/ready",
     "/metrics",
     "/openapi.json",
     "/openrpc.json",
     "/docs",
+    "/docs/page.js",
+    "/docs/page.css",
     "/redoc",
     "/api/nfs/status",
     "/api/auth/whoami",
