@@ -26,6 +26,11 @@ const SCRIPTS: &[&str] = &["sync_client.py", "async_client.py", "langgraph_tools
 /// So many of the methods work.
 const WORKING_MIN: usize = 145;
 
+/// The table that the scripts have made.
+const TABLE: &str = include_str!("snapshots/integration__compat__clients__client_methods.snap");
+/// What the README says of it stands between these.
+const MARKS: [&str; 2] = ["<!-- differences of the clients: begin -->", "<!-- differences of the clients: end -->"];
+
 /// What became of one method.
 #[derive(Debug, Default)]
 struct Proof {
@@ -107,4 +112,24 @@ fn table(proofs: &BTreeMap<String, Proof>, differences: &BTreeMap<String, String
         let _ = writeln!(text, "- `{operation}`: {reason}");
     }
     (text, working)
+}
+
+#[test]
+fn the_readme_names_every_difference() {
+    let readme = include_str!("../../README.md");
+    let [begin, end] = MARKS.map(|mark| readme.find(mark).unwrap_or_else(|| panic!("the README lacks {mark}")));
+    let cell = |row: &str, at: usize| row.split(" | ").nth(at).unwrap_or_default().trim_matches(['|', ' ']).to_owned();
+    let said: BTreeSet<String> = readme[begin..end]
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|row| cell(row, 0).split(", ").map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let refused = TABLE.lines().filter(|line| line.starts_with("| `") && !cell(line, 2).is_empty());
+    let refused: BTreeSet<String> = refused.map(|row| cell(row, 0)).collect();
+    let others = TABLE.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(": "));
+    let wanted: BTreeSet<String> = refused.into_iter().chain(others.map(|(name, _)| name.to_owned())).collect();
+    assert!(!wanted.is_empty());
+    let missing: Vec<_> = wanted.difference(&said).collect();
+    let stale: Vec<_> = said.difference(&wanted).collect();
+    assert!(missing.is_empty() && stale.is_empty(), "the README lacks {missing:?}, and {stale:?} are none");
 }
