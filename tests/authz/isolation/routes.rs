@@ -31,7 +31,9 @@ fn requests(n: &Names) -> Vec<Request> {
     }
     let skills = "/.well-known/agent-skills";
     for name in ["index.json".to_owned(), format!("{}/SKILL.md", n["skill"]), format!("{}.zip", n["skill"])] {
-        all.push(("GET", format!("{skills}/{name}"), vec![], String::new()));
+        for verb in ["GET", "HEAD"] {
+            all.push((verb, format!("{skills}/{name}"), vec![], String::new()));
+        }
     }
     // Whom else one says to be.
     let agent = vec![("X-Agent-ID", n["agent"].clone())];
