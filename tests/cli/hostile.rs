@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{PROGRAM, Running, address, arg, program};
 use crate::harness::client::{Answer, Client, LIVENESS, parse, request};
+use crate::harness::growth::Growth;
 
 /// What the memory of the server may grow by, whatever is sent, KiB.
 const GROWTH_MAX_KB: u64 = 64 * 1024;
@@ -19,21 +20,6 @@ const BODY_BYTES: usize = 16 << 20;
 
 fn key_of(data_dir: &Path) -> String {
     std::fs::read_to_string(data_dir.join("admin.key")).expect("the first key").trim().to_owned()
-}
-
-/// A number of KiB in `/proc/<pid>/status`.
-fn status_kb(pid: u32, name: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("our own child");
-    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}"));
-    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
-}
-
-/// The most memory that the process has had since the last call.
-fn peak_kb(pid: u32) -> u64 {
-    let peak = status_kb(pid, "VmHWM:");
-    // 5 = begin a new peak.
-    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("our own child");
-    peak
 }
 
 /// Sends `head`, then `chunk` again and again, until the server answers or `most` bytes are sent; its answer.
@@ -72,13 +58,8 @@ fn no_body_costs_more_than_its_share_of_memory() {
     let key = key_of(dir.path());
     let mut client = Client::new(address, Some(&key));
     client.rpc("list", &json!({"path": "/"})).expect("an answer");
-    let before = status_kb(pid, "VmRSS:");
-    peak_kb(pid);
-    let grown = |what: &str| {
-        let grown = peak_kb(pid).saturating_sub(before);
-        println!("{what}: {} KiB more", grown);
-        assert!(grown < GROWTH_MAX_KB, "{what}: {grown} KiB more");
-    };
+    let growth = Growth::of(pid, GROWTH_MAX_KB);
+    let grown = |what: &str| growth.look(what);
     let head = |method: &str, lines: &str| {
         let key = format!("Authorization: Bearer {key}\r\n");
         format!("POST /api/nfs/{method} HTTP/1.1\r\nHost: 127.0.0.1\r\n{key}{lines}\r\n").into_bytes()

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use super::{Running, Said, address, arg, program};
 use crate::harness::client::{Client, request};
+use crate::harness::growth::status_kb;
 use crate::harness::process::number;
 
 /// Size of the large file in CI; with `NEXUS_LITE_SOAK` 200 MB.
@@ -48,7 +49,7 @@ fn of_files_in_the_first_hour() {
     let url = server.url();
     let key = fs::read_to_string(data.join("admin.key")).expect("the first key").trim().to_owned();
     let nexus = Nexus { url: &url, key: &key };
-    let begun = peak_kb(server.pid());
+    let begun = status_kb(server.pid(), "VmHWM:");
 
     // 9: content, size, version, owner, time.
     assert_eq!(nexus.says(&["put", "-", "/workspace/a.txt"], "hi\n").code, 0);
@@ -79,16 +80,9 @@ fn of_files_in_the_first_hour() {
     assert_ne!(nexus.says(&["undo", "/workspace/x"], "").code, 0, "nothing is missing of it");
 
     large(&nexus, dir.path());
-    let peak = peak_kb(server.pid());
+    let peak = status_kb(server.pid(), "VmHWM:");
     assert!(peak < begun + GROWTH_MAX_KB, "the server had {peak} KiB, and {begun} when it had started");
     assert_eq!(server.stop().0, 0);
-}
-
-/// The most memory that a process had, KiB.
-fn peak_kb(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("our own child");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the most it had");
-    peak.split_whitespace().next().and_then(|kb| kb.parse().ok()).expect("a number")
 }
 
 /// 12: up and down, with the same hash, and a part of it.

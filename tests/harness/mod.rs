@@ -18,6 +18,8 @@ pub(crate) mod world;
 pub(crate) mod server;
 // The real program as a process.
 pub(crate) mod process;
+// What a process takes of memory.
+pub(crate) mod growth;
 // A Python with packages of the public index.
 pub(crate) mod python;
 // A PostgreSQL of our own.

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::harness::client::{Client, LIVENESS};
 use crate::harness::engine;
+use crate::harness::growth::Growth;
 use crate::harness::process::{FAR_KEY, Process, soak};
 
 /// Size of the file in CI; with `NEXUS_LITE_SOAK=4` 1 GiB.
@@ -17,20 +18,6 @@ const FAR_FILE_BYTES: u64 = 96 << 20;
 const GROWTH_MAX_KB: u64 = 64 << 10;
 /// Bytes that are sent or read at once.
 const CHUNK_BYTES: usize = 256 << 10;
-
-fn status_kb(pid: u32, name: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("our own child");
-    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}"));
-    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
-}
-
-/// The most that it had since the last call, KiB.
-fn peak_kb(pid: u32) -> u64 {
-    let peak = status_kb(pid, "VmHWM:");
-    // 5 = begin a new peak.
-    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").expect("our own child");
-    peak
-}
 
 /// The bytes of the file, piece by piece; no two pieces are alike.
 fn pieces(bytes: u64) -> impl Iterator<Item = Vec<u8>> {
@@ -83,13 +70,8 @@ fn a_large_file_takes_little_memory_both_ways() {
     let mut client = Client::new(address, Some(FAR_KEY));
     client.rpc("list", &json!({"path": "/"})).expect("an answer");
     let common = format!("Host: 127.0.0.1\r\nAuthorization: Bearer {FAR_KEY}\r\nConnection: close\r\n");
-    let before = status_kb(pid, "VmRSS:");
-    peak_kb(pid);
-    let grown = |what: &str| {
-        let grown = peak_kb(pid).saturating_sub(before);
-        println!("{what} of {} MiB: {grown} KiB more", bytes >> 20);
-        assert!(grown < GROWTH_MAX_KB, "{what}: {grown} KiB more");
-    };
+    let growth = Growth::of(pid, GROWTH_MAX_KB);
+    let grown = |what: &str| growth.look(&format!("{what} of {} MiB", bytes >> 20));
 
     let head = format!("PUT /files/large HTTP/1.1\r\n{common}Content-Length: {bytes}\r\n\r\n");
     let mut stream = connect(address, &head);

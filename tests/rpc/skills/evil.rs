@@ -10,9 +10,14 @@ use nexus_lite::service::skills::archive::{
 use serde_json::json;
 
 use super::super::*;
+use crate::harness::client::Client;
+use crate::harness::growth::Growth;
+use crate::harness::process::{FAR_KEY, Process};
 
 /// What may be inflated past a limit before that is seen, bytes.
 const PIECE: u64 = 16 * 1024;
+/// What the memory of the server may grow by, whatever the archive holds, KiB: a request of 12 MiB with its bytes.
+const GROWTH_MAX_KB: u64 = 64 * 1024;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 const FILE: u32 = 0o100_644;
@@ -271,4 +276,35 @@ async fn nothing_of_them_is_written() {
     }
     assert_eq!(world.head().await, before);
     assert_eq!(ok(&world, Who::Alice, "skills_list", json!({})).await["count"], 0);
+}
+
+#[test]
+fn they_take_little_memory_of_the_program() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
+    let mut server = Process::start_keyed(&dir.path().join("data"), &["--log", "error"]);
+    let mut client = Client::new(server.address(), Some(FAR_KEY));
+    client.rpc("list", &json!({"path": "/"})).expect("an answer");
+    let many: Vec<Entry> = (0..100_000).map(|number| entry(&format!("s/{number}"), b"")).collect();
+    let bombs: Vec<Entry> = (0..20).map(|number| zeros(&format!("s/{number}"), 15 << 20)).collect();
+    let evil = [
+        ("100,000 entries", archive(&many, u16::MAX)),
+        ("a bomb", honest(&[skill_file(), zeros("s/bomb", 15 << 20)])),
+        ("twenty bombs", honest(&bombs)),
+        ("a liar", honest(&[Entry { size: 10, ..zeros("s/liar", 20 << 20) }])),
+        ("a way out", honest(&[skill_file(), entry("s/../../../x", b"x")])),
+        ("a link", honest(&[skill_file(), Entry { mode: 0o120_777, ..entry("s/link", b"/etc/passwd") }])),
+        ("a name twice", honest(&[skill_file(), entry("s/a", b"x"), entry("s/a", b"y")])),
+    ];
+    let growth = Growth::of(server.id(), GROWTH_MAX_KB);
+    for (what, bytes) in &evil {
+        let params = json!({"zip_data": STANDARD.encode(bytes)});
+        for method in ["skills_import", "skills_validate_zip"] {
+            match client.rpc(method, &params) {
+                Ok(looked) => assert_eq!(looked["valid"], false, "{method}: {what}"),
+                Err(failure) => assert!(failure.message.starts_with("Invalid ZIP file: "), "{method}: {what}"),
+            }
+        }
+        growth.look(what);
+    }
+    server.kill();
 }
