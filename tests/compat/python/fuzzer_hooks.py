@@ -5,8 +5,8 @@ import re
 import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-# An address that the server may not send to, so that no subscription of the fuzzer sends anything anywhere.
-NOWHERE = "http://127.0.0.1:9/hook"
+# An address as the document has it that the server may not send to: no subscription of the fuzzer sends anything anywhere.
+NOWHERE = "http://localhost:9/hook"
 # As the document has it.
 ADDRESS = re.compile(r"https?://[a-z0-9]+(\.[a-z][a-z0-9]*)*(:[1-9][0-9]{0,3})?(/[a-zA-Z0-9._-]*)*", re.ASCII)
 
