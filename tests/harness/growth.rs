@@ -27,7 +27,6 @@ impl Growth {
     pub(crate) fn look(&self, what: &str) {
         let grown = status_kb(self.pid, "VmHWM:").saturating_sub(self.before_kb);
         self.begin_anew();
-        println!("{what}: {grown} KiB more");
         assert!(grown < self.most_kb, "{what}: {grown} KiB more");
     }
 
