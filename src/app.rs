@@ -113,6 +113,16 @@ pub struct App {
     config: Config,
     runtime: tokio::runtime::Handle,
     deliveries: parking_lot::Mutex<Option<tokio::task::JoinHandle<()>>>,
+    expiry: Aborted,
+}
+
+/// A task that ends with what it belongs to.
+struct Aborted(tokio::task::JoinHandle<()>);
+
+impl Drop for Aborted {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl std::fmt::Debug for App {
@@ -179,7 +189,7 @@ impl App {
             keys::ops::bootstrap(&store, new).await.map_err(AppError::FirstKey)?;
             store.reach(FaultPoint::StartKeyStored);
         }
-        let sandboxes = Sandboxes::new(if store.has_disk() { store.data_dir() } else { &config.data_dir });
+        let sandboxes = Sandboxes::new(sandbox_dir(&config), config.sandbox);
         if let Err(error) = sandboxes::ops::sweep(&store, &sandboxes).await {
             tracing::warn!(%error, "directories of sandboxes without a record were not removed");
         }
@@ -198,6 +208,7 @@ impl App {
             pins: Arc::default(),
             replies: Replies::default(),
         };
+        let expiry = tokio::spawn(sandboxes::expiry::watch(store.clone(), (*services.sandboxes).clone()));
         let app = Self {
             store,
             caches: Arc::new(Caches::new()),
@@ -206,6 +217,7 @@ impl App {
             config,
             runtime: tokio::runtime::Handle::current(),
             deliveries: parking_lot::Mutex::default(),
+            expiry: Aborted(expiry),
         };
         tokio::spawn(warm(app.store.clone(), Arc::clone(&app.caches)));
         // What a removal before the last end left to be freed.
@@ -274,6 +286,8 @@ impl App {
         if let Some(running) = running {
             running.stop().await;
         }
+        self.expiry.0.abort();
+        self.services.sandboxes.runs().close().await;
         self.services.hooks.stop();
         let deliveries = self.deliveries.lock().take();
         if let Some(deliveries) = deliveries {
@@ -299,6 +313,12 @@ pub fn engine_options(config: &Config) -> Result<Options, AppError> {
         let _ = url;
         Err(ConfigError::NotBuilt.into())
     }
+}
+
+/// Where sandboxes have their directories, by the settings.
+#[must_use]
+pub fn sandbox_dir(config: &Config) -> PathBuf {
+    config.sandbox_dir.clone().unwrap_or_else(|| config.data_dir.join("sandboxes"))
 }
 
 /// Compares the secret of the settings with what the store was made with: with another one no key would be known, and

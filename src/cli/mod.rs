@@ -28,6 +28,7 @@ pub mod namespace;
 pub mod offline;
 pub mod quota;
 pub mod running;
+pub mod sandbox;
 pub mod scratch;
 pub mod selftest;
 pub mod serve;
@@ -45,6 +46,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 pub use failure::{Failure, exit};
 
+use crate::sandbox::{CHILD_ARGUMENT, child, use_program};
 use crate::store::Faults;
 use crate::telemetry::log;
 
@@ -90,6 +92,7 @@ enum Command {
     Quota(quota::Quota),
     Rm(files::Remove),
     Rollback(files::Rollback),
+    Sandbox(sandbox::Sandbox),
     Skill(skills::Skill),
     Snapshot(files::Snapshot),
     Undo(files::Undo),
@@ -135,6 +138,13 @@ impl Completions {
 
 /// Runs the command line and returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // No command for people: how the server starts itself again behind the walls of a sandbox.
+    if args.get(1).is_some_and(|arg| arg == CHILD_ARGUMENT) {
+        return child();
+    }
+    // The kernel's name of it holds also when the file was replaced by a newer one.
+    use_program("/proc/self/exe");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -186,6 +196,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Quota(quota) => quota.run(),
         Command::Rm(remove) => remove.run(),
         Command::Rollback(rollback) => rollback.run(),
+        Command::Sandbox(sandbox) => sandbox.run(),
         Command::Skill(skill) => skill.run(),
         Command::Snapshot(snapshot) => snapshot.run(),
         Command::Undo(undo) => undo.run(),

@@ -12,4 +12,4 @@ mod value;
 pub use fault::{Fault, FaultAction, faults};
 pub use layers::{ConfigError, Origin, Sources, contexts_file, load};
 pub use setting::{Config, SETTINGS, Setting};
-pub use value::{ByteSize, Durability, Environment, List, LogStyle, Seconds, Secret};
+pub use value::{ByteSize, Durability, Environment, List, LogStyle, SandboxWalls, Seconds, Secret};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::fault::Fault;
 use super::layers::{ConfigError, Origin, Values};
-use super::value::{ByteSize, Durability, Environment, FromText, List, LogStyle, Seconds, Secret};
+use super::value::{ByteSize, Durability, Environment, FromText, List, LogStyle, SandboxWalls, Seconds, Secret};
 
 /// One setting, as documents and `config show` present it.
 #[derive(Debug)]
@@ -119,6 +119,11 @@ settings! {
     allow_network_fs: bool = "false";
     /// Directories of this machine that the instance admin may mount, with everything below them, e.g. `/srv/docs`.
     mount_dirs: List = "";
+    /// What confines the programs of sandboxes: `auto` (whichever holds on this machine), `bubblewrap`, `landlock`, or `off`.
+    sandbox: SandboxWalls = "auto";
+    /// Directory of the sandboxes of this server alone; without it, `sandboxes` in the data directory. A server that runs
+    /// as root without bubblewrap needs one that everybody may pass through.
+    sandbox_dir: Option<PathBuf> = "";
     /// Networks that webhooks may be sent to though they are not public, with a port or for all ports, e.g.
     /// `127.0.0.1/32` or `10.0.0.0/8:8443`; `public:8443` is a port of public addresses beside 80 and 443.
     webhook_allow: List = "";

@@ -20,6 +20,22 @@ pub enum Durability {
     Relaxed,
 }
 
+/// What confines the programs of sandboxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxWalls {
+    /// Whichever of the others holds on this machine.
+    Auto,
+    /// bubblewrap, which must be installed.
+    Bubblewrap,
+    /// Landlock alone, though bubblewrap may be there.
+    Landlock,
+    /// Nothing is run.
+    Off,
+    /// As on a machine that has neither, for tests of the refusal.
+    #[cfg(feature = "faults")]
+    None,
+}
+
 /// What the server is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
@@ -145,6 +161,26 @@ impl FromText for Durability {
             "relaxed" => Ok(Self::Relaxed),
             _ => Err("full or relaxed"),
         }
+    }
+}
+
+impl FromText for SandboxWalls {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "bubblewrap" => Ok(Self::Bubblewrap),
+            "landlock" => Ok(Self::Landlock),
+            "off" => Ok(Self::Off),
+            #[cfg(feature = "faults")]
+            "none" => Ok(Self::None),
+            _ => Err("auto, bubblewrap, landlock or off"),
+        }
+    }
+}
+
+impl FromText for Option<PathBuf> {
+    fn from_text(text: &str) -> Result<Self, &'static str> {
+        Ok((!text.is_empty()).then(|| text.into()))
     }
 }
 

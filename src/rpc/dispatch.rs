@@ -161,6 +161,7 @@ mod tests {
 
     use super::*;
     use crate::auth::{AuthIndex, Caller, KeyHasher};
+    use crate::config::SandboxWalls;
     use crate::model::ManualClock;
     use crate::model::time::Clock as _;
     use crate::outbound::{Guard, Outbound};
@@ -215,7 +216,7 @@ mod tests {
             let deadline = deadline.map(|left| self.clock.instant() + left);
             let (store, caches) = (self.store.clone(), Arc::new(Caches::new()));
             let call = Call::new(Caller::system("admin"), "r1".into(), deadline, store, caches);
-            let sandboxes = Arc::new(Sandboxes::new(self.store.data_dir()));
+            let sandboxes = Arc::new(Sandboxes::new(self.store.data_dir().to_owned(), SandboxWalls::Off));
             let services = Services {
                 sandboxes,
                 hasher: Arc::new(KeyHasher::new(b"secret")),

@@ -1,25 +1,52 @@
-//! The local provider: one private directory per sandbox.
+//! The local provider: one private directory per sandbox, and programs that are confined to it.
 
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
-use super::{Capabilities, Provider, SandboxError};
+use super::launch::{self, Lifeline};
+use super::limits::Limits;
+use super::orders::{Orders, Report, Walls, Work};
+use super::{Capabilities, Job, Language, Provider, RunError, SandboxError, host};
+use crate::config::SandboxWalls;
+use crate::model::{OsRandom, RandomSource as _};
 
-/// Who may enter a sandbox's directory: the server's user alone.
+/// Who may enter a sandbox's directory: its user alone, which is the server's unless that is root.
 const DIRECTORY_MODE: u32 = 0o700;
+/// Who may pass through the directory that holds them: everybody, where each sandbox is a user of its own.
+const ROOT_MODE: u32 = 0o711;
+/// How every id begins.
+pub const ID_PREFIX: &str = "sb-";
+/// Random bytes of the name of a program's file.
+const FILE_BYTES: usize = 4;
 
 /// Private directories under one root.
 #[derive(Debug)]
 pub struct LocalProvider {
     root: PathBuf,
+    wanted: SandboxWalls,
+    /// Tried once, when it is first asked about.
+    walls: OnceLock<Result<Walls, String>>,
 }
 
 impl LocalProvider {
     /// Directories under `root`, which is made with the first of them.
     #[must_use]
-    pub fn new(root: PathBuf) -> Self {
-        Self { root }
+    pub fn new(root: PathBuf, wanted: SandboxWalls) -> Self {
+        Self { root, wanted, walls: OnceLock::new() }
+    }
+
+    /// What confines here, or why nothing does.
+    fn walls(&self) -> &Result<Walls, String> {
+        self.walls.get_or_init(|| {
+            let found = host::walls(self.wanted, &self.root);
+            match &found {
+                Ok(walls) => tracing::info!(walls = walls.name(), "sandboxes can run programs"),
+                Err(why) => tracing::warn!(%why, "sandboxes run nothing"),
+            }
+            found
+        })
     }
 
     /// The directory of a sandbox. An id is one plain component, so that no id leads out of the root.
@@ -36,9 +63,11 @@ impl LocalProvider {
     }
 }
 
-fn private(recursive: bool) -> std::fs::DirBuilder {
+/// Makes directories as they must be here.
+pub(super) fn private(recursive: bool) -> std::fs::DirBuilder {
+    let root = rustix::process::geteuid().is_root();
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(recursive).mode(DIRECTORY_MODE);
+    builder.recursive(recursive).mode(if recursive && root { ROOT_MODE } else { DIRECTORY_MODE });
     builder
 }
 
@@ -48,14 +77,57 @@ impl Provider for LocalProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { run: false, mount: false, pause: true }
+        let languages = || Language::ALL.into_iter().filter(|language| language.interpreter().is_some()).collect();
+        let nothing = Capabilities { pause: true, ..Capabilities::default() };
+        match self.walls() {
+            Ok(walls) => Capabilities { run: true, walls: Some(walls.name()), languages: languages(), ..nothing },
+            Err(why) => Capabilities { run_refused: Some(why.clone()), ..nothing },
+        }
+    }
+
+    fn run(&self, id: &str, job: Job, lifeline: &Lifeline) -> Result<Report, RunError> {
+        let refused = |why: &String| RunError::Refused(why.clone());
+        let walls = self.walls().as_ref().map_err(refused)?.clone();
+        let language = job.language;
+        let (program, ending) = language.program();
+        let interpreter = language.interpreter().ok_or_else(|| {
+            RunError::Refused(format!(
+                "there is no {program} in /usr/bin or /usr/local/bin, which {} needs",
+                language.name()
+            ))
+        })?;
+        let launcher = launch::program().ok_or_else(|| RunError::Refused("no program confines".into()))?;
+        let failed = |e| RunError::Failed(self.failed("run a program in", id)(e));
+        let directory = self.directory(id).and_then(|path| path.canonicalize()).map_err(failed)?;
+        let file = format!(".run-{}.{ending}", OsRandom.hex(FILE_BYTES));
+        let orders = Orders {
+            directory: directory.clone(),
+            walls,
+            user: host::user(id),
+            work: Work::Program { interpreter, file: file.clone(), code: job.code },
+            environment: job.environment,
+            limits: Limits { time: job.time, ..Limits::default() },
+            token: host::token(),
+        };
+        let report = launch::run(launcher, orders, lifeline);
+        // The program may have removed it itself.
+        let _ = std::fs::remove_file(directory.join(file));
+        let report = report.map_err(failed)?;
+        match &report.refused {
+            Some(why) => Err(RunError::Failed(self.failed("confine", id)(Error::other(why.clone())))),
+            None => Ok(report),
+        }
     }
 
     fn create(&self, id: &str) -> Result<(), SandboxError> {
         let make = || {
             let directory = self.directory(id)?;
             private(true).create(&self.root)?;
-            private(false).create(directory)
+            private(false).create(&directory)?;
+            match host::user(id) {
+                None => Ok(()),
+                user => std::os::unix::fs::chown(&directory, user, user),
+            }
         };
         make().map_err(self.failed("create", id))
     }
@@ -79,7 +151,9 @@ impl Provider for LocalProvider {
                 Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
                 other => other?,
             };
-            entries.map(|e| e.map(|e| e.file_name().to_string_lossy().into_owned())).collect()
+            let names = entries.map(|e| e.map(|e| e.file_name().to_string_lossy().into_owned()));
+            // What is called otherwise is not ours, whatever the directory is.
+            names.filter(|name| name.as_ref().is_ok_and(|name| name.starts_with(ID_PREFIX))).collect()
         };
         look().map_err(self.failed("list", "*"))
     }
@@ -94,19 +168,18 @@ mod tests {
     #[test]
     fn a_sandbox_is_a_directory_that_nobody_else_may_enter() {
         let dir = tempfile::tempdir().expect("a directory");
-        let local = LocalProvider::new(dir.path().join("sandboxes"));
+        let local = LocalProvider::new(dir.path().join("sandboxes"), SandboxWalls::Off);
         assert_eq!(local.list().expect("none"), Vec::<String>::new());
-        local.create("one-1").expect("made");
-        let made = dir.path().join("sandboxes/one-1");
-        for path in [&made, &dir.path().join("sandboxes")] {
-            assert_eq!(std::fs::metadata(path).expect("there").permissions().mode() & 0o777, 0o700);
-        }
+        local.create("sb-1").expect("made");
+        let made = dir.path().join("sandboxes/sb-1");
+        assert_eq!(std::fs::metadata(&made).expect("there").permissions().mode() & 0o777, 0o700);
+        assert_eq!(std::fs::metadata(dir.path().join("sandboxes")).expect("there").permissions().mode() & 0o066, 0);
         std::fs::write(made.join("file"), "x").expect("written");
-        assert_eq!((local.verify("one-1").expect("ok"), local.verify("two").expect("ok")), (true, false));
-        assert_eq!(local.list().expect("one"), ["one-1"]);
-        assert!(local.create("one-1").is_err(), "an id is made once");
-        local.destroy("one-1").expect("removed");
-        local.destroy("one-1").expect("nothing to do");
+        assert_eq!((local.verify("sb-1").expect("ok"), local.verify("two").expect("ok")), (true, false));
+        assert_eq!(local.list().expect("one"), ["sb-1"]);
+        assert!(local.create("sb-1").is_err(), "an id is made once");
+        local.destroy("sb-1").expect("removed");
+        local.destroy("sb-1").expect("nothing to do");
         assert!(!made.exists());
     }
 
@@ -114,7 +187,7 @@ mod tests {
     fn no_id_leads_out_of_the_root() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(dir.path().join("other")).expect("made");
-        let local = LocalProvider::new(dir.path().join("sandboxes"));
+        let local = LocalProvider::new(dir.path().join("sandboxes"), SandboxWalls::Off);
         for id in ["..", "../other", "a/b", "", ".", "/etc"] {
             assert!(local.create(id).is_err() && local.verify(id).is_err() && local.destroy(id).is_err(), "{id:?}");
         }

@@ -1,19 +1,39 @@
-//! Sandboxes: private directories, and later the processes in them.
+//! Sandboxes: private directories, and the processes in them.
 //!
 //! Owns the providers and what they make on the machine. Knows ids, never names, users or rights; the records of
 //! sandboxes are in the store. Invariant: a provider touches nothing but what it made for an id.
 
+mod bubblewrap;
+mod fence;
+mod filter;
+mod host;
+mod keeper;
+mod launch;
+mod limits;
 mod local;
+mod orders;
+mod program;
+mod runs;
+mod watch;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 
-pub use local::LocalProvider;
+use crate::config::SandboxWalls;
+
+pub use host::Language;
+pub use keeper::child;
+pub use launch::{Lifeline, use_program};
+pub use local::{ID_PREFIX, LocalProvider};
+pub use orders::{CHILD_ARGUMENT, Ending, Report};
+pub use runs::{Cut, RUNS_MAX, Running, Runs};
 
 /// What a sandbox of a provider can do. What is not built is false, so that a client can ask before it tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Capabilities {
     /// Whether code can be run in it (`sandbox_run`).
     pub run: bool,
@@ -21,6 +41,39 @@ pub struct Capabilities {
     pub mount: bool,
     /// Whether it can be paused and resumed.
     pub pause: bool,
+    /// What confines programs: `bubblewrap` or `landlock`, each with a filter of system calls and limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub walls: Option<&'static str>,
+    /// The languages whose interpreters are there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<Language>,
+    /// Why no code can be run: what this machine lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_refused: Option<String>,
+}
+
+/// A program to run.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What it is written in.
+    pub language: Language,
+    /// The program.
+    pub code: String,
+    /// What it finds in its environment beside the usual names.
+    pub environment: Vec<(String, String)>,
+    /// How long it may take.
+    pub time: Duration,
+}
+
+/// Nothing was run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// This machine cannot: what it lacks.
+    #[error("{0}")]
+    Refused(String),
+    /// It should have been possible.
+    #[error(transparent)]
+    Failed(#[from] SandboxError),
 }
 
 /// An operation of a provider failed.
@@ -44,6 +97,8 @@ pub trait Provider: std::fmt::Debug + Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// What its sandboxes can do.
     fn capabilities(&self) -> Capabilities;
+    /// Runs a program in the sandbox `id` until it ends or `lifeline` is cut.
+    fn run(&self, id: &str, job: Job, lifeline: &Lifeline) -> Result<Report, RunError>;
     /// Makes the sandbox `id`, which is new.
     fn create(&self, id: &str) -> Result<(), SandboxError>;
     /// Whether the sandbox `id` is there.
@@ -58,13 +113,32 @@ pub trait Provider: std::fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct Sandboxes {
     local: Arc<dyn Provider>,
+    known: Arc<AtomicBool>,
+    runs: Arc<Runs>,
 }
 
 impl Sandboxes {
-    /// The local provider alone, with its directories under `<data_dir>/sandboxes`.
+    /// The local provider alone, with its directories under `root`, confining as `wanted` says.
     #[must_use]
-    pub fn new(data_dir: &Path) -> Self {
-        Self { local: Arc::new(LocalProvider::new(data_dir.join("sandboxes"))) }
+    pub fn new(root: PathBuf, wanted: SandboxWalls) -> Self {
+        Self { local: Arc::new(LocalProvider::new(root, wanted)), known: Arc::default(), runs: Arc::default() }
+    }
+
+    /// Waits until it is known what sandboxes can do on this machine, so that asking for it blocks nobody from then on.
+    pub async fn ready(&self) {
+        if !self.known.load(Ordering::Acquire) {
+            let local = Arc::clone(&self.local);
+            // What failed in it is asked about again by the next one.
+            if tokio::task::spawn_blocking(move || drop(local.capabilities())).await.is_ok() {
+                self.known.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// What runs.
+    #[must_use]
+    pub fn runs(&self) -> &Arc<Runs> {
+        &self.runs
     }
 
     /// The provider for a new sandbox: the one that was asked for if it is configured, else the local one.

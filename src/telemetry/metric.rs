@@ -125,6 +125,8 @@ metrics_list! {
     REBAC_CHECK: Seconds = "rebac_check_seconds", "Time of one permission check that was asked for, by result.";
     RPC_DURATION: Seconds = "rpc_duration_seconds", "Time of a request, by method.";
     RPC_REQUESTS: Counter = "rpc_requests_total", "Requests, by method and code.";
+    SANDBOX_RUNS: Counter = "sandbox_runs_total", "Programs that were run in sandboxes, by how they ended.";
+    SANDBOX_RUN_SECONDS: Seconds = "sandbox_run_seconds", "Time of a program in a sandbox, by language.";
     WEBHOOKS_DISABLED: Counter = "webhooks_disabled_total", "Subscriptions that were disabled after too many failures, or for want of a valid key.";
     WEBHOOK_DELIVERIES: Counter = "webhook_deliveries_total", "Attempts to deliver an event, by result.";
 }

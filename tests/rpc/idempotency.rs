@@ -16,6 +16,7 @@ const ALREADY_EXECUTED: i64 = -32028;
 
 /// Writing methods that no key makes a difference to, and why.
 const WITHOUT: &[(&str, &str)] = &[
+    ("sandbox_run", "nothing is run in the process of a test: tests/sandbox/runs.rs repeats one of the real server"),
     ("set_rebac_option", "it changes nothing: it says why it cannot"),
     ("sync_mount", "it makes many changes; executed again it finds nothing left to do"),
 ];

@@ -5,6 +5,7 @@
 mod database;
 mod directory;
 mod safety;
+mod sandboxes;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
@@ -146,6 +147,7 @@ impl Doctor {
         database::program(&mut lines);
         safety::settings(&config, &mut lines);
         directory::look(&config, &found, &mut lines);
+        sandboxes::look(&config, scratch.path(), &mut lines);
         database::look(&found, &mut lines);
         let scrubbed = match &found.state {
             State::Readable(_) if self.scrub => Some(scrub(inspector)?),

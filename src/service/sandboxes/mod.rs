@@ -1,6 +1,8 @@
 //! Sandboxes, read: a user's own, and for the admin of a tenant those of its users.
 
+pub mod expiry;
 pub mod ops;
+pub mod run;
 
 use crate::auth::{AuthIndex, Caller};
 use crate::model::SandboxRow;

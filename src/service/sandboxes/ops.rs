@@ -128,7 +128,7 @@ async fn create(
 }
 
 /// Runs a provider's work where blocking is allowed. `None` if the provider is not configured any more.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     provider: Option<Arc<dyn Provider>>,
     work: impl FnOnce(&dyn Provider) -> Result<T, crate::sandbox::SandboxError> + Send + 'static,
 ) -> Result<Option<T>, ServiceError> {
@@ -160,7 +160,7 @@ fn foreign(name: &str) -> ServiceError {
     }
 }
 
-fn until(now_us: i64, ttl_minutes: i64) -> i64 {
+pub(super) fn until(now_us: i64, ttl_minutes: i64) -> i64 {
     now_us + ttl_minutes * 60 * MICROS_PER_SECOND
 }
 
@@ -247,7 +247,7 @@ impl WriteOp for GetOrCreateSandbox {
     }
 }
 
-fn stop(tx: &mut WriteTx<'_>, before: SandboxRow) -> Result<SandboxRow, ServiceError> {
+pub(super) fn stop(tx: &mut WriteTx<'_>, before: SandboxRow) -> Result<SandboxRow, ServiceError> {
     let after = SandboxRow {
         status: STOPPED.to_owned(),
         stopped_at_us: Some(tx.now_us()),
@@ -280,6 +280,7 @@ pub async fn change(
     let op = ChangeSandbox { caller: call.caller.clone(), sandbox_id, change };
     let info = call.submit(op).await?;
     if info.row.status == STOPPED {
+        providers.runs().end(Some(&info.row.sandbox_id)).await;
         let id = info.row.sandbox_id.clone();
         blocking(providers.provider(&info.row.provider), move |p| p.destroy(&id)).await?;
     }

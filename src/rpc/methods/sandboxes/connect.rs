@@ -9,8 +9,9 @@ use crate::service::sandboxes;
 
 /// Mount the file tree in a sandbox. Not supported: mounts are not built.
 ///
-/// The local provider keeps private directories; `capabilities.mount` of every sandbox says so.
-#[expect(dead_code, reason = "documented and checked; nothing runs yet")]
+/// The call is refused with a typed error, and nothing is done: programs of the local provider have a private directory
+/// and no way out of it. `capabilities.mount` of every sandbox says so.
+#[expect(dead_code, reason = "documented and checked; nothing is mounted")]
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct SandboxConnect {
     /// The id.

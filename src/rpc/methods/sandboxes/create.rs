@@ -41,8 +41,8 @@ impl Method for SandboxCreate {
             verify: false,
             reuse: false,
         };
-        SandboxView::replies(cx, |given: &Given| &given.info);
+        SandboxView::replies(cx, |given: &Given| &given.info).await;
         let given = sandboxes::ops::get_or_create(&cx.call, &cx.services.sandboxes, request).await?;
-        Ok(SandboxView::new(cx, given.info))
+        Ok(SandboxView::new(cx, given.info).await)
     }
 }

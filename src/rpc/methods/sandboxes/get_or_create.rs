@@ -47,9 +47,9 @@ impl Method for SandboxGetOrCreate {
             verify: self.verify_status.unwrap_or(true),
             reuse: true,
         };
-        SandboxView::replies(cx, |given: &Given| &given.info);
+        SandboxView::replies(cx, |given: &Given| &given.info).await;
         let given = sandboxes::ops::get_or_create(&cx.call, &cx.services.sandboxes, request).await?;
-        let view = SandboxView::new(cx, given.info);
+        let view = SandboxView::new(cx, given.info).await;
         Ok(if given.verified { view.verified(true) } else { view })
     }
 }

@@ -56,7 +56,7 @@ impl Method for SandboxList {
                 true => Some(sandboxes::ops::verify(&cx.services.sandboxes, &info.row).await?),
                 false => None,
             };
-            let view = SandboxView::new(cx, info);
+            let view = SandboxView::new(cx, info).await;
             views.push(match verified {
                 Some(verified) => view.verified(verified),
                 None => view,

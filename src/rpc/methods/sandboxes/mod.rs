@@ -60,6 +60,17 @@ impl JsonSchema for Unread {
     }
 }
 
+/// A key that is handed on to a program, and shown to nobody else.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(…)")
+    }
+}
+
 /// A sandbox.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SandboxView {
@@ -104,20 +115,23 @@ pub struct SandboxView {
 }
 
 impl SandboxView {
-    /// Says how the reply is made from what the message gives back.
-    fn replies<T: Any>(cx: &RequestContext, info: impl Fn(&T) -> &SandboxInfo + Send + Sync + 'static) {
+    /// Says how the reply is made from what the message gives back. The writer makes it, so what the machine can do is
+    /// found out before.
+    async fn replies<T: Any>(cx: &RequestContext, info: impl Fn(&T) -> &SandboxInfo + Send + Sync + 'static) {
+        cx.services.sandboxes.ready().await;
         let services = Arc::clone(&cx.services);
         cx.reply_with(move |output: &T| Self::of(&services, info(output).clone()));
     }
 
-    fn new(cx: &RequestContext, info: SandboxInfo) -> Self {
+    async fn new(cx: &RequestContext, info: SandboxInfo) -> Self {
+        cx.services.sandboxes.ready().await;
         Self::of(&cx.services, info)
     }
 
     fn of(services: &Services, info: SandboxInfo) -> Self {
         let iso = |us: i64| WireTime::naive(us).iso();
-        let nothing = Capabilities { run: false, mount: false, pause: false };
-        let capabilities = services.sandboxes.provider(&info.row.provider).map_or(nothing, |p| p.capabilities());
+        let capabilities =
+            services.sandboxes.provider(&info.row.provider).map(|p| p.capabilities()).unwrap_or_default();
         let uptime_seconds = info.uptime_seconds();
         let row = info.row;
         Self {

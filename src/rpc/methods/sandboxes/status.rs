@@ -23,6 +23,6 @@ impl Method for SandboxStatus {
     type Output = SandboxView;
 
     async fn call(self, cx: &RequestContext) -> Result<SandboxView, RpcError> {
-        Ok(SandboxView::new(cx, sandboxes::get(&cx.call, self.sandbox_id).await?))
+        Ok(SandboxView::new(cx, sandboxes::get(&cx.call, self.sandbox_id).await?).await)
     }
 }

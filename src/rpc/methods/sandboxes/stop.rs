@@ -25,9 +25,9 @@ impl Method for SandboxStop {
     type Output = SandboxView;
 
     async fn call(self, cx: &RequestContext) -> Result<SandboxView, RpcError> {
-        SandboxView::replies(cx, |info: &SandboxInfo| info);
+        SandboxView::replies(cx, |info: &SandboxInfo| info).await;
         let services = &cx.services.sandboxes;
         let info = sandboxes::ops::change(&cx.call, services, self.sandbox_id, SandboxChange::Stop).await?;
-        Ok(SandboxView::new(cx, info))
+        Ok(SandboxView::new(cx, info).await)
     }
 }

@@ -1,0 +1,51 @@
+//! The command line of bubblewrap: a machine with nothing in it but programs and one directory.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::fence;
+use super::orders::CHILD_ARGUMENT;
+
+/// Where the directory lies inside.
+pub(super) const INSIDE: &str = "/sandbox";
+/// Where this program lies inside.
+const CHILD: &str = "/.nexus-lite";
+
+/// Directories that hold a few files of the machine, and may be passed through.
+const TEXT_DIRECTORIES: &[&str] = &["/etc", "/etc/ssl"];
+
+/// Its arguments. As root it makes no namespace of users, and leaves the child what it needs to become another user, which it
+/// does before anything else.
+pub(super) fn arguments(directory: &Path, program: &Path, becomes: bool) -> Vec<OsString> {
+    let mut all: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&dyn AsRef<std::ffi::OsStr>]| all.extend(words.iter().map(|w| w.as_ref().to_owned()));
+    for space in ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"] {
+        add(&[&space]);
+    }
+    if !becomes {
+        add(&[&"--unshare-user", &"--disable-userns"]);
+    }
+    add(&[&"--die-with-parent", &"--hostname", &"sandbox", &"--cap-drop", &"ALL"]);
+    if becomes {
+        for capability in ["CAP_SETUID", "CAP_SETGID"] {
+            add(&[&"--cap-add", &capability]);
+        }
+    }
+    for path in fence::PROGRAMS {
+        match Path::new(path).read_link() {
+            Ok(target) => add(&[&"--symlink", &target, path]),
+            Err(_) => add(&[&"--ro-bind-try", path, path]),
+        }
+    }
+    // Made for what is bound into them alone, they would be root's.
+    for directory in TEXT_DIRECTORIES {
+        add(&[&"--dir", directory]);
+    }
+    for path in fence::texts() {
+        add(&[&"--ro-bind-try", &path, &path]);
+    }
+    add(&[&"--proc", &"/proc", &"--dev", &"/dev"]);
+    add(&[&"--bind", &directory, &INSIDE, &"--ro-bind", &program, &CHILD]);
+    add(&[&"--", &CHILD, &CHILD_ARGUMENT]);
+    all
+}

@@ -1,0 +1,119 @@
+//! What a run uses, seen from outside: the memory of its processes, and what it has written.
+//!
+//! Reads a directory that a hostile program writes to: follows no link, goes no deeper than it says, and counts no further than
+//! the limit.
+
+use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// How deep directories may lie in one another.
+const DEPTH_MAX: usize = 32;
+/// Bytes of a block as file systems count them.
+const BLOCK: u64 = 512;
+/// What the kernel writes behind the name of a file that has none any more.
+const NAMELESS: &str = " (deleted)";
+
+/// The numbers of all processes.
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
+}
+
+/// The fields of `stat` behind the name, which may hold anything.
+fn session(pid: u32) -> Option<u32> {
+    const SESSION: usize = 3;
+    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.get(text.rfind(')')? + 1..)?.split_whitespace().nth(SESSION)?.parse().ok()
+}
+
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// The processes of the session `of`, without `of` itself.
+pub(super) fn members(of: u32) -> Vec<u32> {
+    processes().filter(|pid| *pid != of && session(*pid) == Some(of)).collect()
+}
+
+/// The memory that processes hold which is no file's, bytes.
+pub(super) fn memory(members: &[u32]) -> u64 {
+    let of = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        (field(&status, "RssAnon:") + field(&status, "RssShmem:")) << 10
+    };
+    members.iter().map(of).sum()
+}
+
+/// Processes and threads of a user.
+pub(super) fn tasks_of(uid: u32) -> u64 {
+    let of = |pid: u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        (field(&status, "Uid:") == u64::from(uid)).then(|| field(&status, "Threads:"))
+    };
+    processes().filter_map(of).sum()
+}
+
+/// Whether more lies in `directory`, or is held open without a name, than `bytes` and `files`.
+pub(super) fn is_over(directory: &Path, members: &[u32], bytes: u64, files: u64) -> bool {
+    let mut sum = Sum { bytes, files };
+    sum.walk(directory, 0).is_none() || sum.nameless(members).is_none()
+}
+
+/// What is left of the limits; `None` where one is passed.
+struct Sum {
+    bytes: u64,
+    files: u64,
+}
+
+impl Sum {
+    fn take(&mut self, meta: &std::fs::Metadata) -> Option<()> {
+        self.files = self.files.checked_sub(1)?;
+        self.bytes = self.bytes.checked_sub(meta.blocks() * BLOCK)?;
+        Some(())
+    }
+
+    fn walk(&mut self, directory: &Path, depth: usize) -> Option<()> {
+        if depth == DEPTH_MAX {
+            return None;
+        }
+        // What has gone since costs nothing.
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            self.take(&meta)?;
+            if meta.is_dir() {
+                self.walk(&entry.path(), depth + 1)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Files that processes still hold and that have no name.
+    fn nameless(&mut self, members: &[u32]) -> Option<()> {
+        let mut seen = HashSet::new();
+        for pid in members {
+            let (open, mapped) = (format!("/proc/{pid}/fd"), format!("/proc/{pid}/maps"));
+            for entry in std::fs::read_dir(open).into_iter().flatten().flatten() {
+                let is_nameless = entry.path().read_link().is_ok_and(|to| to.to_string_lossy().ends_with(NAMELESS));
+                let Some(meta) = is_nameless.then(|| entry.path().metadata().ok()).flatten() else { continue };
+                if meta.is_file() && seen.insert(meta.ino()) {
+                    self.take(&meta)?;
+                }
+            }
+            let maps = std::fs::read(mapped).unwrap_or_default();
+            for line in String::from_utf8_lossy(&maps).lines().filter(|line| line.ends_with(NAMELESS)) {
+                let mut fields = line.split_whitespace();
+                let ends = fields.next().and_then(|range| range.split_once('-'));
+                let Some(inode) = fields.nth(3).and_then(|inode| inode.parse().ok()) else { continue };
+                let number = |text: &str| u64::from_str_radix(text, 16).unwrap_or(0);
+                let size = ends.map_or(0, |(from, to)| number(to).saturating_sub(number(from)));
+                if seen.insert(inode) {
+                    self.bytes = self.bytes.checked_sub(size)?;
+                }
+            }
+        }
+        Some(())
+    }
+}
