@@ -40,5 +40,7 @@ mod postgres;
 mod compat;
 // A whole store moved: exported, imported, damaged on the way, under other names.
 mod moving;
+// Programs in sandboxes: what they do, and every way out of them.
+mod sandbox;
 // What the architecture page says of the code.
 mod architecture;

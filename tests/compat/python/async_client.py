@@ -156,13 +156,14 @@ async def memories(nx):
 
 async def sandboxes(nx):
     with ledger.proven("sandbox_get_or_create", "sandbox_list", "sandbox_status", "sandbox_pause", "sandbox_resume"):
-        number = (await nx.sandbox_get_or_create("async box"))["sandbox_id"]
+        box = await nx.sandbox_get_or_create("async box")
+        number = box["sandbox_id"]
         assert number in [row["sandbox_id"] for row in (await nx.sandbox_list(verify_status=True))["sandboxes"]]
         assert (await nx.sandbox_status(number))["name"] == "async box"
         assert (await nx.sandbox_pause(number))["status"] == "paused"
         assert (await nx.sandbox_resume(number))["status"] == "active"
-    with ledger.refused("sandbox_run"):
-        await nx.sandbox_run(number, "bash", "true")
+    with (ledger.proven if box["capabilities"]["run"] else ledger.refused)("sandbox_run"):
+        assert (await nx.sandbox_run(number, "bash", "echo 1; exit 3"))["exit_code"] == 3
     with ledger.refused("sandbox_connect"):
         await nx.sandbox_connect(number, "local", "k")
     with ledger.refused("sandbox_disconnect"):

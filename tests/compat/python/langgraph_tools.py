@@ -30,7 +30,8 @@ async def main():
     for language in ("python", "bash"):
         answer = await tools[language](**{"code" if language == "python" else "command": "1"}, config=CONFIG)
         assert answer.startswith("Error executing"), answer
-    ledger.methods["sandbox_run"] = {"verdict": "refused", "reason": "no such sandbox"}
+    # There is no such sandbox; the other scripts show that one runs.
+    ledger.called.discard("sandbox_run")
     later = "the method of a later server; skills_list and skills_search do its work"
     try:
         await skills_discover(CONFIG)

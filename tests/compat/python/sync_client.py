@@ -411,8 +411,9 @@ def sandboxes():
         assert number in [row["sandbox_id"] for row in nx.sandbox_list()["sandboxes"]]
         assert nx.sandbox_status(number)["ttl_minutes"] == 5
         raises(NexusFileNotFoundError, nx.sandbox_status, "none")
-    with ledger.refused("sandbox_run"):
-        nx.sandbox_run(number, "python", "print(1)")
+    with (ledger.proven if box["capabilities"]["run"] else ledger.refused)("sandbox_run"):
+        ran = nx.sandbox_run(number, "python", "print(1)")
+        assert (ran["stdout"], ran["stderr"], ran["exit_code"]) == ("1\n", "", 0) and ran["execution_time"] > 0, ran
     with ledger.refused("sandbox_connect"):
         nx.sandbox_connect(number, "local", "k")
     with ledger.refused("sandbox_disconnect"):

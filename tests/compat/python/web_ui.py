@@ -240,12 +240,14 @@ def sandboxes():
         assert rpc("sandbox_create", {"name": str(uuid.uuid4()), "provider": None})["status"] == "active"
         assert rpc("sandbox_stop", {"sandbox_id": made})["status"] == "stopped"
     with ledger.proven("sandbox_pause", "sandbox_resume"):
-        made = rpc("sandbox_get_or_create", asked)["sandbox_id"]
+        box = rpc("sandbox_get_or_create", asked)
+        made = box["sandbox_id"]
         assert rpc("sandbox_pause", {"sandbox_id": made})["status"] == "paused"
         assert rpc("sandbox_resume", {"sandbox_id": made})["status"] == "active"
+    with (ledger.proven if box["capabilities"]["run"] else ledger.refused)("sandbox_run"):
+        assert rpc("sandbox_run", {"sandbox_id": made, "language": "bash", "code": "echo 1"})["stdout"] == "1\n"
     place = {"sandbox_id": made, "provider": "docker", "sandbox_api_key": "k"}
     for method, params in {
-        "sandbox_run": {"sandbox_id": made, "language": "bash", "code": "true"},
         "sandbox_connect": {**place, "mount_path": "/mnt/nexus", "nexus_url": URL, "nexus_api_key": KEY},
         "sandbox_disconnect": place,
     }.items():
