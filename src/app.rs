@@ -14,7 +14,7 @@ use crate::auth::{ApiKey, AuthIndex, KeyHasher, SecretError};
 use crate::config::{self, Config, ConfigError};
 use crate::http::{AppState, Limits, Running, ServeError, Server};
 use crate::model::Rev;
-use crate::outbound::{Guard, Outbound};
+use crate::outbound::{Guard, Outbound, Trust, TrustError};
 use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
 use crate::rpc::replies::Replies;
@@ -64,6 +64,9 @@ pub enum AppError {
     /// A network that webhooks may be sent to.
     #[error("webhook_allow: {0}")]
     BadNetwork(String),
+    /// A file of certificates.
+    #[error("webhook_roots: {0}")]
+    BadRoots(#[source] TrustError),
     /// The file of the first key.
     #[error("writing {} failed: {source}", path.display())]
     KeyFile {
@@ -94,7 +97,7 @@ impl AppError {
             Self::Store(StoreError::Unsuitable { place: Place::Network, .. }) => CONFIG,
             Self::Store(StoreError::Unusable { .. } | StoreError::Corrupt { .. }) => USAGE_DATA,
             Self::Store(_) | Self::FirstKey(_) | Self::KeyFile { .. } => IO,
-            Self::Secret(_) | Self::BadKey | Self::BadUrl(_) | Self::BadNetwork(_) => CONFIG,
+            Self::Secret(_) | Self::BadKey | Self::BadUrl(_) | Self::BadNetwork(_) | Self::BadRoots(_) => CONFIG,
             Self::Serve(_) => UNAVAILABLE,
         }
     }
@@ -113,6 +116,8 @@ pub struct App {
     config: Config,
     runtime: tokio::runtime::Handle,
     deliveries: parking_lot::Mutex<Option<tokio::task::JoinHandle<()>>>,
+    /// What a start leaves to be done beside the requests.
+    beginnings: parking_lot::Mutex<Vec<tokio::task::JoinHandle<()>>>,
     expiry: Aborted,
 }
 
@@ -158,6 +163,7 @@ impl App {
         // Handles of metrics are taken when the store opens.
         metric::recorder();
         let guard = Guard::parse(&config.webhook_allow.0).map_err(|error| AppError::BadNetwork(error.to_string()))?;
+        let trust = config.webhook_roots.as_deref().map(Trust::with_file).transpose().map_err(AppError::BadRoots)?;
         let given = match &config.api_key {
             Some(key) => Some(ApiKey::given(key.expose()).ok_or(AppError::BadKey)?),
             None => None,
@@ -198,7 +204,7 @@ impl App {
         }
         let mounts = Arc::new(Mounts::new(&config.mount_dirs.0));
         let hasher = Arc::new(hasher);
-        let outbound = Arc::new(Outbound::new(guard));
+        let outbound = Arc::new(Outbound::new(guard).trusting(trust.unwrap_or_default()));
         let hooks = Arc::new(Hooks::new(outbound, Arc::clone(&hasher), config.open_access));
         let services = Services {
             sandboxes: Arc::new(sandboxes),
@@ -209,21 +215,24 @@ impl App {
             replies: Replies::default(),
         };
         let expiry = tokio::spawn(sandboxes::expiry::watch(store.clone(), (*services.sandboxes).clone()));
-        let app = Self {
+        let caches = Arc::new(Caches::new());
+        let beginnings = vec![
+            tokio::spawn(warm(store.clone(), Arc::clone(&caches))),
+            // What a removal before the last end left to be freed.
+            tokio::spawn(free_detached(store.clone())),
+            tokio::spawn(free_mount_files(store.clone())),
+        ];
+        Ok(Self {
             store,
-            caches: Arc::new(Caches::new()),
+            caches,
             services: Arc::new(services),
             first_key: first_key.map(|new| new.key),
             config,
             runtime: tokio::runtime::Handle::current(),
             deliveries: parking_lot::Mutex::default(),
+            beginnings: parking_lot::Mutex::new(beginnings),
             expiry: Aborted(expiry),
-        };
-        tokio::spawn(warm(app.store.clone(), Arc::clone(&app.caches)));
-        // What a removal before the last end left to be freed.
-        tokio::spawn(free_detached(app.store.clone()));
-        tokio::spawn(free_mount_files(app.store.clone()));
-        Ok(app)
+        })
     }
 
     /// The settings it was opened with.
@@ -277,6 +286,15 @@ impl App {
         if deliveries.is_none() {
             let run = Arc::clone(&self.services.hooks).run(self.store.clone(), Arc::clone(&self.caches));
             *deliveries = Some(self.runtime.spawn(run));
+        }
+    }
+
+    /// Waits until what a start leaves to be done is done: from then on nothing reads or writes but who asks.
+    pub async fn settled(&self) {
+        let beginnings = std::mem::take(&mut *self.beginnings.lock());
+        for task in beginnings {
+            // One that panicked has said so.
+            let _ = task.await;
         }
     }
 

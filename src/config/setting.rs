@@ -127,6 +127,9 @@ settings! {
     /// Networks that webhooks may be sent to though they are not public, with a port or for all ports, e.g.
     /// `127.0.0.1/32` or `10.0.0.0/8:8443`; `public:8443` is a port of public addresses beside 80 and 443.
     webhook_allow: List = "";
+    /// A file of certificates (PEM) of authorities that are believed over TLS beside those of this machine, e.g. of a
+    /// company's proxy; for webhooks.
+    webhook_roots: Option<PathBuf> = "";
     /// How long a stopping server waits for requests that are under way, seconds.
     shutdown_grace: Seconds = "10";
     /// PostgreSQL to use in place of the data directory's SQLite.

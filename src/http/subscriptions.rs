@@ -144,9 +144,13 @@ async fn answer(
             let Some(subscription) = subscriptions::get(call, id).await? else {
                 return Ok((StatusCode::OK, json!({ "success": false, "error": "Subscription not found" })));
             };
-            let (success, event) = services.hooks.test(&call.store, &subscription).await;
+            let (event, why) = services.hooks.test(&call.store, &subscription).await;
             let id = &subscription.row.subscription_id;
-            Ok((StatusCode::OK, json!({ "success": success, "event_id": event, "subscription_id": id })))
+            let mut told = json!({ "success": why.is_none(), "event_id": event, "subscription_id": id });
+            if let Some(why) = why {
+                told["error"] = why.into();
+            }
+            Ok((StatusCode::OK, told))
         }
         (&Method::POST, None) => {
             let draft = read(shared, request, payload, true).await?;

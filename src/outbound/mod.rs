@@ -6,6 +6,7 @@
 
 mod guard;
 mod target;
+mod trust;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -15,11 +16,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use parking_lot::Mutex;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub use guard::{Guard, GuardError};
 pub use target::{Target, TargetError, URL_BYTES_MAX};
+pub use trust::{Trust, TrustError};
 
 /// Requests that are under way at the same time; others wait.
 const REQUESTS_MAX: usize = 16;
@@ -51,6 +53,14 @@ pub enum OutboundError {
     /// The server is about to stop.
     #[error("the server is stopping")]
     Stopped,
+}
+
+impl OutboundError {
+    /// Whether the same request would fare no better a moment later.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Target(_) | Self::Forbidden)
+    }
 }
 
 /// What a look-up gives.
@@ -93,6 +103,7 @@ struct Job {
 pub struct Outbound {
     guard: Arc<Guard>,
     resolver: Arc<dyn Resolve>,
+    trust: Arc<Trust>,
     jobs: Mutex<Jobs>,
     places: Semaphore,
 }
@@ -114,8 +125,19 @@ impl Outbound {
     /// As [`new`](Self::new), with another way to look names up.
     #[must_use]
     pub fn with(guard: Guard, resolver: impl Resolve) -> Self {
-        let jobs = Mutex::new(Jobs::Unused);
-        Self { guard: Arc::new(guard), resolver: Arc::new(resolver), jobs, places: Semaphore::new(REQUESTS_MAX) }
+        Self {
+            guard: Arc::new(guard),
+            resolver: Arc::new(resolver),
+            trust: Arc::default(),
+            jobs: Mutex::new(Jobs::Unused),
+            places: Semaphore::new(REQUESTS_MAX),
+        }
+    }
+
+    /// The same client, which believes these certificates over TLS.
+    #[must_use]
+    pub fn trusting(self, trust: Trust) -> Self {
+        Self { trust: Arc::new(trust), ..self }
     }
 
     /// Sends a request; the status of its answer.
@@ -140,8 +162,8 @@ impl Outbound {
             Jobs::Unused => {}
         }
         let (sender, jobs_of_thread) = mpsc::unbounded_channel();
-        let (guard, resolver) = (Arc::clone(&self.guard), Arc::clone(&self.resolver));
-        let run = move || work(jobs_of_thread, &guard, &resolver);
+        let (guard, resolver, trust) = (Arc::clone(&self.guard), Arc::clone(&self.resolver), Arc::clone(&self.trust));
+        let run = move || work(jobs_of_thread, &guard, &resolver, &trust);
         let thread = std::thread::Builder::new().name("nexus-outbound".into()).spawn(run);
         thread.map_err(|_| OutboundError::Failed("the client's thread could not be started"))?;
         *jobs = Jobs::Running(sender.clone());
@@ -157,13 +179,13 @@ impl std::fmt::Debug for Outbound {
 
 /// The thread: the client's futures stay where they were made. Ends when nobody can send any more, and what is under way
 /// ends with it.
-fn work(mut jobs: mpsc::UnboundedReceiver<Job>, guard: &Arc<Guard>, resolver: &Arc<dyn Resolve>) {
+fn work(mut jobs: mpsc::UnboundedReceiver<Job>, guard: &Arc<Guard>, resolver: &Arc<dyn Resolve>, trust: &Trust) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         let mut tls = None;
         while let Some(Job { post, reply }) = jobs.recv().await {
-            let tls = Arc::clone(tls.get_or_insert_with(tls_config));
+            let tls = Arc::clone(tls.get_or_insert_with(|| trust.config()));
             let (guard, resolver) = (Arc::clone(guard), Arc::clone(resolver));
             tokio::task::spawn_local(async move {
                 let sent = tokio::time::timeout(REQUEST_TIME, send(post, &guard, &*resolver, tls)).await;
@@ -174,23 +196,6 @@ fn work(mut jobs: mpsc::UnboundedReceiver<Job>, guard: &Arc<Guard>, resolver: &A
     });
     // A look-up that hangs must not hold up the end of the server.
     runtime.shutdown_background();
-}
-
-/// Trusts what the machine trusts.
-fn tls_config() -> Arc<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (_, unusable) = roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        tracing::warn!(unusable, "this machine names no certificate authority: nothing can be sent over https");
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows the usual versions of TLS");
-    let mut config = config.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Arc::new(config)
 }
 
 async fn send(post: Post, guard: &Guard, resolver: &dyn Resolve, tls: Arc<ClientConfig>) -> Result<u16, OutboundError> {
@@ -206,14 +211,14 @@ async fn send(post: Post, guard: &Guard, resolver: &dyn Resolve, tls: Arc<Client
     let mut found = found.into_iter().map(|address| SocketAddr::new(address.ip(), target.port()));
     let address = found.find(|address| guard.allows(*address)).ok_or(OutboundError::Forbidden)?;
 
-    // A client for one request: no connection is kept that an earlier look-up led to.
+    // A client for one request: no connection is kept that an earlier look-up led to. HTTP/1.1 is all that `tls` offers;
+    // to limit the version here as well would put other settings of TLS in its place, which believe nobody.
     let connector = awc::Connector::new().rustls_0_23(tls).timeout(REQUEST_TIME).conn_keep_alive(Duration::ZERO);
     let client = awc::Client::builder()
         .connector(connector)
         .timeout(REQUEST_TIME)
         .disable_redirects()
         .no_default_headers()
-        .max_http_version(awc::http::Version::HTTP_11)
         .finish();
     let mut request = client.post(target.as_str()).address(address).force_close().no_decompress();
     request = request.insert_header(("User-Agent", AGENT)).insert_header(("Content-Type", "application/json"));

@@ -8,5 +8,7 @@ mod cases;
 pub(crate) mod races;
 // Nobody gives himself what he does not have.
 mod escalation;
+// How long it takes to refuse a key.
+mod timing;
 // Nobody learns or changes what another tenant has.
 mod isolation;

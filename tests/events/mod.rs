@@ -8,6 +8,7 @@ mod receiver;
 mod rest;
 mod ssrf;
 mod stream;
+mod tls;
 mod webhooks;
 
 use serde_json::{Value, json};

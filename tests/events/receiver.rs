@@ -1,11 +1,12 @@
 //! A receiver of webhooks: takes requests, remembers them, and answers as a test wants.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 use crate::harness::client::LIVENESS;
@@ -55,16 +56,35 @@ impl Receiver {
 
     /// Listens on an address.
     pub(super) fn on(address: &str, status: u16) -> Self {
+        Self::speaking(address, status, Some)
+    }
+
+    /// Listens on a loopback address and speaks TLS.
+    pub(super) fn on_tls(tls: Arc<ServerConfig>) -> Self {
+        let open = move |stream| {
+            let session = ServerConnection::new(Arc::clone(&tls)).ok()?;
+            Some(StreamOwned::new(session, stream))
+        };
+        Self::speaking("127.0.0.1:0", 200, open)
+    }
+
+    /// Listens, and takes requests from what `open` makes of a connection.
+    fn speaking<S: Read + Write>(
+        address: &str,
+        status: u16,
+        open: impl Fn(TcpStream) -> Option<S> + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).expect(address);
         let address = listener.local_addr().expect("bound");
         let seen = Arc::new((Mutex::new(Seen { status, ..Seen::default() }), Condvar::new()));
         let receiver = Self { address, seen: Arc::clone(&seen) };
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let seen = Arc::clone(&seen);
+                let (seen, open) = (Arc::clone(&seen), open.clone());
                 std::thread::spawn(move || {
                     // Whoever breaks off is no test's fault.
-                    let _ = serve(stream, &seen);
+                    let _ = stream.set_read_timeout(Some(LIVENESS));
+                    let _ = open(stream).map(|stream| serve(stream, &seen));
                 });
             }
         });
@@ -126,9 +146,8 @@ fn distinct(deliveries: &[Delivery]) -> usize {
     ids.collect::<std::collections::HashSet<_>>().len()
 }
 
-fn serve(stream: std::net::TcpStream, seen: &(Mutex<Seen>, Condvar)) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(LIVENESS))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn serve(stream: impl Read + Write, seen: &(Mutex<Seen>, Condvar)) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut headers = Vec::new();
@@ -148,9 +167,9 @@ fn serve(stream: std::net::TcpStream, seen: &(Mutex<Seen>, Condvar)) -> std::io:
     let mut locked = lock.lock();
     let (status, extra) = (locked.status, locked.extra.clone());
     if status != 0 {
-        let mut stream = stream;
-        let written = write!(stream, "HTTP/1.1 {status} X\r\n{extra}Content-Length: 2\r\nConnection: close\r\n\r\nok");
-        written?;
+        let stream = reader.get_mut();
+        write!(stream, "HTTP/1.1 {status} X\r\n{extra}Content-Length: 2\r\nConnection: close\r\n\r\nok")?;
+        stream.flush()?;
     }
     let taken = (200..300).contains(&status);
     locked.deliveries.push(Delivery { headers, body, taken });

@@ -173,3 +173,29 @@ async fn a_test_is_one_delivery() {
     assert!(report.violations.is_empty(), "{report:?}");
     stop(served).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_attempt_would_not_change_is_told_at_once() {
+    let served = {
+        // Time stands still: who waits for another attempt waits for ever.
+        let world = World::new().await;
+        let server = Server::start(&world);
+        (world, server)
+    };
+    let receiver = Receiver::start(302);
+    receiver.extra("Location: http://127.0.0.1:9/");
+    let elsewhere = receiver.url().replace("127.0.0.1", "127.0.0.2");
+    for (url, why, came) in [
+        ("http://10.0.0.1/".to_owned(), "webhook_allow", 0),
+        (elsewhere, "webhook_allow", 0),
+        (receiver.url(), "answered 302", 1),
+    ] {
+        let (_, made) = send(&served, Who::Alice, "POST", ALL, &json!({"url": url}).to_string()).await;
+        let one = format!("{ALL}/{}", made["id"].as_str().expect("an id"));
+        let (status, said) = send(&served, Who::Alice, "POST", &format!("{one}/test"), "").await;
+        assert_eq!((status, &said["success"], receiver.count()), (200, &json!(false), came), "{url}: {said}");
+        assert!(said["error"].as_str().is_some_and(|error| error.contains(why)), "{url}: {said}");
+        assert!(said["event_id"].as_str().is_some_and(|id| id.starts_with("evt_test_")), "{said}");
+    }
+    stop(served).await;
+}

@@ -20,8 +20,16 @@ pub(crate) mod server;
 pub(crate) mod process;
 // What a process takes of memory.
 pub(crate) mod growth;
+// What a test needs that need not be there.
+pub(crate) mod require;
 // A Python with packages of the public index.
 pub(crate) mod python;
+// Programs of npm.
+pub(crate) mod node;
+// A browser without a window.
+pub(crate) mod browser;
+// Certificates for servers that are talked to over TLS.
+pub(crate) mod certificates;
 // A PostgreSQL of our own.
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;

@@ -10,6 +10,8 @@ use std::process::Command;
 
 use nexus_lite::model::ContentHash;
 
+use super::require::absent;
+
 /// What the variable `NEXUS_LITE_REQUIRE` holds where it is a failure that there is no Python, or no packages.
 const REQUIRED: &str = "python";
 /// Says that an environment is whole.
@@ -21,14 +23,7 @@ const NAME_CHARS: usize = 16;
 /// no python3 with `venv`, or the packages cannot be had.
 pub(crate) fn venv(packages: &[&str]) -> Option<PathBuf> {
     let made = made(packages);
-    made.map_err(|problem| absent(&problem)).ok()
-}
-
-#[expect(clippy::print_stdout, reason = "whoever sees a test pass should know that it did not run")]
-fn absent(problem: &str) {
-    let required = std::env::var_os("NEXUS_LITE_REQUIRE").unwrap_or_default().to_string_lossy().into_owned();
-    assert!(!required.contains(REQUIRED), "NEXUS_LITE_REQUIRE asks for python: {problem}");
-    println!("skipped: {problem}");
+    made.map_err(|problem| absent(REQUIRED, &problem)).ok()
 }
 
 fn made(packages: &[&str]) -> Result<PathBuf, String> {

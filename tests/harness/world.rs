@@ -195,6 +195,8 @@ impl World {
         }
         (setup.tune)(&mut options);
         let app = App::open_with(engine::config(path), options).await?;
+        // Else it may be the start that comes to a fault point, or takes a place in a queue.
+        app.settled().await;
         Ok(Self {
             store: app.store.clone(),
             caches: Arc::clone(&app.caches),

@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use nexus_lite::model::ManualClock;
+use nexus_lite::model::time::monotonic;
 use nexus_lite::store::{FaultPoint, Options};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::{Served, Who, failure};
-use crate::harness::client::{Answer, Client, call_bytes};
+use crate::harness::client::{Answer, Client, LIVENESS, call_bytes};
 use crate::harness::world::{Setup, World};
 
 /// Messages that the writer takes.
@@ -29,9 +30,11 @@ fn send(served: &Served, id: u64, method: &str, params: &Value) -> JoinHandle<An
     tokio::task::spawn_blocking(move || Client::new(address, None).exchange(&bytes).expect("an answer"))
 }
 
-/// Waits until `done`, however long that takes here.
+/// Waits until `done`.
 async fn until(done: impl Fn() -> bool) {
+    let began = monotonic();
     while !done() {
+        assert!(began.elapsed() < LIVENESS, "it does not come to that");
         tokio::task::yield_now().await;
     }
 }

@@ -1,88 +1,14 @@
 //! TLS to the database: who is believed, what is refused, and that a refusal says what to do and no password.
 
 use std::path::Path;
-use std::process::Command;
 
 use nexus_lite::store::{Options, PostgresUrl, Store, StoreError};
 
+use crate::harness::certificates::Certificates;
 use crate::harness::postgres::{Cluster, Setup, USER};
 
 /// In every URL, and in no message.
 const PASSWORD: &str = "hidden-from-messages";
-
-/// Two authorities and what they have signed, made anew so that nothing expires.
-struct Certificates {
-    dir: tempfile::TempDir,
-}
-
-impl Certificates {
-    /// `None` where there is no `openssl` to make them with.
-    fn make() -> Option<Self> {
-        let this = Self { dir: tempfile::tempdir().expect("a directory") };
-        for authority in ["ours", "theirs"] {
-            this.openssl(&[
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                &format!("/CN={authority}"),
-                "-keyout",
-                &format!("{authority}.key"),
-                "-out",
-                &format!("{authority}.pem"),
-            ])?;
-        }
-        for (name, alternative) in [("server", "DNS:localhost,IP:127.0.0.1"), ("elsewhere", "DNS:db.example")] {
-            let key = format!("{name}.key");
-            this.openssl(&[
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                &format!("/CN={name}"),
-                "-addext",
-                &format!("subjectAltName={alternative}"),
-                "-addext",
-                "basicConstraints=critical,CA:FALSE",
-                "-CA",
-                "ours.pem",
-                "-CAkey",
-                "ours.key",
-                "-keyout",
-                &key,
-                "-out",
-                &format!("{name}.pem"),
-            ])?;
-        }
-        Some(this)
-    }
-
-    fn openssl(&self, words: &[&str]) -> Option<()> {
-        let ran = Command::new("openssl").args(words).current_dir(self.dir.path()).output().ok()?;
-        assert!(ran.status.success(), "openssl {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
-        Some(())
-    }
-
-    fn text(&self, name: &str) -> String {
-        std::fs::read_to_string(self.dir.path().join(name)).expect("made above")
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.dir.path().join(name)
-    }
-}
 
 /// A cluster with a password that shows the certificate `name`, or none.
 fn cluster(certificates: &Certificates, name: Option<&str>) -> Option<Cluster> {

@@ -17,7 +17,8 @@ const BATCH: usize = 100;
 
 /// Ends sandboxes whose time is over until the store closes.
 pub async fn watch(store: Store, providers: Sandboxes) {
-    let mut ticks = tokio::time::interval(TICK);
+    // Not at once: nothing of it shall stand between a start and the first requests.
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
     loop {
         ticks.tick().await;
         match expire(&store, &providers).await {

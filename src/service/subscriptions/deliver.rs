@@ -2,7 +2,8 @@
 //!
 //! One task per enabled subscription, so that one receiver waits for nobody and gets its events in order, one at a time. An
 //! event is told until it is taken: what has been told is kept afterwards, once a second at most, so that a server that
-//! was killed tells the last ones again, by the same ids. Each delivery is tried three times; then the subscription waits,
+//! was killed tells the last ones again, by the same ids. Each delivery is tried three times, or once where another
+//! attempt would change nothing (the address may not be sent to, the receiver sends on); then the subscription waits,
 //! longer each time, and is disabled after ten in a row. Nothing is left out: when it is enabled again it goes on from
 //! there. Time is the store's clock; a test that moves it says so by [`Hooks::touch`].
 
@@ -11,30 +12,24 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::{Value, json};
-use sha2::Sha256;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::auth::KeyHasher;
 use crate::model::SubscriptionRow;
-use crate::model::time::{MICROS_PER_SECOND, iso_naive};
-use crate::outbound::{Outbound, OutboundError, Post, Target};
+use crate::outbound::Outbound;
 use crate::rebac::Caches;
 use crate::service::ServiceError;
+use crate::service::events::Event;
 use crate::service::events::feed::{INLINE_REVISIONS, Page, Reader, Wanted, oldest};
-use crate::service::events::{Event, wire};
 use crate::store::subscriptions::{self, DeliveryRow, FAILED, Position, SUCCESS};
 use crate::store::{Origin, ReadTx, Store, StoreError, WriteOp as _};
 use crate::telemetry::metric;
 
 use super::ops::{FAILURES_MAX, KeepDelivery};
-use super::{Subscription, speaker};
+use super::send::{Ended, PAUSES};
+use super::speaker;
 
-/// Pauses between the attempts of one delivery.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// After a failed delivery; twice as long after each further one.
 const BACK_OFF: Duration = Duration::from_secs(10);
 /// How long what was told may be remembered only here.
@@ -53,27 +48,19 @@ const NO_KEY: &str = "the key it was made with is not valid any more; its maker 
 
 /// What deliveries need beside the store.
 pub struct Hooks {
-    outbound: Arc<Outbound>,
-    hasher: Arc<KeyHasher>,
+    pub(super) outbound: Arc<Outbound>,
+    pub(super) hasher: Arc<KeyHasher>,
     /// Whether the server asks for no keys.
     open: bool,
     /// Grows when the list has changed, or the clock was moved.
-    touched: watch::Sender<u64>,
-    stopping: watch::Sender<bool>,
+    pub(super) touched: watch::Sender<u64>,
+    pub(super) stopping: watch::Sender<bool>,
 }
 
 impl std::fmt::Debug for Hooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hooks").field("outbound", &self.outbound).finish_non_exhaustive()
     }
-}
-
-/// Why an attempt is over.
-enum Ended {
-    /// The receiver did not take it.
-    Failed(String),
-    /// The subscription was changed, or the server stops.
-    Stopped,
 }
 
 impl Hooks {
@@ -167,92 +154,6 @@ impl Hooks {
         });
         Task { updated_at_us, cancel, handle }
     }
-
-    /// Sends one event that tests a subscription, with all attempts; whether it was taken, and the id of the event.
-    pub async fn test(&self, store: &Store, subscription: &Subscription) -> (bool, String) {
-        let row = &subscription.row;
-        let id = format!("evt_test_{}", store.random().hex(4));
-        let now_us = store.now_us();
-        let event = json!({
-            "id": id,
-            "event": "file_write",
-            "timestamp": format!("{}Z", iso_naive(now_us)),
-            "data": wire::test_data(&row.tenant, &row.created_by, now_us),
-        });
-        let mut waits = Waits { canceled: self.stopping.subscribe(), touched: self.touched.subscribe() };
-        let mut pauses = PAUSES.into_iter();
-        loop {
-            let taken = match self.attempt(store, row, &id, "file_write", &event).await {
-                Ok(()) => true,
-                Err(Ended::Stopped) => false,
-                Err(Ended::Failed(_)) => match pauses.next() {
-                    Some(pause) if waits.pause(store, pause).await => continue,
-                    _ => false,
-                },
-            };
-            return (taken, id);
-        }
-    }
-
-    /// One attempt.
-    async fn attempt(
-        &self,
-        store: &Store,
-        row: &SubscriptionRow,
-        event_id: &str,
-        kind: &str,
-        event: &Value,
-    ) -> Result<(), Ended> {
-        let body = Bytes::from(wire::delivery(event, &row.subscription_id, row.metadata.as_deref()));
-        let failed = match self.send(store, row, event_id, kind, body).await {
-            Ok(200..300) => {
-                metric::WEBHOOK_DELIVERIES.count(&[("result", "taken")]);
-                return Ok(());
-            }
-            Ok(status) => format!("the receiver answered {status}"),
-            Err(OutboundError::Stopped) => return Err(Ended::Stopped),
-            Err(error) => error.to_string(),
-        };
-        metric::WEBHOOK_DELIVERIES.count(&[("result", "refused")]);
-        Err(Ended::Failed(failed))
-    }
-
-    async fn send(
-        &self,
-        store: &Store,
-        row: &SubscriptionRow,
-        event_id: &str,
-        kind: &str,
-        body: Bytes,
-    ) -> Result<u16, OutboundError> {
-        let target = Target::parse(&row.url)?;
-        let seconds = store.clock().now_us().div_euclid(MICROS_PER_SECOND);
-        let delivery = blake3::hash(format!("{}\0{event_id}", row.subscription_id).as_bytes()).to_hex();
-        let mut headers = vec![
-            ("X-Nexus-Event", kind.to_owned()),
-            ("X-Nexus-Delivery-Id", format!("del_{}", &delivery[..16])),
-            ("X-Nexus-Timestamp", seconds.to_string()),
-        ];
-        if let Some(sealed) = &row.secret {
-            let secret = self.hasher.unseal(&row.subscription_id, sealed);
-            let secret = secret.ok_or(OutboundError::Failed("its secret cannot be opened; set it again"))?;
-            let dated = [format!("{seconds}.").as_bytes(), &body].concat();
-            headers.push(("X-Nexus-Signature", format!("sha256={}", signature(&secret, &body))));
-            headers.push(("X-Nexus-Signature-Dated", format!("t={seconds},sha256={}", signature(&secret, &dated))));
-        }
-        self.outbound.post(Post { target, headers, body }).await
-    }
-}
-
-/// HMAC-SHA256, hex.
-fn signature(secret: &str, bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
-    mac.update(bytes);
-    mac.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
-        hex
-    })
 }
 
 /// A running task.
@@ -264,14 +165,14 @@ struct Task {
 }
 
 /// What ends a wait.
-struct Waits {
-    canceled: watch::Receiver<bool>,
-    touched: watch::Receiver<u64>,
+pub(super) struct Waits {
+    pub(super) canceled: watch::Receiver<bool>,
+    pub(super) touched: watch::Receiver<u64>,
 }
 
 impl Waits {
     /// Waits by the store's clock; false: it is over.
-    async fn pause(&mut self, store: &Store, pause: Duration) -> bool {
+    pub(super) async fn pause(&mut self, store: &Store, pause: Duration) -> bool {
         let due = store.clock().instant() + pause;
         loop {
             if *self.canceled.borrow_and_update() {
@@ -426,12 +327,13 @@ impl Telling {
                 },
             };
             let (body, kind) = (event.to_json(), event.kind.name());
-            let why = match self.hooks.attempt(&self.store, &self.row, &event.id, kind, &body).await {
+            let (why, again) = match self.hooks.attempt(&self.store, &self.row, &event.id, kind, &body).await {
                 Ok(()) => return self.taken(&event).await,
                 Err(Ended::Stopped) => return OVER,
-                Err(Ended::Failed(why)) => why,
+                Err(Ended::Failed(why)) => (why, pauses.next()),
+                Err(Ended::Final(why)) => (why, None),
             };
-            let pause = match pauses.next() {
+            let pause = match again {
                 Some(pause) => pause,
                 None => {
                     pauses = PAUSES.into_iter();

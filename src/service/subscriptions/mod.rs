@@ -7,6 +7,7 @@
 pub mod deliver;
 pub mod draft;
 pub mod ops;
+mod send;
 
 use crate::auth::{AuthIndex, Caller};
 use crate::model::SubscriptionRow;

@@ -264,6 +264,9 @@ pub(super) fn furnish(door: &mut Door, root: &str, tenant: &str, word: &str, hos
     );
     nest.drawn("playbook", &playbook["playbook_id"]);
     nest.ok(&ann, "ace_create_playbook", json!({"name": format!("{word}-common"), "scope": "tenant"}));
+    // Of the agent's own.
+    nest.ok(&helper, "ace_start_trajectory", json!({"task_description": format!("{word}-errand")}));
+    nest.ok(&helper, "ace_create_playbook", json!({"name": format!("{word}-errand"), "scope": "agent"}));
 
     let (skill, skill_file) = (nest.name("skill"), nest.name("skill_file"));
     let front = format!("---\nname: {skill}\ndescription: {word}-does\n---\n# {word}\n");
@@ -318,7 +321,8 @@ pub(super) fn furnish(door: &mut Door, root: &str, tenant: &str, word: &str, hos
         "label", "older", "was", "what", "ws", "meta", "snap", "tag", "late", "thought", "common", "shared", "task",
         "step",
     ];
-    let more = ["said", "why", "does", "please", "hosted", "host", "hook", "sign", "admin", "never", "col", "mem"];
+    let more =
+        ["said", "why", "does", "please", "hosted", "host", "hook", "sign", "admin", "never", "col", "mem", "errand"];
     secrets.extend(kinds.iter().chain(&more).map(|kind| format!("{word}-{kind}")));
     secrets.extend([&admin, &ann, &ben, &helper, &twin].map(String::clone));
     secrets.extend([limit, limit * 1000].map(|limit| limit.to_string()));

@@ -7,6 +7,8 @@
 mod cases;
 // Skills put together by chance.
 mod generated;
+// What the installer makes of the public ones.
+mod installed;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
