@@ -105,12 +105,6 @@ impl FromText for PathBuf {
     }
 }
 
-impl FromText for Option<PathBuf> {
-    fn from_text(text: &str) -> Result<Self, &'static str> {
-        Ok((!text.is_empty()).then(|| text.into()))
-    }
-}
-
 impl FromText for String {
     fn from_text(text: &str) -> Result<Self, &'static str> {
         Ok(text.to_owned())

@@ -17,10 +17,9 @@ const BATCH: usize = 100;
 
 /// Ends sandboxes whose time is over until the store closes.
 pub async fn watch(store: Store, providers: Sandboxes) {
-    // Not at once: nothing of it shall stand between a start and the first requests.
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TICK, TICK);
     loop {
-        ticks.tick().await;
+        // Not at once: nothing of it shall stand between a start and the first requests.
+        tokio::time::sleep(TICK).await;
         match expire(&store, &providers).await {
             Ok(_) => {}
             Err(ServiceError::Store(StoreError::Closed)) => return,
