@@ -181,9 +181,9 @@ async fn who_is_called_alike_in_two_tenants_has_requests_of_his_own() {
                 ("sandbox_create", json!({"name": "alike"}), "sandbox_list", "alike"),
             ];
             for (method, params, list, name) in alike {
-                let mut answers = Vec::new();
+                let (mut answers, same) = (Vec::new(), format!("one-and-the-same-{method}"));
                 for nest in [&own, &other] {
-                    let answer = keyed(door, &nest.twin, method, &params, "one-and-the-same");
+                    let answer = keyed(door, &nest.twin, method, &params, &same);
                     assert!(answer.rpc().is_ok() && !knows(&answer), "{method}: {}", shown(&answer));
                     let made = answer.rpc().expect("looked at above");
                     let name = made["memory_id"].as_str().unwrap_or(name);
@@ -193,7 +193,7 @@ async fn who_is_called_alike_in_two_tenants_has_requests_of_his_own() {
                 }
                 // Each gets his own reply again.
                 for (nest, first) in [&own, &other].into_iter().zip(&answers) {
-                    let again = keyed(door, &nest.twin, method, &params, "one-and-the-same");
+                    let again = keyed(door, &nest.twin, method, &params, &same);
                     assert_eq!(
                         (again.header("idempotency-replayed"), &again.json()),
                         (Some("true"), first),
