@@ -174,6 +174,7 @@ pub static METHODS: &[Entry] = &[
     entry::<sandboxes::SandboxRun>(),
     entry::<sandboxes::SandboxStatus>(),
     entry::<sandboxes::SandboxStop>(),
+    entry::<sandboxes::SandboxSync>(),
     entry::<mounts::SaveMount>(),
     entry::<absent::SemanticSearch>(),
     entry::<absent::SemanticSearchIndex>(),

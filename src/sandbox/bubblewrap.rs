@@ -4,10 +4,13 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::fence;
+use super::files::FOLDER;
 use super::orders::CHILD_ARGUMENT;
 
 /// Where the directory lies inside.
 pub(super) const INSIDE: &str = "/sandbox";
+/// Where programs of the original's clients look for the tree.
+pub(super) const MOUNT: &str = "/mnt/nexus";
 /// Where this program lies inside.
 const CHILD: &str = "/.nexus-lite";
 
@@ -44,6 +47,7 @@ pub(super) fn arguments(directory: &Path, program: &Path, becomes: bool) -> Vec<
     for path in fence::texts() {
         add(&[&"--ro-bind-try", &path, &path]);
     }
+    add(&[&"--dir", &"/mnt", &"--symlink", &format!("{INSIDE}/{FOLDER}"), &MOUNT]);
     add(&[&"--proc", &"/proc", &"--dev", &"/dev"]);
     add(&[&"--bind", &directory, &INSIDE, &"--ro-bind", &program, &CHILD]);
     add(&[&"--", &CHILD, &CHILD_ARGUMENT]);

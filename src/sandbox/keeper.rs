@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(20);
 const MEMORY_EVERY: Duration = Duration::from_millis(40);
 /// How often the disk is looked at.
 const DISK_EVERY: Duration = Duration::from_millis(200);
+/// A look at the disk takes at most one part in so many of the time.
+const LOOK_SHARE: u32 = 8;
 /// How long what was written may take to arrive when everybody who could write is dead.
 const DRAIN: Duration = Duration::from_secs(1);
 /// Bytes read at once.
@@ -168,7 +170,7 @@ impl<'a> Run<'a> {
 
     fn watch(&mut self) -> std::io::Result<()> {
         let mut chunk = vec![0; CHUNK];
-        let (mut looked, mut measured) = (self.began, self.began);
+        let (mut looked, mut measured, mut disk_every) = (self.began, self.began, DISK_EVERY);
         let mut exited = false;
         loop {
             self.read(&mut chunk)?;
@@ -197,11 +199,12 @@ impl<'a> Run<'a> {
                 let limits = &self.orders.limits;
                 if watch::memory(&members) > limits.memory_bytes {
                     self.end(Ending::Memory);
-                } else if now - measured > DISK_EVERY {
-                    measured = now;
+                } else if now - measured > disk_every {
                     if watch::is_over(&self.orders.directory, &members, limits.disk_bytes, limits.files) {
                         self.end(Ending::Disk);
                     }
+                    measured = monotonic();
+                    disk_every = DISK_EVERY.max((measured - now) * LOOK_SHARE);
                 }
             }
         }

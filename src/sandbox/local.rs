@@ -1,14 +1,18 @@
 //! The local provider: one private directory per sandbox, and programs that are confined to it.
 
 use std::io::{Error, ErrorKind};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use rustix::io::Errno;
+
+use super::files::{self, FOLDER, Files};
 use super::launch::{self, Lifeline};
 use super::limits::Limits;
 use super::orders::{Orders, Report, Walls, Work};
-use super::{Capabilities, Job, Language, Provider, RunError, SandboxError, host};
+use super::{Capabilities, Job, Language, Provider, RunError, SandboxError, bubblewrap, host, tree};
 use crate::config::SandboxWalls;
 use crate::model::{OsRandom, RandomSource as _};
 
@@ -57,6 +61,14 @@ impl LocalProvider {
         Ok(self.root.join(id))
     }
 
+    /// Where programs of a sandbox find the copy of the tree.
+    fn seen(&self, directory: &Path) -> String {
+        match self.walls() {
+            Ok(Walls::Bubblewrap(_)) => bubblewrap::MOUNT.to_owned(),
+            Ok(Walls::Landlock) | Err(_) => directory.join(FOLDER).display().to_string(),
+        }
+    }
+
     fn failed(&self, step: &'static str, id: &str) -> impl FnOnce(Error) -> SandboxError {
         let (provider, id) = (self.name(), id.to_owned());
         move |source| SandboxError { provider, step, id, source }
@@ -78,7 +90,7 @@ impl Provider for LocalProvider {
 
     fn capabilities(&self) -> Capabilities {
         let languages = || Language::ALL.into_iter().filter(|language| language.interpreter().is_some()).collect();
-        let nothing = Capabilities { pause: true, ..Capabilities::default() };
+        let nothing = Capabilities { mount: true, pause: true, ..Capabilities::default() };
         match self.walls() {
             Ok(walls) => Capabilities { run: true, walls: Some(walls.name()), languages: languages(), ..nothing },
             Err(why) => Capabilities { run_refused: Some(why.clone()), ..nothing },
@@ -99,13 +111,15 @@ impl Provider for LocalProvider {
         let launcher = launch::program().ok_or_else(|| RunError::Refused("no program confines".into()))?;
         let failed = |e| RunError::Failed(self.failed("run a program in", id)(e));
         let directory = self.directory(id).and_then(|path| path.canonicalize()).map_err(failed)?;
+        let mut environment = job.environment;
+        environment.push(("NEXUS_MOUNT".to_owned(), self.seen(&directory)));
         let file = format!(".run-{}.{ending}", OsRandom.hex(FILE_BYTES));
         let orders = Orders {
             directory: directory.clone(),
             walls,
             user: host::user(id),
             work: Work::Program { interpreter, file: file.clone(), code: job.code },
-            environment: job.environment,
+            environment,
             limits: Limits { time: job.time, ..Limits::default() },
             token: host::token(),
         };
@@ -138,11 +152,23 @@ impl Provider for LocalProvider {
     }
 
     fn destroy(&self, id: &str) -> Result<(), SandboxError> {
-        let remove = || match std::fs::remove_dir_all(self.directory(id)?) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-            other => other,
+        let remove = || {
+            self.directory(id)?;
+            match tree::open(&self.root) {
+                Err(Errno::NOENT) => return Ok(()),
+                root => tree::remove(root?.as_fd(), id)?,
+            }
+            files::forget_all(&self.root, id)
         };
         remove().map_err(self.failed("remove", id))
+    }
+
+    fn files(&self, id: &str) -> Result<Files, SandboxError> {
+        let open = || {
+            let directory = self.directory(id)?.canonicalize()?;
+            Files::open(&self.root, id, host::user(id), self.seen(&directory))
+        };
+        open().map_err(self.failed("look at the files of", id))
     }
 
     fn list(&self) -> Result<Vec<String>, SandboxError> {

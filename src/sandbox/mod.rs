@@ -4,7 +4,9 @@
 //! sandboxes are in the store. Invariant: a provider touches nothing but what it made for an id.
 
 mod bubblewrap;
+mod copying;
 mod fence;
+mod files;
 mod filter;
 mod host;
 mod keeper;
@@ -14,6 +16,7 @@ mod local;
 mod orders;
 mod program;
 mod runs;
+mod tree;
 mod watch;
 
 use std::path::PathBuf;
@@ -25,6 +28,8 @@ use serde::Serialize;
 
 use crate::config::SandboxWalls;
 
+pub use copying::Copying;
+pub use files::{BYTES_MAX, Connection, Copied, DEPTH_MAX, FILES_MAX, FOLDER, Files, Found};
 pub use host::Language;
 pub use keeper::child;
 pub use launch::{Lifeline, use_program};
@@ -37,7 +42,7 @@ pub use runs::{Cut, RUNS_MAX, Running, Runs};
 pub struct Capabilities {
     /// Whether code can be run in it (`sandbox_run`).
     pub run: bool,
-    /// Whether the file tree can be mounted in it (`sandbox_connect`).
+    /// Whether files of the tree can be copied into it (`sandbox_connect`).
     pub mount: bool,
     /// Whether it can be paused and resumed.
     pub pause: bool,
@@ -105,6 +110,8 @@ pub trait Provider: std::fmt::Debug + Send + Sync + 'static {
     fn verify(&self, id: &str) -> Result<bool, SandboxError>;
     /// Removes the sandbox `id` and everything in it; nothing to do if it is not there.
     fn destroy(&self, id: &str) -> Result<(), SandboxError>;
+    /// The files of the sandbox `id`, which is there.
+    fn files(&self, id: &str) -> Result<Files, SandboxError>;
     /// The ids of all sandboxes that are there.
     fn list(&self) -> Result<Vec<String>, SandboxError>;
 }
@@ -115,13 +122,19 @@ pub struct Sandboxes {
     local: Arc<dyn Provider>,
     known: Arc<AtomicBool>,
     runs: Arc<Runs>,
+    copied: Arc<copying::Copied>,
 }
 
 impl Sandboxes {
     /// The local provider alone, with its directories under `root`, confining as `wanted` says.
     #[must_use]
     pub fn new(root: PathBuf, wanted: SandboxWalls) -> Self {
-        Self { local: Arc::new(LocalProvider::new(root, wanted)), known: Arc::default(), runs: Arc::default() }
+        Self {
+            local: Arc::new(LocalProvider::new(root, wanted)),
+            known: Arc::default(),
+            runs: Arc::default(),
+            copied: Arc::default(),
+        }
     }
 
     /// Waits until it is known what sandboxes can do on this machine, so that asking for it blocks nobody from then on.
@@ -139,6 +152,12 @@ impl Sandboxes {
     #[must_use]
     pub fn runs(&self) -> &Arc<Runs> {
         &self.runs
+    }
+
+    /// The right to work on the files of the sandbox `id`, until it is let go of; `None` if somebody has it.
+    #[must_use]
+    pub fn copying(&self, id: &str) -> Option<Copying> {
+        Copying::begin(&self.copied, id)
     }
 
     /// The provider for a new sandbox: the one that was asked for if it is configured, else the local one.

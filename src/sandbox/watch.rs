@@ -4,11 +4,14 @@
 //! the limit.
 
 use std::collections::HashSet;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use super::tree::{self, Next};
+
 /// How deep directories may lie in one another.
-const DEPTH_MAX: usize = 32;
+const DEPTH_MAX: usize = 128;
 /// Bytes of a block as file systems count them.
 const BLOCK: u64 = 512;
 /// What the kernel writes behind the name of a file that has none any more.
@@ -59,7 +62,7 @@ pub(super) fn tasks_of(uid: u32) -> u64 {
 /// Whether more lies in `directory`, or is held open without a name, than `bytes` and `files`.
 pub(super) fn is_over(directory: &Path, members: &[u32], bytes: u64, files: u64) -> bool {
     let mut sum = Sum { bytes, files };
-    sum.walk(directory, 0).is_none() || sum.nameless(members).is_none()
+    sum.below(directory).is_none() || sum.nameless(members).is_none()
 }
 
 /// What is left of the limits; `None` where one is passed.
@@ -69,25 +72,27 @@ struct Sum {
 }
 
 impl Sum {
-    fn take(&mut self, meta: &std::fs::Metadata) -> Option<()> {
+    fn take(&mut self, blocks: u64) -> Option<()> {
         self.files = self.files.checked_sub(1)?;
-        self.bytes = self.bytes.checked_sub(meta.blocks() * BLOCK)?;
+        self.bytes = self.bytes.checked_sub(blocks * BLOCK)?;
         Some(())
     }
 
-    fn walk(&mut self, directory: &Path, depth: usize) -> Option<()> {
-        if depth == DEPTH_MAX {
-            return None;
-        }
+    fn below(&mut self, directory: &Path) -> Option<()> {
         // What has gone since costs nothing.
-        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-            let Ok(meta) = entry.metadata() else { continue };
-            self.take(&meta)?;
-            if meta.is_dir() {
-                self.walk(&entry.path(), depth + 1)?;
-            }
-        }
-        Some(())
+        let Ok(top) = tree::open(directory) else { return Some(()) };
+        let mut fits = Some(());
+        tree::walk(
+            top.as_fd(),
+            |one| {
+                let deep = one.path.bytes().filter(|byte| *byte == b'/').count() >= DEPTH_MAX;
+                fits = fits.and_then(|()| self.take(u64::try_from(one.stat.st_blocks).unwrap_or_default()));
+                fits = fits.filter(|()| !deep);
+                if fits.is_some() { Next::In } else { Next::End }
+            },
+            |_, _| {},
+        );
+        fits
     }
 
     /// Files that processes still hold and that have no name.
@@ -99,7 +104,7 @@ impl Sum {
                 let is_nameless = entry.path().read_link().is_ok_and(|to| to.to_string_lossy().ends_with(NAMELESS));
                 let Some(meta) = is_nameless.then(|| entry.path().metadata().ok()).flatten() else { continue };
                 if meta.is_file() && seen.insert(meta.ino()) {
-                    self.take(&meta)?;
+                    self.take(meta.blocks())?;
                 }
             }
             let maps = std::fs::read(mapped).unwrap_or_default();

@@ -49,6 +49,8 @@ pub const OPS: &[&str] = ops![
     super::quotas::ops::SetQuota,
     super::relations::namespaces_ops::DeleteNamespace,
     super::relations::namespaces_ops::PutNamespace,
+    super::sandboxes::bring_back::BringBack,
+    super::sandboxes::connect::ConnectSandbox,
     super::sandboxes::expiry::ExpireSandboxes,
     super::sandboxes::ops::ChangeSandbox,
     super::sandboxes::ops::GetOrCreateSandbox,

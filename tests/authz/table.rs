@@ -55,6 +55,8 @@ const NOTHING: Outcome = No(ErrorCode::FileNotFound);
 const ACTING_ALONE: Outcomes = only(&[Owner, Heir], Blind);
 /// To whoever may not see it, it does not exist.
 const EXISTS: Outcomes = only(ACTING, NOTHING);
+/// What came of it is brought back for whoever connected, and for nobody with other rights.
+const CONNECTED: Outcomes = EXISTS.but(&[Root, Admin, Heir], DENIED);
 /// Likewise, and to the others the provider says that it cannot.
 const CANNOT: Outcomes = all(NOTHING).but(ACTING, No(ErrorCode::NotSupported));
 
@@ -101,6 +103,11 @@ fn first_snapshot(s: &Scene) -> Value {
 
 fn new_sandbox(s: &Scene) -> Vec<(Who, &'static str, Value)> {
     vec![(Owner, "sandbox_create", json!({"name": s.tag}))]
+}
+
+/// Her directory, to be copied into her sandbox.
+fn connection(s: &Scene) -> Value {
+    json!({"sandbox_id": s.made[0]["sandbox_id"], "workspace": s.directory})
 }
 
 fn rules() -> Value {
@@ -434,9 +441,9 @@ pub(super) static ROWS: &[Row] = &[
     row("retrieve_memory", MINE, record).after(active_record),
     row("rmdir", WRITTEN, |s| json!({"path": s.directory, "recursive": true})),
     row("rollback", WRITTEN, |s| json!({"path": s.file, "version": 1})),
-    row("sandbox_connect", CANNOT, sandbox).after(new_sandbox),
+    row("sandbox_connect", EXISTS, connection).after(new_sandbox),
     row("sandbox_create", ANYBODY, |s| json!({"name": s.tag})),
-    row("sandbox_disconnect", CANNOT, sandbox).after(new_sandbox),
+    row("sandbox_disconnect", CONNECTED, sandbox).after(new_sandbox).then("sandbox_connect", connection),
     row("sandbox_get_or_create", ANYBODY, |s| json!({"name": s.tag})),
     row("sandbox_list", MINE, |_| json!({})).after(new_sandbox),
     row("sandbox_pause", EXISTS, sandbox).after(new_sandbox),
@@ -445,6 +452,7 @@ pub(super) static ROWS: &[Row] = &[
         .after(new_sandbox),
     row("sandbox_status", EXISTS, sandbox).after(new_sandbox),
     row("sandbox_stop", EXISTS, sandbox).after(new_sandbox),
+    row("sandbox_sync", CONNECTED, sandbox).after(new_sandbox).then("sandbox_connect", connection),
     row("save_mount", ROOTS, mount),
     // Nothing is set; why is told to whoever could.
     row(

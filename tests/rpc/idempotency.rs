@@ -110,6 +110,7 @@ fn cases() -> Vec<Case> {
     let key = || vec![("admin_create_key", json!({"user_id": "u", "name": "k"}))];
     let box_ = |name: &str| vec![("sandbox_create", json!({"name": name}))];
     let nobody = |_: &[Value]| json!({"sandbox_id": "sb-0"});
+    let connected = |name: &str| [box_(name), vec![("sandbox_connect", json!({"sandbox_id": "$0"}))]].concat();
     let of_key = |made: &[Value]| json!({"key_id": made[0]["key_id"]});
     let grant = json!({"subject": ["user", "bob"], "relation": "direct_viewer", "object": ["file", "/a/granted"]});
     vec![
@@ -232,6 +233,7 @@ fn cases() -> Vec<Case> {
             |_| json!({"path": "/a/back", "version": 1}),
             |_| json!({"path": "/a/back", "version": 2}),
         ),
+        case("sandbox_connect", box_("connect"), sandbox, nobody),
         case("sandbox_create", vec![], |_| json!({"name": "one"}), |_| json!({"name": "two"})),
         case("sandbox_get_or_create", vec![], |_| json!({"name": "three"}), |_| json!({"name": "four"})),
         case("sandbox_pause", box_("pause"), sandbox, nobody),
@@ -241,7 +243,9 @@ fn cases() -> Vec<Case> {
             sandbox,
             nobody,
         ),
+        case("sandbox_disconnect", connected("disconnect"), sandbox, nobody),
         case("sandbox_stop", box_("stop"), sandbox, nobody),
+        case("sandbox_sync", connected("sync"), sandbox, nobody),
         case(
             "undelete",
             vec![file("/a/lost"), ("delete", json!({"path": "/a/lost"}))],

@@ -23,7 +23,7 @@ pub(super) fn look(config: &Config, scratch: &Path, lines: &mut Lines) {
             let (walls, languages) = (capable.walls.unwrap_or_default(), languages.join(", "));
             lines.ok(
                 TOPIC,
-                format!("programs are confined by {walls}, a filter of system calls and limits: {languages}"),
+                format!("programs are confined by {walls}, a filter of system calls, limits and a watch (no cgroup): {languages}"),
             );
         }
         Some(why) => lines.note(

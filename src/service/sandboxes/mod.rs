@@ -1,5 +1,7 @@
 //! Sandboxes, read: a user's own, and for the admin of a tenant those of its users.
 
+pub mod bring_back;
+pub mod connect;
 pub mod expiry;
 pub mod ops;
 pub mod run;

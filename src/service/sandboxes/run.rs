@@ -118,7 +118,7 @@ fn check(request: &RunRequest) -> Result<Language, ServiceError> {
     Ok(language)
 }
 
-fn require_active(info: &SandboxInfo) -> Result<(), ServiceError> {
+pub(super) fn require_active(info: &SandboxInfo) -> Result<(), ServiceError> {
     let id = &info.row.sandbox_id;
     match info.row.status.as_str() {
         ACTIVE => Ok(()),
@@ -128,14 +128,14 @@ fn require_active(info: &SandboxInfo) -> Result<(), ServiceError> {
 }
 
 /// Keeps a sandbox until `at_least` from now, or for its time to live.
-fn used(tx: &mut WriteTx<'_>, before: SandboxRow, at_least: Duration) -> Result<(), ServiceError> {
+pub(super) fn used(tx: &mut WriteTx<'_>, before: SandboxRow, at_least: Duration) -> Result<(), ServiceError> {
     let now_us = tx.now_us();
     let seconds = i64::try_from(at_least.as_secs() + 1).unwrap_or(i64::MAX / MICROS_PER_SECOND);
     let expires = until(now_us, before.ttl_minutes).max(now_us + seconds * MICROS_PER_SECOND);
-    let after = SandboxRow { last_active_at_us: now_us, expires_at_us: Some(expires), ..before.clone() };
-    if after != before {
-        sandboxes::update(tx, before, after)?;
-    }
+    // Later than before also where the clock stands still, so that each use leaves a record.
+    let at = now_us.max(before.last_active_at_us + 1);
+    let after = SandboxRow { last_active_at_us: at, expires_at_us: Some(expires), ..before.clone() };
+    sandboxes::update(tx, before, after)?;
     Ok(())
 }
 

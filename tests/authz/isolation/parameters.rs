@@ -157,6 +157,7 @@ fn by_name(name: &str, n: &Names) -> Option<Meaning> {
         "playbook_id" => each(n, &["playbook"]),
         "playbook_name" => each(n, &["playbook_name"]),
         "sandbox_id" => each(n, &["sandbox"]),
+        "workspace" => each(n, &["directory", "registered"]),
         "share_id" => each(n, &["share", "tuple"]),
         "tuple_id" => each(n, &["tuple", "share", "consent"]),
         "skill_name" | "source_name" | "target_name" => each(n, &["skill", "own_skill"]),

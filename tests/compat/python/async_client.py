@@ -164,10 +164,11 @@ async def sandboxes(nx):
         assert (await nx.sandbox_resume(number))["status"] == "active"
     with (ledger.proven if box["capabilities"]["run"] else ledger.refused)("sandbox_run"):
         assert (await nx.sandbox_run(number, "bash", "echo 1; exit 3"))["exit_code"] == 3
-    with ledger.refused("sandbox_connect"):
-        await nx.sandbox_connect(number, "local", "k")
-    with ledger.refused("sandbox_disconnect"):
-        await nx.sandbox_disconnect(number, "local", "k")
+    with ledger.proven("sandbox_connect", "sandbox_disconnect"):
+        await nx.write("/async-boxed.txt", b"one")
+        assert (await nx.sandbox_connect(number, "local", "k"))["mount_status"]["files_visible"] > 0
+        left = await nx.sandbox_disconnect(number, "local", "k")
+        assert left["success"] and left["changes"]["files_unchanged"] > 0, left
     with ledger.proven("sandbox_stop"):
         assert (await nx.sandbox_stop(number))["status"] == "stopped"
 

@@ -414,10 +414,17 @@ def sandboxes():
     with (ledger.proven if box["capabilities"]["run"] else ledger.refused)("sandbox_run"):
         ran = nx.sandbox_run(number, "python", "print(1)")
         assert (ran["stdout"], ran["stderr"], ran["exit_code"]) == ("1\n", "", 0) and ran["execution_time"] > 0, ran
-    with ledger.refused("sandbox_connect"):
-        nx.sandbox_connect(number, "local", "k")
-    with ledger.refused("sandbox_disconnect"):
-        nx.sandbox_disconnect(number, "local", "k")
+    with ledger.proven("sandbox_connect", "sandbox_disconnect"):
+        nx.write("/sync/boxed.txt", b"one\n")
+        joined = nx.sandbox_connect(number, "local", "k")
+        assert joined["success"] and joined["mount_status"]["files_visible"] > 0, joined
+        work = f"cd {joined['mount_path']}/sync && cat boxed.txt && echo two > boxed.txt && echo new > from-box.txt"
+        ran = nx.sandbox_run(number, "bash", work) if box["capabilities"]["run"] else None
+        assert ran is None or ran["stdout"] == "one\n", ran
+        assert nx.read("/sync/boxed.txt") == b"one\n"
+        left = nx.sandbox_disconnect(number, "local", "k")
+        assert left["success"] and left["unmounted_at"], left
+        assert ran is None or nx.read("/sync/boxed.txt") + nx.read("/sync/from-box.txt") == b"two\nnew\n"
     with ledger.proven("sandbox_pause", "sandbox_resume", "sandbox_stop"):
         assert nx.sandbox_pause(number)["status"] == "paused"
         assert nx.sandbox_resume(number)["status"] == "active"

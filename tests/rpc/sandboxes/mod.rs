@@ -1,5 +1,6 @@
 //! Sandboxes.
 
+mod files;
 mod get_or_create;
 mod list;
 mod run;

@@ -10,6 +10,7 @@ pub mod resume;
 pub mod run;
 pub mod status;
 pub mod stop;
+pub mod sync;
 
 pub use connect::SandboxConnect;
 pub use create::SandboxCreate;
@@ -21,6 +22,7 @@ pub use resume::SandboxResume;
 pub use run::SandboxRun;
 pub use status::SandboxStatus;
 pub use stop::SandboxStop;
+pub use sync::SandboxSync;
 
 use std::any::Any;
 use std::sync::Arc;
