@@ -1,12 +1,14 @@
 //! `demo`.
 
 use nexus_lite::auth::DEMO_KEY;
+use nexus_lite::cli::waves::plan::SANDBOX_NAMES;
 use serde_json::json;
 
 use super::{Running, address, arg, run};
 use crate::harness::client::Client;
 #[cfg(feature = "postgres")]
 use crate::harness::postgres;
+use crate::sandbox::walls;
 
 #[test]
 fn once_is_thirty_of_thirty_on_an_empty_directory_and_again_on_the_same() {
@@ -69,6 +71,26 @@ fn what_a_changed_demo_must_answer_is_asked_first() {
     let mut again = start();
     again.line_with("30 of 30 right");
     assert!(again.out.contains("right bodies from one serial run"), "{}", again.out);
+}
+
+#[test]
+fn programs_run_in_the_sandboxes_of_the_sixth_wave() {
+    // Without bubblewrap a server of root needs a directory that everybody may pass through, and the demo has none.
+    if !walls().contains(&"bubblewrap") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut demo = Running::start(super::program(["demo", "--port", "0", "--data-dir", arg(&dir.path().join("demo"))]));
+    let url = demo.url();
+    demo.line_with("30 of 30 right");
+    let mut client = Client::new(address(&url), Some(DEMO_KEY));
+    for name in SANDBOX_NAMES {
+        let made = client.rpc("sandbox_get_or_create", &json!({ "name": name })).expect("made");
+        assert_eq!(made["capabilities"]["run"], true, "{made}");
+        let params = json!({"sandbox_id": made["sandbox_id"], "language": "python", "code": "print(6 * 7)"});
+        assert_eq!(client.rpc("sandbox_run", &params).expect("run")["stdout"], "42\n");
+    }
+    assert_eq!(demo.stop().0, 0);
 }
 
 #[test]

@@ -65,7 +65,7 @@ for path in ["/etc/shadow", "/etc/passwd", "/etc/hosts", "DATA/admin.key", "DATA
 for path in ["/", "/home", "/root", "/etc", "/var", "DATA", "/tmp", "/run", ".."]:
     try:
         names = os.listdir(path)
-        foreign = [n for n in names if n not in ("sandbox", "usr", "bin", "lib", "lib64", "lib32", "libx32", "sbin", "dev",
+        foreign = [n for n in names if n not in ("sandbox", "mnt", "usr", "bin", "lib", "lib64", "lib32", "libx32", "sbin", "dev",
                    "proc", "etc", ".nexus-lite", "ld.so.cache", "alternatives", "localtime", "ssl") and not n.startswith("python3")]
         if foreign: print("listed", path, foreign)
     except OSError: pass
@@ -81,7 +81,7 @@ for path in ["/usr/bin/env", "DATA/admin.key"]:
     try:
         os.link(path, "stolen"); print("linked", path); os.unlink("stolen")
     except OSError: pass
-known = {"PATH", "LANG", "HOME", "PWD", "TMPDIR", "LC_CTYPE"}
+known = {"PATH", "LANG", "HOME", "PWD", "TMPDIR", "LC_CTYPE", "NEXUS_MOUNT"}
 if set(os.environ) - known: print("environment", set(os.environ) - known)
 if os.getuid() == 0 or os.geteuid() == 0: print("root")
 for fd in range(3, 256):
@@ -183,6 +183,14 @@ fn escapes(scene: &Scene) -> Vec<Escape> {
             8.0,
             // Where the machine is busy its time is over first.
             |a| (a["ended"] == "disk" || a["ended"] == "timeout") && says(a, ""),
+        ),
+        (
+            "ten thousand levels of directories",
+            "python",
+            "import os\nfor n in range(10000):\n  os.mkdir('d'); os.chdir('d')\nprint('made')".into(),
+            20.0,
+            // Made before anybody looked, or not; whoever cleans up must get through them.
+            |a| a["ended"] == "disk" || says(a, "made"),
         ),
         ("64 MiB of output", "bash", "head -c 67108864 /dev/zero | tr '\\0' x; echo end >&2".into(), 20.0, |a| {
             text(a, "stdout").len() == 1 << 20

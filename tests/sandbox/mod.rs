@@ -2,6 +2,8 @@
 
 // Every way out that we know, tried.
 mod escapes;
+// The files of the tree in sandboxes, and back.
+mod files;
 // What a run is: output, exit codes, rights, ends, the command line.
 mod runs;
 
@@ -18,7 +20,7 @@ use crate::harness::process::Process;
 const REQUIRED: &str = "bubblewrap";
 
 /// The walls of this machine.
-fn walls() -> Vec<&'static str> {
+pub(crate) fn walls() -> Vec<&'static str> {
     let all = if Path::new("/usr/bin/bwrap").exists() { vec!["bubblewrap", "landlock"] } else { vec!["landlock"] };
     let required = std::env::var_os("NEXUS_LITE_REQUIRE").unwrap_or_default().to_string_lossy().into_owned();
     assert!(

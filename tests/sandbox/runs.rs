@@ -137,17 +137,45 @@ fn a_run_that_is_asked_for_again_with_its_key_is_not_run_again() {
     assert_eq!(ask(None)["stdout"], "2\n", "the second to run");
 }
 
+/// What the program says on the command line: exit code, output, errors.
+fn says(scene: &Scene, args: &[&str]) -> (Option<i32>, String, String) {
+    let url = format!("http://{}", scene.server.address());
+    let mut command = program("");
+    command.args(["sandbox", "--url", &url, "--key", &scene.key]).args(args).stdin(Stdio::null());
+    let output = command.output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Connects to an address that everybody can be reached at, in Python.
+const CONNECTS: &str = "import socket; socket.create_connection(('ADDRESS', PORT), 5); print('connected')";
+
+#[test]
+fn of_a_program_in_the_first_hour() {
+    for walls in walls() {
+        let scene = Scene::new(walls);
+        let printed = says(&scene, &["run", "--", "python3", "-c", "print(1)"]);
+        assert_eq!(printed, (Some(0), "1\n".to_owned(), String::new()), "{walls}");
+        let own = scene.server.address();
+        for (address, port) in [("127.0.0.1", own.port()), ("192.0.2.1", 80)] {
+            let code = CONNECTS.replace("ADDRESS", address).replace("PORT", &port.to_string());
+            let (code, out, err) = says(&scene, &["run", "--", "python3", "-c", &code]);
+            assert!(code == Some(1) && out.is_empty() && err.contains("Error"), "{walls}: {code:?} {out} {err}");
+        }
+        for path in ["/etc/shadow", "/etc/passwd"] {
+            let (code, out, err) = says(&scene, &["run", "--", "cat", path]);
+            assert!(code == Some(1) && out.is_empty() && err.contains(path), "{walls}: {code:?} {out} {err}");
+        }
+    }
+    let (code, out, err) = says(&Scene::new("none"), &["run", "--", "python3", "-c", "print(1)"]);
+    assert!(code.is_some_and(|code| code != 0) && out.is_empty(), "{code:?} {out}");
+    assert!(err.contains("bubblewrap is not installed") && err.contains("doctor"), "{err}");
+}
+
 #[test]
 fn the_command_line_runs_a_command() {
     let scene = Scene::new("auto");
-    let url = format!("http://{}", scene.server.address());
-    let run = |args: &[&str]| {
-        let mut command = program("");
-        command.args(["sandbox", "--url", &url, "--key", &scene.key]).args(args).stdin(Stdio::null());
-        let output = command.output().expect("it runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    };
+    let run = |args: &[&str]| says(&scene, args);
     let (code, out, err) = run(&["run", "--", "python3", "-c", "print(1); print('it''s')"]);
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "1\nits\n", ""));
     let (code, out, _) = run(&["run", "--", "cat", "/etc/shadow"]);
