@@ -23,6 +23,9 @@ const KEPT: [f64; 3] = [1.0, 0.99, 0.9];
 /// The random part of a key, letters.
 const SECRET_HEX: usize = 64;
 
+/// Makes wrong keys of one kind.
+type Kind<'a> = &'a dyn Fn() -> String;
+
 /// Mean and variance as values come, by Welford.
 #[derive(Default)]
 struct Moments {
@@ -69,7 +72,6 @@ fn the_t_test_finds_a_difference_that_is_there() {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "a figure for people")]
 async fn the_time_of_a_refusal_tells_nothing_of_a_key() {
     let world = World::new().await;
     let hex = |chars: usize| {
@@ -90,7 +92,7 @@ async fn the_time_of_a_refusal_tells_nothing_of_a_key() {
         let end = ends.iter().map(|end| &end[..4]).find(|end| !secret.ends_with(end));
         format!("{head}_{most}{}", end.expect("two ends that are both the right one"))
     };
-    let pairs: [(&str, &dyn Fn() -> String, &dyn Fn() -> String); 3] = [
+    let pairs: [(&str, Kind<'_>, Kind<'_>); 3] = [
         ("all but the last four letters right, or none of the last 64", &nearly, &known),
         ("tenant, user and id of a key that is there, or another id", &known, &|| {
             format!("{tenant_user}_{}_{}", hex(id_chars), hex(SECRET_HEX))
