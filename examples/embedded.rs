@@ -52,7 +52,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let query = ListQuery { path, recursive: true, details: true, prefix: None, limit: None, cursor: None };
     let listing = list(&call, query).await?;
     for entry in &listing.entries {
-        println!("{:>8} bytes  {}", entry.size, entry.path);
+        println!("{:>8} bytes  {}", entry.details.as_ref().map_or(0, |file| file.size), entry.path);
     }
 
     let read = files::read(&call, files::path_below_root("/workspace/a.txt")?, None).await?;

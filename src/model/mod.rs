@@ -12,8 +12,8 @@ pub mod records;
 pub mod time;
 
 pub use change::{
-    AgentRow, ApprovalRow, Change, Delta, EntityRow, KeyRow, MountRow, NamespaceRow, NodeKind, NodeRow, QuotaRow,
-    SandboxRow, SnapshotRow, SubscriptionRow, TupleRow, WorkspaceRow,
+    AgentRow, ApprovalRow, Change, Delta, EntityRow, KeyRow, MountRow, NamespaceRow, NodeFacts, NodeKind, NodeRow,
+    QuotaRow, SandboxRow, SnapshotRow, SubscriptionRow, TupleRow, WorkspaceRow,
 };
 pub use hash::ContentHash;
 pub use nearest::nearest;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::auth::{AuthIndex, Caller};
 use crate::model::time::monotonic;
-use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
+use crate::model::{EntityId, NodeFacts, NodeKind, NodeRow, VirtualPath};
 use crate::rebac::limits::EDGES_PER_SECOND_CHECK;
 use crate::rebac::{
     Budget, Caches, Candidates, ENGINE_VERSION, Env, Filter, Graph, LeafFacts, ObjectRef, ObjectsQuery, Query, Verdict,
@@ -485,18 +485,19 @@ struct Readable<'a> {
 impl<T: Sql> Reader<'_, '_, T> {
     /// Whether the caller may read `node` at `path`. A decision that the budget did not suffice for is an error: a
     /// listing is right, or it says that it is not.
-    pub fn may_read(&mut self, path: &str, node: &NodeRow) -> Result<bool, ServiceError> {
+    pub fn may_read<'n>(&mut self, path: &str, node: impl Into<NodeFacts<'n>>) -> Result<bool, ServiceError> {
+        let node = node.into();
         let budget = &mut *self.access.budget.borrow_mut();
         match &mut self.own {
             _ if self.home.tenant == node.tenant => self.home.may_read(path, node, budget),
             Some(own) if own.tenant == node.tenant => own.may_read(path, node, budget),
-            _ => self.access.readable(&node.tenant).may_read(path, node, budget),
+            _ => self.access.readable(node.tenant).may_read(path, node, budget),
         }
     }
 }
 
 impl Readable<'_> {
-    fn may_read(&mut self, path: &str, node: &NodeRow, budget: &mut Budget) -> Result<bool, ServiceError> {
+    fn may_read(&mut self, path: &str, node: NodeFacts<'_>, budget: &mut Budget) -> Result<bool, ServiceError> {
         let leaf = leaf_of(Some(node));
         for filter in &mut self.filters {
             match filter.check(path, leaf, budget) {
@@ -535,8 +536,8 @@ pub(super) fn is_read_only(first: &str) -> bool {
 }
 
 /// What the node row adds to a decision: the owner of a file, never of a directory.
-pub(super) fn leaf_of(node: Option<&NodeRow>) -> LeafFacts {
-    let owner = node.filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
+pub(super) fn leaf_of<'n>(node: Option<impl Into<NodeFacts<'n>>>) -> LeafFacts {
+    let owner = node.map(Into::into).filter(|n| n.kind == NodeKind::File).and_then(|n| n.owner);
     LeafFacts { owner }
 }
 

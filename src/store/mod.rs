@@ -81,6 +81,7 @@ pub mod idempotency;
 pub mod inspect;
 pub mod keys;
 pub mod lock;
+pub mod members;
 pub mod memories;
 pub mod meta;
 pub mod migrate;

@@ -301,6 +301,10 @@ fn kind_code(kind: NodeKind) -> i64 {
     }
 }
 
+pub(super) fn kind_of(code: i64) -> NodeKind {
+    if code == 0 { NodeKind::File } else { NodeKind::Directory }
+}
+
 /// The 32 bytes of the content that a row names in hex.
 pub(super) fn content_bytes(row: &NodeRow) -> Result<Option<[u8; 32]>, StoreError> {
     let Some(hex) = &row.content else { return Ok(None) };
@@ -328,7 +332,7 @@ pub(super) fn node_at(row: &Row<'_>, at: usize) -> Result<NodeRow, StoreError> {
         name: row.string(at + 1)?,
         id: row.id(at + 2)?,
         tenant: row.string(at + 3)?,
-        kind: if row.int(at + 4)? == 0 { NodeKind::File } else { NodeKind::Directory },
+        kind: kind_of(row.int(at + 4)?),
         owner: row.opt_entity(at + 5)?,
         implicit: row.bool(at + 6)?,
         mixed: row.bool(at + 7)?,

@@ -32,6 +32,7 @@ const LISTS: &[(&str, &[(&str, &str)])] = &[
     ("idempotency", super::idempotency::ALL),
     ("inspect", super::inspect::ALL),
     ("keys", super::keys::ALL),
+    ("members", super::members::ALL),
     ("memories", super::memories::ALL),
     ("meta", super::meta::ALL),
     ("migrate", super::migrate::ALL),

@@ -40,6 +40,8 @@ statements! {
 /// What permissions depend on, of the deepest node on the way to a path that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
+    /// Its id.
+    pub id: NodeId,
     /// The tenant it belongs to.
     pub tenant: Arc<str>,
     /// Whether it is the node at the path.
@@ -131,7 +133,7 @@ pub fn place(tx: &impl Sql, path: &VirtualPath) -> Result<Place, StoreError> {
     }
     let mut walked = Walked::default();
     let (row, exact) = walk(tx, path, |parent, name| walked.name(parent, name))?;
-    let place = Place { tenant: row.tenant.into(), exact, kind: row.kind, owner: row.owner };
+    let place = Place { id: row.id, tenant: row.tenant.into(), exact, kind: row.kind, owner: row.owner };
     if let Some(known) = tx.known() {
         // Its own place tells of changes of the node where no name led to it: of the root.
         walked.name(row.parent, &row.name);

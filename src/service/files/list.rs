@@ -3,19 +3,19 @@
 //! Owns order, filter, paging and the bounds of a listing. A directory is decided once where the rules of the graph
 //! allow it, and one that shows nothing is not entered.
 
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::model::{NodeId, NodeKind, NodeRow, Rev, VirtualPath};
+use crate::model::{NodeId, NodeKind, Rev, VirtualPath};
 use crate::rebac::Budget;
 use crate::service::access::{Access, Reader};
 use crate::service::files::reach::Reach;
-use crate::service::located::Located;
 use crate::service::{Call, ServiceError};
+use crate::store::members::{self, Details, Member};
 use crate::store::{ReadTx, Sql, meta, nodes};
 
 /// Rows that a listing looks at on the caller's thread; a larger one starts again on the slow lane.
@@ -36,7 +36,7 @@ pub struct ListQuery {
     pub path: VirtualPath,
     /// Everything below it, or only what lies in it.
     pub recursive: bool,
-    /// Whether rows carry more than the path; counts for the size of the answer only.
+    /// Whether rows carry more than the path.
     pub details: bool,
     /// Only paths that begin with this text.
     pub prefix: Option<String>,
@@ -47,24 +47,14 @@ pub struct ListQuery {
 }
 
 /// A row of a listing; rows are in order of their paths' text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The path.
     pub path: String,
-    /// Whether it is a directory; then the rest is empty.
+    /// Whether it is a directory.
     pub is_directory: bool,
-    /// Bytes.
-    pub size: u64,
-    /// Unix time, µs.
-    pub created_at_us: Option<i64>,
-    /// Unix time, µs.
-    pub modified_at_us: Option<i64>,
-    /// BLAKE3 of the body, hex.
-    pub etag: Option<String>,
-    /// MIME type, if known.
-    pub mime: Option<String>,
-    /// The version, from 1; 0 of a directory.
-    pub version: u64,
+    /// Of a file, if they were asked for.
+    pub details: Option<Details>,
 }
 
 /// What was listed.
@@ -103,17 +93,17 @@ fn walk<T: Sql>(
     rows_max: Option<usize>,
 ) -> Result<Option<Listing>, ServiceError> {
     let page = Page::begin(tx, query)?;
-    let located = Located::find(tx, &query.path)?;
-    let Some(top) = located.node().filter(|n| n.kind == NodeKind::Directory) else {
-        return Ok(Some(page.end()));
-    };
+    let place = nodes::place(tx, &query.path)?;
+    if !place.exact || place.kind != NodeKind::Directory {
+        return page.end(tx).map(Some);
+    }
     let mut walk = Walk {
         tx,
         query,
-        reader: access.reader(&top.tenant),
+        reader: access.reader(&place.tenant),
         reach: Reach::new(access, query.path.clone()),
         page,
-        open: vec![(query.path.clone(), top.id)],
+        open: vec![(query.path.clone(), place.id)],
         rows_left: rows_max.unwrap_or(usize::MAX),
     };
     while let Some((path, id)) = walk.open.pop() {
@@ -121,7 +111,7 @@ fn walk<T: Sql>(
             return Ok(None);
         }
     }
-    Ok(Some(walk.page.end()))
+    walk.page.end(tx).map(Some)
 }
 
 /// A walk over one directory or a whole tree.
@@ -140,13 +130,21 @@ impl<T: Sql> Walk<'_, '_, T> {
     /// Walks over one directory; whether there were rows left to look at.
     fn directory(&mut self, path: &VirtualPath, id: NodeId) -> Result<bool, ServiceError> {
         let (mut failed, mut ended) = (None, false);
-        nodes::children(self.tx, id, |row| {
+        // What every path begins with; the name of each row is put behind it in turn.
+        let mut text = if path.is_root() { "/".to_owned() } else { format!("{path}/") };
+        let base = text.len();
+        // Only rows of one directory come in the order of their paths.
+        let in_order = !self.query.recursive;
+        let first = if in_order { self.page.first_name(&text).to_owned() } else { String::new() };
+        members::each(self.tx, id, &first, self.query.details, |row| {
             ended = self.rows_left == 0;
-            if ended {
+            if ended || in_order && self.page.is_full() {
                 return Ok(ControlFlow::Break(()));
             }
             self.rows_left -= 1;
-            Ok(match self.row(path, row) {
+            text.truncate(base);
+            text.push_str(row.name);
+            Ok(match self.row(path, &text, row) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
@@ -160,22 +158,20 @@ impl<T: Sql> Walk<'_, '_, T> {
         }
     }
 
-    fn row(&mut self, directory: &VirtualPath, row: NodeRow) -> Result<(), ServiceError> {
-        let path = directory.child(&row.name);
-        let readable = self.reader.may_read(path.as_str(), &row)?;
-        if row.kind == NodeKind::File {
-            return if readable { self.page.add(&path, &row) } else { Ok(()) };
+    fn row(&mut self, directory: &VirtualPath, text: &str, row: Member<'_>) -> Result<(), ServiceError> {
+        let readable = self.reader.may_read(text, row.facts)?;
+        if row.facts.kind == NodeKind::File {
+            return if readable { self.page.add(text, row) } else { Ok(()) };
         }
+        let path = directory.child(row.name);
         if !self.query.recursive {
-            return if readable || self.reach.shows(&path, &row)? { self.page.add(&path, &row) } else { Ok(()) };
+            return if readable || self.reach.shows(&path, row.facts)? { self.page.add(text, row) } else { Ok(()) };
         }
-        if readable && !row.implicit {
-            self.page.add(&path, &row)?;
+        let enters = self.may_match_below(&path) && (readable || self.reach.leads_into(&path, row.facts)?);
+        if enters {
+            self.open.push((path, row.facts.id));
         }
-        if self.may_match_below(&path) && (readable || self.reach.leads_into(&path, &row)?) {
-            self.open.push((path, row.id));
-        }
-        Ok(())
+        if readable && !row.implicit { self.page.add(text, row) } else { Ok(()) }
     }
 
     /// Whether a path below this directory can begin with the prefix asked for.
@@ -193,90 +189,91 @@ struct Page {
     prefix: Option<String>,
     after: Option<String>,
     limit: Option<usize>,
-    details: bool,
+    bytes_a_row: usize,
     bytes: usize,
-    incarnation: String,
     rev: Rev,
 }
 
-/// All rows, or the first of many.
+/// All rows, or the first of many that come in no order.
 enum Rows {
     All(Vec<Entry>),
-    First(BinaryHeap<Entry>),
+    First(BTreeMap<String, Entry>),
 }
 
 impl Page {
     fn begin(tx: &impl Sql, query: &ListQuery) -> Result<Self, ServiceError> {
-        let paged = query.limit.is_some() || query.cursor.is_some();
-        let incarnation = if paged { meta::get(tx, meta::INCARNATION)?.unwrap_or_default() } else { String::new() };
-        let cursor = query.cursor.as_deref().map(|text| Cursor::read(text, &incarnation)).transpose()?;
-        let rows = if query.limit.is_some() { Rows::First(BinaryHeap::new()) } else { Rows::All(Vec::new()) };
+        let cursor = query.cursor.as_deref().map(|text| Cursor::read(tx, text)).transpose()?;
+        let some = query.recursive && query.limit.is_some();
         Ok(Self {
-            rows,
+            rows: if some { Rows::First(BTreeMap::new()) } else { Rows::All(Vec::new()) },
             prefix: query.prefix.clone(),
             limit: query.limit,
-            details: query.details,
+            bytes_a_row: ROW_BYTES + if query.details { DETAIL_BYTES } else { 0 },
             bytes: 0,
-            incarnation,
             rev: cursor.as_ref().map_or(tx.rev(), |c| c.rev),
             after: cursor.map(|c| c.path),
         })
     }
 
-    fn add(&mut self, path: &VirtualPath, row: &NodeRow) -> Result<(), ServiceError> {
-        let text = path.as_str();
-        if self.prefix.as_deref().is_some_and(|prefix| !text.starts_with(prefix))
-            || self.after.as_deref().is_some_and(|after| text <= after)
+    /// The first name in a directory whose path can be on the page; `directory` ends with a slash.
+    fn first_name(&self, directory: &str) -> &str {
+        let least = self.after.as_deref().max(self.prefix.as_deref()).unwrap_or_default();
+        least.strip_prefix(directory).unwrap_or_default()
+    }
+
+    /// Whether there are as many rows as the page will hold, and one that tells that there are more.
+    fn is_full(&self) -> bool {
+        let count = match &self.rows {
+            Rows::All(rows) => rows.len(),
+            Rows::First(rows) => rows.len(),
+        };
+        self.limit.is_some_and(|limit| count > limit)
+    }
+
+    fn add(&mut self, path: &str, row: Member<'_>) -> Result<(), ServiceError> {
+        if self.prefix.as_deref().is_some_and(|prefix| !path.starts_with(prefix))
+            || self.after.as_deref().is_some_and(|after| path <= after)
         {
             return Ok(());
         }
-        let is_directory = row.kind == NodeKind::Directory;
-        let of_file = |at: i64| (!is_directory).then_some(at);
-        let entry = Entry {
-            path: text.to_owned(),
-            is_directory,
-            size: row.size,
-            created_at_us: of_file(row.created_at_us),
-            modified_at_us: of_file(row.modified_at_us),
-            etag: row.content.clone(),
-            mime: row.mime.clone(),
-            version: row.version,
-        };
-        let bytes = |path: &str| path.len() + ROW_BYTES + if self.details { DETAIL_BYTES } else { 0 };
-        self.bytes += bytes(text);
+        let is_directory = row.facts.kind == NodeKind::Directory;
+        let details = row.details.filter(|_| !is_directory);
+        let entry = Entry { path: path.to_owned(), is_directory, details };
+        let mut dropped = None;
         match &mut self.rows {
             Rows::All(rows) => rows.push(entry),
             Rows::First(rows) => {
-                rows.push(entry);
+                rows.insert(path.to_owned(), entry);
                 // One more than asked for tells whether there is more.
                 if self.limit.is_some_and(|limit| rows.len() > limit + 1) {
-                    let last = rows.pop();
-                    self.bytes -= last.map_or(0, |last| bytes(&last.path));
+                    dropped = rows.pop_last();
                 }
             }
         }
-        if self.bytes > LIST_BYTES_MAX {
-            return Err(ServiceError::ResultTooLarge { limit_bytes: LIST_BYTES_MAX });
+        self.bytes += path.len() + self.bytes_a_row;
+        self.bytes -= dropped.map_or(0, |(path, _)| path.len() + self.bytes_a_row);
+        match self.bytes > LIST_BYTES_MAX {
+            true => Err(ServiceError::ResultTooLarge { limit_bytes: LIST_BYTES_MAX }),
+            false => Ok(()),
         }
-        Ok(())
     }
 
-    fn end(self) -> Listing {
+    fn end(self, tx: &impl Sql) -> Result<Listing, ServiceError> {
         let mut entries = match self.rows {
             Rows::All(mut rows) => {
                 rows.sort_unstable_by(|a, b| a.path.cmp(&b.path));
                 rows
             }
-            Rows::First(rows) => rows.into_sorted_vec(),
+            Rows::First(rows) => rows.into_values().collect(),
         };
         let limit = self.limit.unwrap_or(usize::MAX);
         if entries.len() <= limit {
-            return Listing { entries, next_cursor: None };
+            return Ok(Listing { entries, next_cursor: None });
         }
         entries.truncate(limit);
         let path = entries.last().map(|e| e.path.clone()).unwrap_or_default();
         let cursor = Cursor { path, rev: self.rev };
-        Listing { entries, next_cursor: Some(cursor.write(&self.incarnation)) }
+        Ok(Listing { entries, next_cursor: Some(cursor.write(tx)?) })
     }
 }
 
@@ -287,11 +284,13 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn write(&self, incarnation: &str) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{incarnation}\n{}\n{}", self.rev, self.path))
+    fn write(&self, tx: &impl Sql) -> Result<String, ServiceError> {
+        let incarnation = meta::get(tx, meta::INCARNATION)?.unwrap_or_default();
+        Ok(URL_SAFE_NO_PAD.encode(format!("{incarnation}\n{}\n{}", self.rev, self.path)))
     }
 
-    fn read(text: &str, incarnation: &str) -> Result<Self, ServiceError> {
+    fn read(tx: &impl Sql, text: &str) -> Result<Self, ServiceError> {
+        let incarnation = meta::get(tx, meta::INCARNATION)?.unwrap_or_default();
         let unknown =
             || ServiceError::InvalidParams("cursor is not one that this server gave; list again without it".into());
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| unknown())?;

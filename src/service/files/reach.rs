@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::model::{NodeId, NodeKind, NodeRow, ROOT_NODE, VirtualPath};
+use crate::model::{NodeFacts, NodeId, NodeKind, ROOT_NODE, VirtualPath};
 use crate::rebac::{Graph, Why};
 use crate::service::ServiceError;
 use crate::service::access::{Access, Permission, Target, USER, indeterminate};
@@ -55,45 +55,47 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
 
     /// Whether the caller may read anything that exists below the directory `node` at `path`, which it may not read
     /// itself.
-    pub fn shows(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
-        match self.granted_at_or_below(&node.tenant, path)? {
+    pub fn shows<'n>(&mut self, path: &VirtualPath, node: impl Into<NodeFacts<'n>>) -> Result<bool, ServiceError> {
+        let node = node.into();
+        match self.granted_at_or_below(node.tenant, path)? {
             Some(true) => return Ok(true),
             Some(false) => {}
-            None => return self.search(path, node),
+            None => return self.search(path, node.id),
         }
         if node.mixed && self.shows_foreign(path, node)? {
             return Ok(true);
         }
-        self.owns_below(path, node)
+        self.owns_below(path, node.id)
     }
 
     /// Whether a walk has to go into the directory `node` at `path`, which the caller may not read itself.
-    pub fn leads_into(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
-        let searched = self.granted_at_or_below(&node.tenant, path)?.is_none();
+    pub fn leads_into<'n>(&mut self, path: &VirtualPath, node: impl Into<NodeFacts<'n>>) -> Result<bool, ServiceError> {
+        let node = node.into();
+        let searched = self.granted_at_or_below(node.tenant, path)?.is_none();
         // Where the graph cannot tell without a search, the walk itself is the search.
         if searched { Ok(true) } else { self.shows(path, node) }
     }
 
     /// Whether anything of another tenant than the directory's own shows itself below it: of the caller's tenant by
     /// whatever gives READ from above or below, of a third tenant by what was shared.
-    fn shows_foreign(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
+    fn shows_foreign(&mut self, path: &VirtualPath, node: NodeFacts<'_>) -> Result<bool, ServiceError> {
         let access = self.access;
         let own = access.caller().tenant.as_str();
         if own != node.tenant {
             let from_above = Target { path, node: None, tenant: own };
-            if access.peek(from_above, Permission::Read)?.allowed() && self.holds_tenant(node, own)? {
+            if access.peek(from_above, Permission::Read)?.allowed() && self.holds_tenant(node.id, own)? {
                 return Ok(true);
             }
             match self.granted_at_or_below(own, path)? {
                 Some(true) => return Ok(true),
                 Some(false) => {}
-                None => return self.search(path, node),
+                None => return self.search(path, node.id),
             }
         }
-        let mut open = vec![(path.clone(), node.clone())];
-        while let Some((path, node)) = open.pop() {
+        let mut open = vec![(path.clone(), node.id, node.tenant.to_owned())];
+        while let Some((path, id, tenant)) = open.pop() {
             let most = self.looks_left as u64 + 1;
-            for row in nodes::foreign_children(access.tx(), node.id, &node.tenant, most)? {
+            for row in nodes::foreign_children(access.tx(), id, &tenant, most)? {
                 self.look()?;
                 let path = path.child(&row.name);
                 let target = Target { path: &path, node: Some(&row), tenant: &row.tenant };
@@ -106,8 +108,8 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
                 match self.granted_at_or_below(&row.tenant, &path)? {
                     Some(true) => return Ok(true),
                     Some(false) if !row.mixed => {}
-                    Some(false) => open.push((path, row)),
-                    None => return self.search(&path, &row),
+                    Some(false) => open.push((path, row.id, row.tenant)),
+                    None => return self.search(&path, row.id),
                 }
             }
         }
@@ -144,17 +146,17 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
         let Ok(path) = VirtualPath::parse(path) else { return Ok(false) };
         match nodes::find(self.access.tx(), &path)? {
             Some(node) if node.tenant == tenant => Ok(true),
-            Some(node) if node.mixed => self.holds_tenant(&node, tenant),
+            Some(node) if node.mixed => self.holds_tenant(node.id, tenant),
             _ => Ok(false),
         }
     }
 
     /// Whether a file that the caller owns lies below: the owner column, found by owner and walked up once.
-    fn owns_below(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
+    fn owns_below(&mut self, path: &VirtualPath, node: NodeId) -> Result<bool, ServiceError> {
         if self.owned.is_none() {
             self.owned = Some(self.owned_directories(path)?);
         }
-        Ok(self.owned.as_ref().is_some_and(|owned| owned.contains(&node.id)))
+        Ok(self.owned.as_ref().is_some_and(|owned| owned.contains(&node)))
     }
 
     fn owned_directories(&self, path: &VirtualPath) -> Result<HashSet<NodeId>, ServiceError> {
@@ -184,12 +186,12 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
     }
 
     /// Whether a node of `tenant` lies below a directory of another one; only mixed directories are entered.
-    fn holds_tenant(&mut self, directory: &NodeRow, tenant: &str) -> Result<bool, ServiceError> {
+    fn holds_tenant(&mut self, directory: NodeId, tenant: &str) -> Result<bool, ServiceError> {
         let tx = self.access.tx();
-        if directory.id == ROOT_NODE && nodes::child(tx, ROOT_NODE, &format!("tenant:{tenant}"))?.is_some() {
+        if directory == ROOT_NODE && nodes::child(tx, ROOT_NODE, &format!("tenant:{tenant}"))?.is_some() {
             return Ok(true);
         }
-        let mut open = vec![directory.id];
+        let mut open = vec![directory];
         while let Some(id) = open.pop() {
             for row in nodes::children_towards_tenant(tx, id, tenant)? {
                 if row.tenant == tenant {
@@ -203,9 +205,9 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
     }
 
     /// Looks at everything below a directory until something may be read.
-    fn search(&mut self, path: &VirtualPath, node: &NodeRow) -> Result<bool, ServiceError> {
+    fn search(&mut self, path: &VirtualPath, node: NodeId) -> Result<bool, ServiceError> {
         let access = self.access;
-        let mut open = vec![(path.clone(), node.id)];
+        let mut open = vec![(path.clone(), node)];
         while let Some((directory, id)) = open.pop() {
             let mut rows = Vec::new();
             let most = self.looks_left;

@@ -181,10 +181,11 @@ async fn plan(actor: &Call, workspace: &VirtualPath) -> Result<Plan, ServiceErro
         }
     }
     let query =
-        ListQuery { path: workspace.clone(), recursive: true, details: false, prefix: None, limit: None, cursor: None };
+        ListQuery { path: workspace.clone(), recursive: true, details: true, prefix: None, limit: None, cursor: None };
     let listed = list(actor, query).await?.entries;
+    // Only files have details.
     let files: Vec<(String, u64)> =
-        listed.into_iter().filter(|entry| !entry.is_directory).map(|entry| (entry.path, entry.size)).collect();
+        listed.into_iter().filter_map(|entry| Some((entry.path, entry.details?.size))).collect();
     let bytes: u64 = files.iter().map(|(_, size)| size).sum();
     if files.len() > FILES_MAX || bytes > BYTES_MAX {
         return Err(too_much(workspace, files.len(), bytes));

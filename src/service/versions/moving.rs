@@ -9,12 +9,13 @@ use crate::service::access::{Access, Permission};
 use crate::service::files::bulk_ops::BULK_FILES_MAX;
 use crate::service::files::bulk_read::of_one;
 use crate::service::files::damaged;
-use crate::service::files::list::{Entry, ListQuery};
+use crate::service::files::list::ListQuery;
 use crate::service::files::ops::MESSAGE_BYTES;
 use crate::service::files::tree::{FileBody, growth, put_at};
 use crate::service::files::{list, path_below_root};
 use crate::service::located::Located;
 use crate::service::{Call, ServiceError};
+use crate::store::members::Details;
 use crate::store::{Sql, WriteOp, WriteTx, contents, nodes, versions};
 
 /// Files with one body that are looked at for one that the caller may read.
@@ -26,10 +27,12 @@ pub async fn export(
     top: VirtualPath,
     limit: usize,
     cursor: Option<String>,
-) -> Result<(Vec<Entry>, Option<String>), ServiceError> {
+) -> Result<(Vec<(String, Details)>, Option<String>), ServiceError> {
     let query = ListQuery { path: top, recursive: true, details: true, prefix: None, limit: Some(limit), cursor };
     let listing = list::list(call, query).await?;
-    Ok((listing.entries.into_iter().filter(|entry| !entry.is_directory).collect(), listing.next_cursor))
+    // Only files have details.
+    let files = listing.entries.into_iter().filter_map(|entry| Some((entry.path, entry.details?))).collect();
+    Ok((files, listing.next_cursor))
 }
 
 /// A line that came in.

@@ -121,6 +121,36 @@ async fn pages_are_whole_and_meet_without_a_gap() {
     refused(&world, Who::Bob, "list", json!({"path": "/w", "limit": 1, "cursor": "bm8"}), INVALID_PARAMS).await;
 }
 
+/// A page begins at a name in a directory and ends when it is full; neither may cost a row, whatever the names are like.
+#[tokio::test]
+async fn pages_of_names_around_a_slash_lack_nothing() {
+    let world = shared_world().await;
+    for name in ["a/b/1", "a/c", "a b", "a-b", "a.b", "a0", "aa/1", "a", "b", "é/1", "é0", "~"] {
+        let name = if name == "a" { "A" } else { name };
+        write(&world, Who::Alice, &format!("/w/alice/{name}"), "x").await;
+    }
+    let whole = |recursive| list(&world, Who::Bob, "/w/alice", recursive);
+    let (tree, children) = (whole(true).await, whole(false).await);
+    assert_eq!((tree.len(), children.len()), (12, 11));
+    for prefix in ["", "/w/alice/a", "/w/alice/a-", "/w/alice/a/", "/w/alice/b", "/w/alice", "/w/alicf", "/w/alice/é"]
+    {
+        let expected: Vec<_> = children.iter().filter(|path| path.starts_with(prefix)).cloned().collect();
+        for limit in 1..=tree.len() {
+            // A cursor says where to go on, whatever was listed by it.
+            let params = json!({"path": "/w/alice", "recursive": true, "limit": limit});
+            let cursor = ok(&world, Who::Bob, "list", params).await["next_cursor"].clone();
+            let after = if cursor.is_null() { "" } else { tree[limit - 1].as_str() };
+            let params =
+                json!({"path": "/w/alice", "recursive": false, "prefix": prefix, "limit": 3, "cursor": cursor});
+            let page = ok(&world, Who::Bob, "list", params).await;
+            let rest: Vec<_> = expected.iter().filter(|path| path.as_str() > after).cloned().collect();
+            let first: Vec<_> = rest.iter().take(3).cloned().collect();
+            assert_eq!(paths(&page), first, "prefix {prefix:?}, after {after:?}");
+            assert_eq!(page["has_more"], json!(rest.len() > 3), "prefix {prefix:?}, after {after:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_listing_too_large_for_the_callers_thread_is_the_same() {
     let world = shared_world().await;

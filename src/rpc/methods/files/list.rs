@@ -93,14 +93,19 @@ pub struct ListRow {
 
 impl From<Entry> for ListRow {
     fn from(entry: Entry) -> Self {
+        let (path, is_directory) = (entry.path, entry.is_directory);
+        let Some(file) = entry.details else {
+            let (modified_at, created_at, etag, mime_type) = Default::default();
+            return Self { path, size: 0, modified_at, created_at, etag, mime_type, is_directory };
+        };
         Self {
-            path: entry.path,
-            size: entry.size,
-            modified_at: entry.modified_at_us.map(WireTime::naive),
-            created_at: entry.created_at_us.map(WireTime::naive),
-            etag: entry.etag,
-            mime_type: entry.mime,
-            is_directory: entry.is_directory,
+            path,
+            size: file.size,
+            modified_at: Some(WireTime::naive(file.modified_at_us)),
+            created_at: Some(WireTime::naive(file.created_at_us)),
+            etag: file.content,
+            mime_type: file.mime,
+            is_directory,
         }
     }
 }

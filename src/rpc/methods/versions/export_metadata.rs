@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::time::iso_naive;
 use crate::rpc::{Access, ErrorCode, Method, RequestContext, RpcError};
 use crate::service::files;
-use crate::service::files::list::Entry;
 use crate::service::versions::moving::export;
+use crate::store::members::Details;
 
 /// Lines of a page, if it is not said and at most.
 const PAGE_LINES: u32 = 10_000;
@@ -56,23 +56,23 @@ struct LineOut<'a> {
     size: u64,
     etag: Option<&'a str>,
     mime_type: Option<&'a str>,
-    created_at: Option<String>,
-    modified_at: Option<String>,
+    created_at: String,
+    modified_at: String,
     version: u64,
 }
 
 impl<'a> LineOut<'a> {
-    fn new(entry: &'a Entry) -> Self {
+    fn new(path: &'a str, file: &'a Details) -> Self {
         Self {
-            path: &entry.path,
+            path,
             backend_name: "local",
-            physical_path: entry.etag.as_deref(),
-            size: entry.size,
-            etag: entry.etag.as_deref(),
-            mime_type: entry.mime.as_deref(),
-            created_at: entry.created_at_us.map(iso_naive),
-            modified_at: entry.modified_at_us.map(iso_naive),
-            version: entry.version,
+            physical_path: file.content.as_deref(),
+            size: file.size,
+            etag: file.content.as_deref(),
+            mime_type: file.mime.as_deref(),
+            created_at: iso_naive(file.created_at_us),
+            modified_at: iso_naive(file.modified_at_us),
+            version: file.version,
         }
     }
 }
@@ -97,8 +97,8 @@ impl Method for ExportMetadata {
         let limit = self.limit.unwrap_or(PAGE_LINES).clamp(1, PAGE_LINES) as usize;
         let (entries, next_cursor) = export(&cx.call, files::path(&self.prefix)?, limit, self.cursor).await?;
         let mut data = String::new();
-        for entry in &entries {
-            let line = serde_json::to_string(&LineOut::new(entry)).map_err(|_| RpcError::internal())?;
+        for (path, file) in &entries {
+            let line = serde_json::to_string(&LineOut::new(path, file)).map_err(|_| RpcError::internal())?;
             data.push_str(&line);
             data.push('\n');
         }
