@@ -34,12 +34,8 @@ pub async fn dispatch(
     let started = monotonic();
     let spec = registry::find(method);
     let label = spec.map_or(UNKNOWN, |spec| spec.entry.name);
-    let span = tracing::info_span!(
-        "rpc",
-        rpc.method = label,
-        request.id = %cx.call.request_id,
-        subject.id = %cx.call.caller.actor(),
-    );
+    let (id, actor) = (cx.call.request_id.as_str(), cx.call.caller.actor());
+    let span = tracing::info_span!("rpc", rpc.method = label, request.id = id, subject.id = actor.as_str());
     let result = match spec {
         Some(spec) => run(cx, spec, params, out).instrument(span.clone()).await.map(|()| spec),
         None => Err(RpcError::unknown_method(method)),

@@ -3,13 +3,13 @@
 //! Owns the shape of the line, which is that of `tracing_subscriber`'s own (`json`, flattened, with the current span):
 //! a test compares the two. Written straight into the line, because there is one for each request.
 
+use std::cell::RefCell;
 use std::fmt::{self, Write};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -17,6 +17,13 @@ use tracing_subscriber::registry::LookupSpan;
 const OF_OTHER_LOGS: &str = "log.";
 /// The one of them that is kept: as the target.
 const TARGET_OF_OTHER_LOG: &str = "log.target";
+
+use crate::model::time::{Clock as _, MICROS_PER_SECOND, SystemClock, iso_naive};
+
+thread_local! {
+    /// The second of this thread's last line, and its text: a date is not worked out for each line.
+    static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+}
 
 /// Formats events.
 pub(super) struct JsonLine;
@@ -31,7 +38,7 @@ where
 {
     fn format_event(&self, cx: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         line.write_str(r#"{"timestamp":""#)?;
-        SystemTime.format_time(&mut line)?;
+        time(&mut line, SystemClock.now_us())?;
         line.write_str(r#"","level":""#)?;
         line.write_str(event.metadata().level().as_str())?;
         line.write_char('"')?;
@@ -139,6 +146,20 @@ impl Visit for Pairs<'_, '_> {
     }
 }
 
+/// `2025-12-17T22:53:05.660123Z`.
+fn time(out: &mut Writer<'_>, now_us: i64) -> fmt::Result {
+    let (second, micros) = (now_us.div_euclid(MICROS_PER_SECOND), now_us.rem_euclid(MICROS_PER_SECOND));
+    SECOND.with_borrow_mut(|(known, text)| {
+        if *known != second {
+            *text = iso_naive(second * MICROS_PER_SECOND);
+            text.truncate(text.find('.').unwrap_or(text.len()));
+            *known = second;
+        }
+        out.write_str(text)
+    })?;
+    write!(out, ".{micros:06}Z")
+}
+
 /// A JSON string.
 fn text(out: &mut Writer<'_>, text: &str) -> fmt::Result {
     out.write_char('"')?;
@@ -213,6 +234,19 @@ mod tests {
             tracing::info!(parent: &inner, r#type = "x", infinite = f64::INFINITY, big = 1_u128);
         });
         tracing::info!(target: "else\"where", odd);
+    }
+
+    #[test]
+    fn times_are_those_of_the_clock() {
+        let said = |us| {
+            let mut text = String::new();
+            time(&mut Writer::new(&mut text), us).expect("text");
+            text
+        };
+        assert_eq!(said(1_766_011_985_000_007), "2025-12-17T22:53:05.000007Z");
+        assert_eq!(said(1_766_011_985_999_999), "2025-12-17T22:53:05.999999Z");
+        assert_eq!(said(1_766_011_986_000_000), "2025-12-17T22:53:06.000000Z");
+        assert_eq!(said(1_766_011_984_500_000), "2025-12-17T22:53:04.500000Z", "clocks are set back");
     }
 
     #[test]
