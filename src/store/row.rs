@@ -100,6 +100,11 @@ pub enum Row<'a> {
     Pg(&'a tokio_postgres::Row),
 }
 
+/// The entity id in a column.
+fn entity(at: usize, value: i64) -> Result<EntityId, StoreError> {
+    EntityId::try_from(value).map_err(|_| StoreError::Corrupt { what: format!("column {at} holds {value}") })
+}
+
 /// The step of an error of a column.
 const COLUMN: &str = "reading a column";
 
@@ -138,12 +143,11 @@ impl Row<'_> {
     }
     /// An integer column that holds an entity id.
     pub fn entity(&self, at: usize) -> Result<EntityId, StoreError> {
-        let value = self.int(at)?;
-        EntityId::try_from(value).map_err(|_| StoreError::Corrupt { what: format!("column {at} holds {value}") })
+        entity(at, self.int(at)?)
     }
     /// A column that holds an entity id or NULL.
     pub fn opt_entity(&self, at: usize) -> Result<Option<EntityId>, StoreError> {
-        if self.opt_int(at)?.is_none() { Ok(None) } else { self.entity(at).map(Some) }
+        self.opt_int(at)?.map(|value| entity(at, value)).transpose()
     }
     /// A column that holds 0 or 1.
     pub fn bool(&self, at: usize) -> Result<bool, StoreError> {

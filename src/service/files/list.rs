@@ -3,7 +3,7 @@
 //! Owns order, filter, paging and the bounds of a listing. A directory is decided once where the rules of the graph
 //! allow it, and one that shows nothing is not entered.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -185,29 +185,23 @@ impl<T: Sql> Walk<'_, '_, T> {
 
 /// The rows of one page, kept within the bounds of the answer.
 struct Page {
-    rows: Rows,
+    rows: Vec<Entry>,
     prefix: Option<String>,
     after: Option<String>,
-    limit: Option<usize>,
+    /// As many rows as are asked for, and one that tells whether there are more.
+    wanted: usize,
     bytes_a_row: usize,
     bytes: usize,
     rev: Rev,
 }
 
-/// All rows, or the first of many that come in no order.
-enum Rows {
-    All(Vec<Entry>),
-    First(BTreeMap<String, Entry>),
-}
-
 impl Page {
     fn begin(tx: &impl Sql, query: &ListQuery) -> Result<Self, ServiceError> {
         let cursor = query.cursor.as_deref().map(|text| Cursor::read(tx, text)).transpose()?;
-        let some = query.recursive && query.limit.is_some();
         Ok(Self {
-            rows: if some { Rows::First(BTreeMap::new()) } else { Rows::All(Vec::new()) },
+            rows: Vec::new(),
             prefix: query.prefix.clone(),
-            limit: query.limit,
+            wanted: query.limit.map_or(usize::MAX, |limit| limit + 1),
             bytes_a_row: ROW_BYTES + if query.details { DETAIL_BYTES } else { 0 },
             bytes: 0,
             rev: cursor.as_ref().map_or(tx.rev(), |c| c.rev),
@@ -221,13 +215,9 @@ impl Page {
         least.strip_prefix(directory).unwrap_or_default()
     }
 
-    /// Whether there are as many rows as the page will hold, and one that tells that there are more.
+    /// Whether there are as many rows as are wanted.
     fn is_full(&self) -> bool {
-        let count = match &self.rows {
-            Rows::All(rows) => rows.len(),
-            Rows::First(rows) => rows.len(),
-        };
-        self.limit.is_some_and(|limit| count > limit)
+        self.rows.len() >= self.wanted
     }
 
     fn add(&mut self, path: &str, row: Member<'_>) -> Result<(), ServiceError> {
@@ -238,43 +228,42 @@ impl Page {
         }
         let is_directory = row.facts.kind == NodeKind::Directory;
         let details = row.details.filter(|_| !is_directory);
-        let entry = Entry { path: path.to_owned(), is_directory, details };
-        let mut dropped = None;
-        match &mut self.rows {
-            Rows::All(rows) => rows.push(entry),
-            Rows::First(rows) => {
-                rows.insert(path.to_owned(), entry);
-                // One more than asked for tells whether there is more.
-                if self.limit.is_some_and(|limit| rows.len() > limit + 1) {
-                    dropped = rows.pop_last();
-                }
-            }
-        }
+        self.rows.push(Entry { path: path.to_owned(), is_directory, details });
         self.bytes += path.len() + self.bytes_a_row;
-        self.bytes -= dropped.map_or(0, |(path, _)| path.len() + self.bytes_a_row);
+        if self.rows.len() >= self.wanted.saturating_mul(2) || self.bytes > LIST_BYTES_MAX {
+            self.drop_the_last();
+        }
         match self.bytes > LIST_BYTES_MAX {
             true => Err(ServiceError::ResultTooLarge { limit_bytes: LIST_BYTES_MAX }),
             false => Ok(()),
         }
     }
 
-    fn end(self, tx: &impl Sql) -> Result<Listing, ServiceError> {
-        let mut entries = match self.rows {
-            Rows::All(mut rows) => {
-                rows.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-                rows
-            }
-            Rows::First(rows) => rows.into_values().collect(),
-        };
-        let limit = self.limit.unwrap_or(usize::MAX);
-        if entries.len() <= limit {
+    /// Of more rows than are wanted, keeps the first.
+    fn drop_the_last(&mut self) {
+        if self.rows.len() > self.wanted {
+            self.rows.select_nth_unstable_by(self.wanted, by_path);
+            self.rows.truncate(self.wanted);
+            self.bytes = self.rows.iter().map(|row| row.path.len() + self.bytes_a_row).sum();
+        }
+    }
+
+    fn end(mut self, tx: &impl Sql) -> Result<Listing, ServiceError> {
+        self.drop_the_last();
+        let mut entries = self.rows;
+        entries.sort_unstable_by(by_path);
+        if entries.len() < self.wanted {
             return Ok(Listing { entries, next_cursor: None });
         }
-        entries.truncate(limit);
+        entries.pop();
         let path = entries.last().map(|e| e.path.clone()).unwrap_or_default();
         let cursor = Cursor { path, rev: self.rev };
         Ok(Listing { entries, next_cursor: Some(cursor.write(tx)?) })
     }
+}
+
+fn by_path(a: &Entry, b: &Entry) -> Ordering {
+    a.path.cmp(&b.path)
 }
 
 /// Where a page ended: the life of the store, the revision of the first page, the last path.
