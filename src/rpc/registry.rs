@@ -108,7 +108,7 @@ pub static METHODS: &[Entry] = &[
     entry::<absent::LlmReadDetailed>(),
     entry::<absent::LlmReadStream>(),
     entry::<mounts::LoadMount>(),
-    entry::<absent::LoadWorkspaceMemoryConfig>(),
+    entry::<workspaces::LoadWorkspaceMemoryConfig>(),
     alias::<ace::AceLogTrajectoryStep>("log_trajectory_step"),
     entry::<sharing::MakePrivate>(),
     entry::<sharing::MakePublic>(),

@@ -75,6 +75,7 @@ pub const OPS: &[&str] = ops![
     super::versions::ops::RollbackFile,
     super::versions::undelete_ops::RestoreNodes,
     super::versions::undelete_ops::Undelete,
+    super::workspaces::load_ops::LoadWorkspaces,
     super::workspaces::ops::RegisterWorkspace,
     super::workspaces::ops::UnregisterWorkspace,
     super::workspaces::restore_ops::RestoreWorkspace,

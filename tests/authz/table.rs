@@ -368,6 +368,11 @@ pub(super) static ROWS: &[Row] = &[
     row("list_sync_jobs", ROOTS, |_| json!({})).after(synced_mount),
     row("list_workspaces", MINE, |_| json!({})).after(new_workspace),
     row("load_mount", ROOTS, mount_point).after(saved_mount),
+    row(
+        "load_workspace_memory_config",
+        OWNERS,
+        |s| json!({"workspaces": [{"path": s.directory}], "memories": [{"path": s.directory}]}),
+    ),
     row("make_private", OWNERS, |s| json!({"resource": ["file", s.file]}))
         .after(|s| vec![(Owner, "make_public", json!({"resource": ["file", s.file]}))]),
     row("make_public", OWNERS, |s| json!({"resource": ["file", s.file]})),

@@ -293,6 +293,12 @@ fn cases() -> Vec<Case> {
             json!({"trajectory_id": "another",
             "step_type": "action", "description": "d"})
         }),
+        case(
+            "load_workspace_memory_config",
+            vec![],
+            |_| json!({"workspaces": [{"path": "/a/loaded"}]}),
+            |_| json!({"memories": [{"path": "/a/loaded"}]}),
+        ),
         case("log_trajectory_step", vec![begun()], step, |_| {
             json!({"trajectory_id": "another",
             "step_type": "action", "description": "d"})

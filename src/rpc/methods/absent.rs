@@ -76,10 +76,6 @@ absent! {
         "Let a language model answer a question about files, with its sources.", NO_MODEL, ASK_IT_YOURSELF;
     LlmReadStream = "llm_read_stream" (path, prompt; model, max_tokens, use_search, search_mode, provider, api_key)
         "Let a language model answer a question about files, word by word.", NO_MODEL, ASK_IT_YOURSELF;
-    LoadWorkspaceMemoryConfig = "load_workspace_memory_config" (; workspaces, memories)
-        "Register the directories that a server's configuration names.",
-        "the configuration of this server names no directories",
-        "register each with register_workspace or register_memory";
     McpConnect = "mcp_connect" (provider; redirect_url, user_email, reuse_nexus_token)
         "Connect to a hosted MCP server.", NO_MCP, RUN_MCP_YOURSELF;
     McpGetOauthUrl = "mcp_get_oauth_url" (provider; redirect_url)

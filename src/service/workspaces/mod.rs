@@ -1,5 +1,6 @@
 //! Registered directories, read: a user's own, and for the admin of a tenant all of it.
 
+pub mod load_ops;
 mod long;
 pub mod ops;
 mod restore;

@@ -42,6 +42,11 @@ pub struct WorkspaceRequest {
 
 /// Registers a directory, and makes it if it is missing.
 pub async fn register(call: &Call, request: WorkspaceRequest) -> Result<WorkspaceRow, ServiceError> {
+    call.submit(prepare(call, request)?).await
+}
+
+/// The message for a request that is well-formed.
+pub(super) fn prepare(call: &Call, request: WorkspaceRequest) -> Result<RegisterWorkspace, ServiceError> {
     let path = VirtualPath::parse_below_root(&request.path);
     let path = path.map_err(|reason| ServiceError::path(&request.path, reason))?;
     let bounded = |what: &str, text: Option<&String>, limit: usize| match text {
@@ -59,7 +64,7 @@ pub async fn register(call: &Call, request: WorkspaceRequest) -> Result<Workspac
     if request.ttl_us.is_some_and(|ttl| ttl <= 0) {
         return Err(ServiceError::InvalidParams("ttl must be more than 0 seconds".into()));
     }
-    let op = RegisterWorkspace {
+    Ok(RegisterWorkspace {
         caller: call.caller.clone(),
         path,
         scope: request.scope,
@@ -70,8 +75,7 @@ pub async fn register(call: &Call, request: WorkspaceRequest) -> Result<Workspac
         session_id: request.session_id,
         ttl_us: request.ttl_us,
         tuple_id: call.store.random().uuid(),
-    };
-    call.submit(op).await
+    })
 }
 
 /// Registers a directory.
@@ -102,7 +106,7 @@ pub struct RegisterWorkspace {
 impl RegisterWorkspace {
     /// What it takes: to own the directory that is there (registering gives it away for good), or to write where it
     /// is to be made. Returns the tenant and whether the directory is there.
-    fn authorize(&self, access: &Access<'_, WriteTx<'_>>) -> Result<(String, bool), ServiceError> {
+    pub(super) fn authorize(&self, access: &Access<'_, WriteTx<'_>>) -> Result<(String, bool), ServiceError> {
         let located = Located::find(access.tx(), &self.path)?;
         match located.node() {
             Some(node) => {

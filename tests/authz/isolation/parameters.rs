@@ -80,6 +80,9 @@ fn paths(method: &str, n: &Names) -> Meaning {
 /// What `name` means in `method`, with the things of `n`; `None` = nobody has said.
 pub(super) fn meaning(method: &str, name: &str, n: &Names) -> Option<Meaning> {
     Some(match (method, name) {
+        ("load_workspace_memory_config", "workspaces" | "memories") => {
+            Things(["directory", "home", "new"].map(|kind| json!([{"path": n[kind]}])).into())
+        }
         ("register_namespace", "namespace") => Plain(json!({"object_type": n["group"], "config": {}})),
         ("get_rebac_option" | "set_rebac_option", "key") => Plain(json!("max_depth")),
         ("skills_create_from_file", "source") => Plain(json!("a.md")),

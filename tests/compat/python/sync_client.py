@@ -154,8 +154,14 @@ def workspaces():
         "the name is that of the memory records; directories are listed by list_registered_memories",
     ):
         assert isinstance(nx.list_memories(), list)
-    with ledger.refused("load_workspace_memory_config"):
-        nx.load_workspace_memory_config(workspaces=[{"path": "/workspace/loaded", "name": "l"}])
+    with ledger.proven("load_workspace_memory_config"):
+        config = {"workspaces": [{"path": "/workspace/loaded", "name": "l"}], "memories": [{"path": "/memory/loaded"}]}
+        counts = nx.load_workspace_memory_config(**config)
+        assert (counts["workspaces_registered"], counts["memories_registered"]) == (1, 1)
+        assert nx.get_workspace_info("/workspace/loaded")["name"] == "l"
+        assert nx.get_memory_info("/memory/loaded")["path"] == "/memory/loaded"
+        counts = nx.load_workspace_memory_config(**config)
+        assert (counts["workspaces_skipped"], counts["memories_skipped"]) == (1, 1)
 
 
 def relations():

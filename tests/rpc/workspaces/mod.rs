@@ -1,6 +1,8 @@
 //! Registered workspaces and directories of memories, and the snapshots of workspaces.
 
 mod list;
+// Many at once, as a configuration names them.
+mod load;
 mod memory;
 // Random histories against a plain map, and snapshots and restores while others write.
 mod model;

@@ -18,6 +18,7 @@ use crate::service::workspaces::ops::WorkspaceRequest;
 ///
 /// The directory is not made. Needs `execute` on a directory that is there, or `write` where it would be made.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RegisterMemory {
     /// Absolute virtual path of the directory.
     path: String,
@@ -41,15 +42,10 @@ pub struct RegisterMemory {
     ttl: Option<WireDuration>,
 }
 
-impl Method for RegisterMemory {
-    const NAME: &'static str = "register_memory";
-    const ACCESS: Access = Access::Write;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied, ErrorCode::Precondition];
-    type Output = WorkspaceView;
-
-    async fn call(self, cx: &RequestContext) -> Result<WorkspaceView, RpcError> {
-        let request = WorkspaceRequest {
+impl RegisterMemory {
+    /// What the service is asked.
+    pub(super) fn into_request(self) -> Result<WorkspaceRequest, RpcError> {
+        Ok(WorkspaceRequest {
             path: self.path,
             scope: Scope::Memory,
             name: self.name,
@@ -58,7 +54,19 @@ impl Method for RegisterMemory {
             metadata: self.metadata,
             session_id: self.session_id,
             ttl_us: ttl_us(self.ttl)?,
-        };
+        })
+    }
+}
+
+impl Method for RegisterMemory {
+    const NAME: &'static str = "register_memory";
+    const ACCESS: Access = Access::Write;
+    const ERRORS: &'static [ErrorCode] =
+        &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied, ErrorCode::Precondition];
+    type Output = WorkspaceView;
+
+    async fn call(self, cx: &RequestContext) -> Result<WorkspaceView, RpcError> {
+        let request = self.into_request()?;
         cx.reply_with(|row: &WorkspaceRow| WorkspaceView::from(row.clone()));
         Ok(workspaces::ops::register(&cx.call, request).await?.into())
     }

@@ -20,6 +20,7 @@ const TTL_SECONDS_MAX: f64 = 3_155_760_000.0;
 /// The directory is made if it is missing, and the caller becomes its `direct_owner`. Needs `write` where it is to be
 /// made, or `execute` on the directory that is there.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RegisterWorkspace {
     /// Absolute virtual path of the directory.
     path: String,
@@ -47,15 +48,10 @@ pub struct RegisterWorkspace {
     ttl: Option<WireDuration>,
 }
 
-impl Method for RegisterWorkspace {
-    const NAME: &'static str = "register_workspace";
-    const ACCESS: Access = Access::Write;
-    const ERRORS: &'static [ErrorCode] =
-        &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied, ErrorCode::Precondition];
-    type Output = WorkspaceView;
-
-    async fn call(self, cx: &RequestContext) -> Result<WorkspaceView, RpcError> {
-        let request = WorkspaceRequest {
+impl RegisterWorkspace {
+    /// What the service is asked.
+    pub(super) fn into_request(self) -> Result<WorkspaceRequest, RpcError> {
+        Ok(WorkspaceRequest {
             path: self.path,
             scope: Scope::Workspace,
             name: self.name,
@@ -64,7 +60,19 @@ impl Method for RegisterWorkspace {
             metadata: self.metadata,
             session_id: self.session_id,
             ttl_us: ttl_us(self.ttl)?,
-        };
+        })
+    }
+}
+
+impl Method for RegisterWorkspace {
+    const NAME: &'static str = "register_workspace";
+    const ACCESS: Access = Access::Write;
+    const ERRORS: &'static [ErrorCode] =
+        &[ErrorCode::InvalidPath, ErrorCode::PermissionDenied, ErrorCode::Precondition];
+    type Output = WorkspaceView;
+
+    async fn call(self, cx: &RequestContext) -> Result<WorkspaceView, RpcError> {
+        let request = self.into_request()?;
         cx.reply_with(|row: &WorkspaceRow| WorkspaceView::from(row.clone()));
         Ok(workspaces::ops::register(&cx.call, request).await?.into())
     }
