@@ -3,6 +3,7 @@
 //! Owns the plain data that every other layer speaks. Does no I/O, knows no SQL, no HTTP and no JSON-RPC.
 
 pub mod change;
+pub mod facts;
 pub mod hash;
 pub mod mime;
 pub mod nearest;
@@ -12,9 +13,10 @@ pub mod records;
 pub mod time;
 
 pub use change::{
-    AgentRow, ApprovalRow, Change, Delta, EntityRow, KeyRow, MountRow, NamespaceRow, NodeFacts, NodeKind, NodeRow,
-    QuotaRow, SandboxRow, SnapshotRow, SubscriptionRow, TupleRow, WorkspaceRow,
+    AgentRow, ApprovalRow, Change, Delta, EntityRow, KeyRow, MountRow, NamespaceRow, NodeKind, NodeRow, QuotaRow,
+    SandboxRow, SnapshotRow, SubscriptionRow, TupleRow, WorkspaceRow,
 };
+pub use facts::NodeFacts;
 pub use hash::ContentHash;
 pub use nearest::nearest;
 pub use path::{PathError, VirtualPath};

@@ -31,6 +31,8 @@ pub const FILES_MAX: usize = 10_000;
 pub const BYTES_MAX: u64 = 256 << 20;
 /// How deep they may lie.
 pub const DEPTH_MAX: usize = 100;
+/// What a file may have grown since it was looked at, bytes: all that are read at a time are in memory, and programs run on.
+const GROWTH_MAX: u64 = 1 << 20;
 /// Names that are told of what was not taken.
 const LEFT_MAX: usize = 1_000;
 
@@ -241,8 +243,9 @@ impl Files {
         Ok(found)
     }
 
-    /// Reads a file of the copy, whatever it has become since it was looked at; or says why it is not taken.
-    pub fn take(&self, path: &str) -> Result<Vec<u8>, String> {
+    /// Reads a file of the copy that had `size` bytes when it was looked at, whatever it has become since; or says why it is
+    /// not taken.
+    pub fn take(&self, path: &str, size: u64) -> Result<Vec<u8>, String> {
         let (file, stat) = tree::open_below(&self.sandbox, FOLDER)
             .and_then(|top| tree::open_file(top.as_fd(), path))
             .map_err(|error| match error {
@@ -259,10 +262,10 @@ impl Files {
             return Err("it belongs to somebody else".to_owned());
         }
         let mut body = Vec::new();
-        // It may grow while it is read.
-        file.take(BYTES_MAX + 1).read_to_end(&mut body).map_err(|error| error.to_string())?;
-        if body.len() as u64 > BYTES_MAX {
-            return Err(format!("larger than {} MiB", BYTES_MAX >> 20));
+        let most = size + GROWTH_MAX;
+        file.take(most + 1).read_to_end(&mut body).map_err(|error| error.to_string())?;
+        if body.len() as u64 > most {
+            return Err("it grew while it was brought back; try again when nothing writes to it".to_owned());
         }
         Ok(body)
     }
@@ -358,9 +361,14 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, ["link", "out", "pipe", "second"]);
         for path in ["link", "out/secret", "second", "pipe", "../../secret", "a/b", "none"] {
-            assert!(files.take(path).is_err(), "{path}");
+            assert!(files.take(path, 1).is_err(), "{path}");
         }
-        assert_eq!(files.take("a/b/file").expect("taken"), b"1");
+        assert_eq!(files.take("a/b/file", 1).expect("taken"), b"1");
+        let grown = std::fs::OpenOptions::new().write(true).open(copy.join("a/b/file")).expect("there");
+        grown.set_len(GROWTH_MAX + 1).expect("a hole");
+        assert_eq!(files.take("a/b/file", 1).expect("a little more").len() as u64, GROWTH_MAX + 1);
+        grown.set_len(GROWTH_MAX + 2).expect("a hole");
+        assert!(files.take("a/b/file", 1).expect_err("too much").starts_with("it grew"));
         assert!(!found.knows("out/secret") && !found.knows("link") && found.knows("gone"));
     }
 

@@ -134,13 +134,13 @@ async fn files_back(
     back: &mut BroughtBack,
 ) -> Result<(), ServiceError> {
     let workspace = files::path(&connection.workspace)?;
-    let here = |(path, _): &(String, u64)| (path.clone(), connection.files.get(path).cloned());
-    let here: Vec<(String, Option<Copied>)> = found.files.iter().map(here).collect();
+    let here = |(path, size): &(String, u64)| (path.clone(), *size, connection.files.get(path).cloned());
+    let here: Vec<(String, u64, Option<Copied>)> = found.files.iter().map(here).collect();
     let mut coming = stream::iter(here)
-        .map(|(path, before)| {
+        .map(|(path, size, before)| {
             let workspace = workspace.clone();
             async move {
-                let outcome = file_back(actor, worked, &workspace, &path, before).await;
+                let outcome = file_back(actor, worked, &workspace, (&path, size), before).await;
                 (path, outcome)
             }
         })
@@ -163,6 +163,7 @@ async fn files_back(
     }
     outcomes.sort_by(|(a, _), (b, _)| a.cmp(b));
     back.left.extend(found.left.iter().take(TOLD_MAX).map(|(path, why)| left(path, why.clone())));
+    back.more = (found.unknown.len() - back.left.len()) as u64;
     for (path, outcome) in outcomes {
         match outcome? {
             Outcome::Created(copied) => {
@@ -195,11 +196,11 @@ async fn file_back(
     actor: &Call,
     worked: &Worked,
     workspace: &VirtualPath,
-    path: &str,
+    (path, size): (&str, u64),
     before: Option<Copied>,
 ) -> Result<Outcome, ServiceError> {
     let below = path.to_owned();
-    let body = match worked.work(move |files| Ok(files.take(&below))).await? {
+    let body = match worked.work(move |files| Ok(files.take(&below, size))).await? {
         Ok(body) => body,
         Err(why) => return Ok(Outcome::Left(why)),
     };
