@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::{ApiKey, AuthIndex, KeyHasher, SecretError};
+use crate::auth::{ApiKey, AuthIndex, KeyHasher, Passes, SecretError};
 use crate::config::{self, Config, ConfigError};
 use crate::http::{AppState, Limits, Running, ServeError, Server};
 use crate::model::Rev;
@@ -208,6 +208,7 @@ impl App {
         let hooks = Arc::new(Hooks::new(outbound, Arc::clone(&hasher), config.open_access));
         let services = Services {
             sandboxes: Arc::new(sandboxes),
+            passes: Passes::default(),
             hasher,
             mounts,
             hooks,

@@ -129,14 +129,16 @@ impl AuthIndex {
     /// The identity as of this index: key still there, not revoked, not expired, agent still there and its owner's,
     /// flags as they are now. Called in every transaction that decides.
     pub fn refresh(&self, caller: &Caller, now_us: i64) -> Result<Caller, AuthError> {
-        let Some(key_id) = &caller.key_id else {
-            return match &caller.agent {
-                Some(agent) => self.acting(caller.clone(), agent),
-                None => Ok(caller.clone()),
-            };
+        let fresh = match (&caller.key_id, &caller.agent) {
+            (Some(key_id), agent) => {
+                let key = self.key(key_id).ok_or(AuthError::Invalid)?;
+                self.caller(key, agent.as_deref(), now_us)?
+            }
+            (None, Some(agent)) => self.acting(caller.clone(), agent)?,
+            (None, None) => caller.clone(),
         };
-        let key = self.key(key_id).ok_or(AuthError::Invalid)?;
-        self.caller(key, caller.agent.as_deref(), now_us)
+        // What its key may is not what a program may that was started with it.
+        Ok(if caller.confined { fresh.confined() } else { fresh })
     }
 
     /// Who a key speaks for, with the agent that the request names.
@@ -156,6 +158,7 @@ impl AuthIndex {
             inherits: is_user || key.inherit_permissions,
             is_admin: key.is_admin && (is_user || key.inherit_permissions),
             is_instance_admin: key.is_instance_admin && (is_user || key.inherit_permissions),
+            confined: false,
         };
         match (key.subject_type.as_str(), agent) {
             ("agent", Some(named)) if named != key.subject_id => Err(AuthError::ForeignAgent),
@@ -214,6 +217,7 @@ impl AuthIndex {
             inherits: true,
             is_admin: false,
             is_instance_admin: false,
+            confined: false,
         };
         let header = said.agent.filter(|a| !a.is_empty());
         match (kind, header) {

@@ -1,4 +1,4 @@
-//! Who is calling: API keys, agents, open mode.
+//! Who is calling: API keys, agents, open mode, passes of programs in sandboxes.
 //!
 //! Owns the index of identities (a projection), the keyed hash and the key format. Decides who somebody is, never
 //! what they may do.
@@ -7,12 +7,14 @@ mod hasher;
 mod index;
 mod key;
 mod names;
+mod passes;
 mod seal;
 
 pub use hasher::{KeyHasher, NEXUS_SCHEME, SECRET_FILE, SERVER_SCHEME, SecretError};
 pub use index::{AuthIndex, OpenIdentity};
 pub use key::{ApiKey, DEMO_KEY, KEY_CHARS_MAX, KEY_CHARS_MIN};
 pub use names::{NAME_BYTES_MAX, NameError, check_name};
+pub use passes::{Pass, Passes};
 
 /// Who is calling, as of one revision. Made by [`AuthIndex::identify`], made again inside a transaction by
 /// [`AuthIndex::refresh`].
@@ -36,6 +38,8 @@ pub struct Caller {
     pub is_admin: bool,
     /// Whether it crosses tenants.
     pub is_instance_admin: bool,
+    /// Whether a program in a sandbox speaks for it, by a pass: never as an admin, and not to every method.
+    pub confined: bool,
 }
 
 impl Caller {
@@ -53,7 +57,13 @@ impl Caller {
             inherits: true,
             is_admin: true,
             is_instance_admin: true,
+            confined: false,
         }
+    }
+    /// What a program in a sandbox may be that speaks for it.
+    #[must_use]
+    pub fn confined(self) -> Self {
+        Self { is_admin: false, is_instance_admin: false, confined: true, ..self }
     }
     /// `type:id`, as the changelog and the log name it.
     #[must_use]

@@ -68,6 +68,10 @@ fn find(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<C
     let published = store.published();
     let index = published.view::<AuthIndex>();
     let headers = request.headers();
+    if shared.inside {
+        let shown = bearer(headers).ok_or(AuthError::Missing)?;
+        return shared.app.services.passes.identify(shown, agent, index, store.clock().now_us());
+    }
     if shared.app.open_access {
         let (subject, tenant) = (header(headers, SUBJECT), header(headers, TENANT));
         return index.open_caller(OpenIdentity { subject, tenant, bearer: bearer(headers), agent });

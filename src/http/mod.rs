@@ -12,6 +12,7 @@ mod events;
 mod files;
 mod gate;
 mod identity;
+mod inside;
 mod lines;
 mod pages;
 mod rates;

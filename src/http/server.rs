@@ -2,8 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use actix_cors::Cors;
@@ -14,9 +13,8 @@ use actix_web::{App, HttpServer, web};
 use tokio::sync::oneshot;
 
 use super::descriptors::{self, CONNECTIONS_MIN};
-use super::rates::Rates;
 use super::state::{AppState, Shared};
-use super::{gate, reply, routes};
+use super::{gate, inside, reply, routes};
 use crate::telemetry::metric;
 
 /// Connections that wait to be accepted.
@@ -32,7 +30,7 @@ const UPLOADS_SHARE: usize = 8;
 /// How many more descriptors would do where there are too few.
 const DESCRIPTORS_WANTED: usize = 256;
 /// How long a connection may linger after its last answer.
-const DISCONNECT_DEADLINE: Duration = Duration::from_secs(1);
+pub(super) const DISCONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Why there is no server. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -123,8 +121,7 @@ impl Running {
 
     /// Begins to stop: `/ready` and everything else answer 503 from now on, requests under way go on.
     pub fn close_doors(&self) {
-        self.shared.closing.store(true, Ordering::Release);
-        self.shared.doors.send_replace(true);
+        self.shared.close_doors();
     }
 
     /// Stops accepting, answers what is under way for at most the grace it was started with, and ends.
@@ -155,9 +152,16 @@ async fn serve(state: AppState, bind: SocketAddr, grace: Duration, tell: mpsc::S
             metric::recorder().run_upkeep();
         }
     });
+    let shared = started.2.clone();
+    let inside = actix_web::rt::spawn(inside::serve(shared.app.clone(), shared.doors.subscribe(), grace));
     let _ = tell.send(Ok(started));
     if let Err(error) = server.await {
         tracing::error!(%error, "the server ended with an error");
+    }
+    // Where it has ended by itself.
+    shared.close_doors();
+    if inside.await.is_err() {
+        tracing::error!("the server of programs in sandboxes panicked");
     }
 }
 
@@ -173,21 +177,7 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
     // A file that is written is open beside its connection.
     let uploads = limits.uploads.min(room / UPLOADS_SHARE).max(1);
     let connections = (room - uploads).min(limits.connections);
-    let rates = Rates::new(&state.limits, state.store.clock());
-    let started_us = state.store.clock().now_us();
-    let shared = web::Data::new(Shared {
-        app: state,
-        address: OnceLock::new(),
-        closing: AtomicBool::new(false),
-        doors: tokio::sync::watch::Sender::new(false),
-        streams: Arc::default(),
-        bodies: Arc::default(),
-        bodies_waited_for: Arc::default(),
-        uploads: tokio::sync::Semaphore::new(uploads),
-        rates,
-        public_skills: Default::default(),
-        started_us,
-    });
+    let shared = web::Data::new(Shared::new(state, false, uploads));
     let data = shared.clone();
     let app = move || {
         let origins = &data.app.cors_origins;

@@ -95,6 +95,8 @@ impl std::fmt::Debug for AppState {
 /// The state of a running server.
 pub(super) struct Shared {
     pub(super) app: AppState,
+    /// Whether it serves programs in sandboxes, and nobody else: it takes passes alone.
+    pub(super) inside: bool,
     /// Where it listens; set before the first request.
     pub(super) address: OnceLock<SocketAddr>,
     /// Whether it is about to stop.
@@ -118,6 +120,32 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The state of a server that has not begun. `uploads`: places for files that are written.
+    pub(super) fn new(app: AppState, inside: bool, uploads: usize) -> Self {
+        let rates = Rates::new(&app.limits, app.store.clock());
+        let started_us = app.store.clock().now_us();
+        Self {
+            app,
+            inside,
+            address: OnceLock::new(),
+            closing: AtomicBool::new(false),
+            doors: tokio::sync::watch::Sender::new(false),
+            streams: Arc::default(),
+            bodies: Arc::default(),
+            bodies_waited_for: Arc::default(),
+            uploads: tokio::sync::Semaphore::new(uploads),
+            rates,
+            public_skills: Default::default(),
+            started_us,
+        }
+    }
+
+    /// Begins to stop: `/ready` and everything else answer 503 from now on, requests under way go on.
+    pub(super) fn close_doors(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.doors.send_replace(true);
+    }
+
     pub(super) fn of(request: &actix_web::HttpRequest) -> &Self {
         let data = request.app_data::<actix_web::web::Data<Self>>();
         data.expect("the server adds its state to every app")

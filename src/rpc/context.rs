@@ -16,6 +16,8 @@ use crate::service::keyed::Reply;
 pub struct Services {
     /// Private directories and (later) processes of sandboxes.
     pub sandboxes: Arc<crate::sandbox::Sandboxes>,
+    /// What programs in sandboxes speak with.
+    pub passes: crate::auth::Passes,
     /// Makes keyed hashes of API keys.
     pub hasher: Arc<crate::auth::KeyHasher>,
     /// What may be mounted, and what is being synced.

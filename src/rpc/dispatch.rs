@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 use super::decode::Arguments;
 use super::registry::{self, Params, Spec};
 use super::replies::Replies;
-use super::{Access, ErrorCode, RequestContext, RpcError, decode, idempotency};
+use super::{Access, ErrorCode, RequestContext, RpcError, confined, decode, idempotency};
 use crate::model::time::monotonic;
 use crate::service::{Call, Lacking};
 use crate::store::{DenialNote, Note};
@@ -87,6 +87,7 @@ fn count(label: &'static str, code: &'static str) {
 }
 
 async fn run(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
+    confined::check(&cx.call.caller, spec)?;
     let question = Replies::question(cx, spec, &params);
     let Some(question) = question else { return execute(cx, spec, params, out).await };
     let replies = &cx.services.replies;
@@ -156,7 +157,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::auth::{AuthIndex, Caller, KeyHasher};
+    use crate::auth::{AuthIndex, Caller, KeyHasher, Passes};
     use crate::config::SandboxWalls;
     use crate::model::ManualClock;
     use crate::model::time::Clock as _;
@@ -215,6 +216,7 @@ mod tests {
             let sandboxes = Arc::new(Sandboxes::new(self.store.data_dir().to_owned(), SandboxWalls::Off));
             let services = Services {
                 sandboxes,
+                passes: Passes::default(),
                 hasher: Arc::new(KeyHasher::new(b"secret")),
                 mounts: Arc::default(),
                 hooks: Arc::new(Hooks::new(

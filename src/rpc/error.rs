@@ -125,7 +125,7 @@ impl RpcError {
     }
     /// Adds what the caller was refused for.
     #[must_use]
-    fn lacking(mut self, lacking: Lacking) -> Self {
+    pub(super) fn lacking(mut self, lacking: Lacking) -> Self {
         self.lacking = Some(Box::new(lacking));
         self
     }

@@ -14,7 +14,7 @@ use tracing::Span;
 
 use super::dispatch::count_refusal;
 use super::registry::{self, Params, Spec};
-use super::{ErrorCode, Method, RequestContext, RpcError, decode};
+use super::{ErrorCode, Method, RequestContext, RpcError, confined, decode};
 use crate::model::time::monotonic;
 use crate::service::search::{Event, Found, Running};
 use crate::telemetry::metric;
@@ -107,7 +107,9 @@ pub fn begin(cx: &RequestContext, method: &str, params: Params<'_>) -> Result<An
         request.id = %cx.call.request_id,
         subject.id = %cx.call.caller.actor(),
     );
-    let begun = decode::arguments(spec, params).and_then(|arguments| lines(cx, arguments));
+    let begun = confined::check(&cx.call.caller, spec)
+        .and_then(|()| decode::arguments(spec, params))
+        .and_then(|arguments| lines(cx, arguments));
     let lines = Some(begun.inspect_err(|error| count_refusal(spec.entry.name, error.code))?);
     let (request_id, started) = (cx.call.request_id.clone(), monotonic());
     Ok(Answer { lines, spec, request_id, span, started })

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub mod codec;
+mod confined;
 pub mod context;
 pub mod decode;
 pub mod dispatch;

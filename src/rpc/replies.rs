@@ -118,7 +118,7 @@ impl Replies {
 /// Everything that a result depends on beside the stored state: method, caller, parameters.
 fn key(cx: &RequestContext, spec: &Spec, params: &Params<'_>) -> ContentHash {
     let caller = &cx.call.caller;
-    let flags = [caller.inherits, caller.is_admin, caller.is_instance_admin, caller.agent.is_some()];
+    let flags = [caller.inherits, caller.is_admin, caller.is_instance_admin, caller.confined, caller.agent.is_some()];
     let mut text = Vec::with_capacity(256);
     text.extend(flags.map(u8::from));
     let agent = caller.agent.as_deref().unwrap_or_default();

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use super::fence;
 use super::files::FOLDER;
-use super::orders::CHILD_ARGUMENT;
+use super::orders::{CHILD_ARGUMENT, Orders};
 
 /// Where the directory lies inside.
 pub(super) const INSIDE: &str = "/sandbox";
 /// Where programs of the original's clients look for the tree.
 pub(super) const MOUNT: &str = "/mnt/nexus";
+/// Where programs find the server's socket.
+pub(super) const SOCKET: &str = "/run/nexus.sock";
 /// Where this program lies inside.
 const CHILD: &str = "/.nexus-lite";
 
@@ -19,7 +21,8 @@ const TEXT_DIRECTORIES: &[&str] = &["/etc", "/etc/ssl"];
 
 /// Its arguments. As root it makes no namespace of users, and leaves the child what it needs to become another user, which it
 /// does before anything else.
-pub(super) fn arguments(directory: &Path, program: &Path, becomes: bool) -> Vec<OsString> {
+pub(super) fn arguments(orders: &Orders, program: &Path) -> Vec<OsString> {
+    let becomes = orders.user.is_some();
     let mut all: Vec<OsString> = Vec::new();
     let mut add = |words: &[&dyn AsRef<std::ffi::OsStr>]| all.extend(words.iter().map(|w| w.as_ref().to_owned()));
     for space in ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"] {
@@ -49,7 +52,10 @@ pub(super) fn arguments(directory: &Path, program: &Path, becomes: bool) -> Vec<
     }
     add(&[&"--dir", &"/mnt", &"--symlink", &format!("{INSIDE}/{FOLDER}"), &MOUNT]);
     add(&[&"--proc", &"/proc", &"--dev", &"/dev"]);
-    add(&[&"--bind", &directory, &INSIDE, &"--ro-bind", &program, &CHILD]);
+    if let Some(socket) = &orders.socket {
+        add(&[&"--dir", &"/run", &"--ro-bind", socket, &SOCKET]);
+    }
+    add(&[&"--bind", &orders.directory, &INSIDE, &"--ro-bind", &program, &CHILD]);
     add(&[&"--", &CHILD, &CHILD_ARGUMENT]);
     all
 }

@@ -1,7 +1,7 @@
 //! The list of system calls that a program in a sandbox may make; all others do not exist for it.
 //!
 //! A list of what is allowed, so that what a newer kernel brings is refused too. Invariants: nothing on it makes a socket
-//! that leads anywhere, a namespace, a mount or a new session, looks into another process, or names another process
+//! that leads anywhere but to the server's (where that is the only one to be seen), a namespace, a mount or a new session, looks into another process, or names another process
 //! but to signal it (which Landlock keeps inside, or another user, or a namespace of processes).
 
 use seccompiler::{BpfProgram, TargetArch};
@@ -29,6 +29,8 @@ const OLDER_CALLS: &str = "open stat lstat poll access pipe select dup2 pause al
 const OWNERS_CALLS: &str = "fchmodat fchownat utimensat setxattr lsetxattr fsetxattr removexattr lremovexattr";
 /// The same on older machines.
 const OLDER_OWNERS_CALLS: &str = "chmod chown lchown utime utimes futimesat";
+/// To the server's socket; the address is behind a pointer, which no filter can follow.
+const SERVERS_CALLS: &str = "connect";
 
 /// Every flag of `clone` that makes a namespace.
 const NAMESPACES: u64 = 0x7E02_0080;
@@ -54,20 +56,30 @@ fn low(index: u8, op: impl Into<Value>, value: u64) -> Value {
     json!({"index": index, "type": "dword", "op": op.into(), "val": value})
 }
 
-/// The filter. `owner`: the user has nothing outside that these calls could reach.
-pub(super) fn program(owner: bool) -> Result<BpfProgram, String> {
+/// The filter. `owner`: the user has nothing outside that these calls could reach. `server`: among namespaces that show
+/// no socket but the server's, streams may be opened to it.
+pub(super) fn program(owner: bool, server: bool) -> Result<BpfProgram, String> {
     let failed = |what: String| format!("the filter of system calls could not be made: {what}");
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| failed(e.to_string()))?;
     let older = matches!(arch, TargetArch::x86_64);
     let mut rules: Vec<Value> = Vec::new();
-    let lists = [(true, CALLS), (older, OLDER_CALLS), (owner, OWNERS_CALLS), (owner && older, OLDER_OWNERS_CALLS)];
+    let lists = [
+        (true, CALLS),
+        (older, OLDER_CALLS),
+        (owner, OWNERS_CALLS),
+        (owner && older, OLDER_OWNERS_CALLS),
+        (server, SERVERS_CALLS),
+    ];
     for (_, list) in lists.iter().filter(|(wanted, _)| *wanted) {
         rules.extend(list.split_whitespace().map(|call| json!({"syscall": call})));
     }
     let mut when = |call: &str, conditions: Vec<Value>| rules.push(json!({"syscall": call, "args": conditions}));
     when("clone", vec![is(0, json!({"masked_eq": NAMESPACES}), 0)]);
     when("socketpair", vec![low(0, "eq", UNIX), low(1, json!({"masked_eq": SOCKET_KIND}), STREAM)]);
-    // To nobody in particular: the other end of a pair.
+    if server {
+        when("socket", vec![low(0, "eq", UNIX), low(1, json!({"masked_eq": SOCKET_KIND}), STREAM)]);
+    }
+    // To nobody in particular: the other end of a stream.
     when("sendto", vec![is(4, "eq", 0)]);
     // One's own, never another process's.
     when("prlimit64", vec![low(0, "eq", 0)]);
@@ -94,8 +106,8 @@ mod tests {
 
     #[test]
     fn both_filters_can_be_made_for_this_machine() {
-        for owner in [true, false] {
-            assert!(!program(owner).expect("a filter").is_empty());
+        for (owner, server) in [(true, true), (true, false), (false, false)] {
+            assert!(!program(owner, server).expect("a filter").is_empty());
         }
     }
 

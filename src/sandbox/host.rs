@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::launch::{self, Lifeline};
 use super::limits::Limits;
 use super::orders::{Orders, Walls, Work};
+use super::program::REACHED;
+use super::socket;
 use crate::config::SandboxWalls;
 use crate::model::{OsRandom, RandomSource as _};
 
@@ -118,8 +120,17 @@ pub(super) fn token() -> String {
     OsRandom.hex(TOKEN_BYTES)
 }
 
+/// Walls that hold.
+#[derive(Debug)]
+pub(super) struct Tried {
+    /// What they are.
+    pub walls: Walls,
+    /// Whether a program behind them comes to a socket that is shown to it.
+    pub reaches: bool,
+}
+
 /// The walls that hold on this machine, tried for a sandbox below `root`; or why there are none, and what to do.
-pub(super) fn walls(wanted: SandboxWalls, root: &Path) -> Result<Walls, String> {
+pub(super) fn walls(wanted: SandboxWalls, root: &Path) -> Result<Tried, String> {
     let Some(program) = launch::program() else {
         return Err("this program embeds the server and has named no program that confines".into());
     };
@@ -142,18 +153,26 @@ pub(super) fn walls(wanted: SandboxWalls, root: &Path) -> Result<Walls, String> 
 }
 
 /// Lets a child behind the walls try to get out.
-fn probe(program: &Path, walls: Walls, root: &Path) -> Result<Walls, String> {
+fn probe(program: &Path, walls: Walls, root: &Path) -> Result<Tried, String> {
     let failed = |e: std::io::Error| format!("the walls could not be tried in {}: {e}", root.display());
     super::local::private(true).create(root).map_err(failed)?;
     let directory = tempfile::Builder::new().prefix(".probe-").tempdir_in(root).map_err(failed)?;
     let foreign = tempfile::Builder::new().prefix(".foreign-").tempfile_in(root).map_err(failed)?;
     std::fs::write(foreign.path(), "x").map_err(failed)?;
     foreign.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(failed)?;
+    let private = tempfile::Builder::new().prefix(".socket-").tempdir_in(root).map_err(failed)?;
+    let served = match &walls {
+        Walls::Bubblewrap(_) => {
+            Some(private.path().canonicalize().and_then(|path| socket::listen(&path)).map_err(failed)?)
+        }
+        Walls::Landlock => None,
+    };
     let user = user(".probe");
     std::os::unix::fs::chown(directory.path(), user, user).map_err(failed)?;
     let orders = Orders {
         directory: directory.path().to_owned(),
         walls: walls.clone(),
+        socket: served.as_ref().map(|(_, path)| path.clone()),
         user,
         work: Work::Probe { foreign: foreign.path().to_owned() },
         environment: Vec::new(),
@@ -163,7 +182,7 @@ fn probe(program: &Path, walls: Walls, root: &Path) -> Result<Walls, String> {
     let report = launch::run(program, orders, &Lifeline::default()).map_err(failed)?;
     match report.refused {
         Some(why) => Err(why),
-        None if report.exit_code == 0 => Ok(walls),
+        None if report.exit_code == 0 => Ok(Tried { walls, reaches: report.stdout.trim() == REACHED }),
         None => Err(format!("the test of the walls ended with {:?} {}", report.ended, report.exit_code)),
     }
 }

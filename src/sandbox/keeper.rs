@@ -83,7 +83,7 @@ fn start(orders: &Orders) -> std::io::Result<Child> {
     let (mut command, keeper) = match &orders.walls {
         Walls::Bubblewrap(path) => {
             let mut command = Command::new(path);
-            command.args(bubblewrap::arguments(&orders.directory, &itself, orders.user.is_some()));
+            command.args(bubblewrap::arguments(orders, &itself));
             inside.directory = bubblewrap::INSIDE.into();
             (command, 0)
         }

@@ -9,9 +9,11 @@ use std::sync::OnceLock;
 use rustix::io::Errno;
 
 use super::files::{self, FOLDER, Files};
+use super::host::Tried;
 use super::launch::{self, Lifeline};
 use super::limits::Limits;
 use super::orders::{Orders, Report, Walls, Work};
+use super::socket::{Attendant, Socket};
 use super::{Capabilities, Job, Language, Provider, RunError, SandboxError, bubblewrap, host, tree};
 use crate::config::SandboxWalls;
 use crate::model::{OsRandom, RandomSource as _};
@@ -22,6 +24,8 @@ const DIRECTORY_MODE: u32 = 0o700;
 const ROOT_MODE: u32 = 0o711;
 /// How every id begins.
 pub const ID_PREFIX: &str = "sb-";
+/// The directory of the server's socket, which nobody else comes to.
+const SOCKET_DIRECTORY: &str = ".server";
 /// Random bytes of the name of a program's file.
 const FILE_BYTES: usize = 4;
 
@@ -31,22 +35,23 @@ pub struct LocalProvider {
     root: PathBuf,
     wanted: SandboxWalls,
     /// Tried once, when it is first asked about.
-    walls: OnceLock<Result<Walls, String>>,
+    walls: OnceLock<Result<Tried, String>>,
+    socket: Socket,
 }
 
 impl LocalProvider {
     /// Directories under `root`, which is made with the first of them.
     #[must_use]
     pub fn new(root: PathBuf, wanted: SandboxWalls) -> Self {
-        Self { root, wanted, walls: OnceLock::new() }
+        Self { root, wanted, walls: OnceLock::new(), socket: Socket::default() }
     }
 
     /// What confines here, or why nothing does.
-    fn walls(&self) -> &Result<Walls, String> {
+    fn walls(&self) -> &Result<Tried, String> {
         self.walls.get_or_init(|| {
             let found = host::walls(self.wanted, &self.root);
             match &found {
-                Ok(walls) => tracing::info!(walls = walls.name(), "sandboxes can run programs"),
+                Ok(tried) => tracing::info!(walls = tried.walls.name(), "sandboxes can run programs"),
                 Err(why) => tracing::warn!(%why, "sandboxes run nothing"),
             }
             found
@@ -64,9 +69,19 @@ impl LocalProvider {
     /// Where programs of a sandbox find the copy of the tree.
     fn seen(&self, directory: &Path) -> String {
         match self.walls() {
-            Ok(Walls::Bubblewrap(_)) => bubblewrap::MOUNT.to_owned(),
-            Ok(Walls::Landlock) | Err(_) => directory.join(FOLDER).display().to_string(),
+            Ok(Tried { walls: Walls::Bubblewrap(_), .. }) => bubblewrap::MOUNT.to_owned(),
+            Ok(_) | Err(_) => directory.join(FOLDER).display().to_string(),
         }
+    }
+
+    /// Where the server listens for programs, if it does.
+    fn server(&self) -> Result<Option<PathBuf>, Error> {
+        let directory = self.root.join(SOCKET_DIRECTORY);
+        match private(false).create(&directory) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+        self.socket.path(&directory.canonicalize()?)
     }
 
     fn failed(&self, step: &'static str, id: &str) -> impl FnOnce(Error) -> SandboxError {
@@ -92,14 +107,20 @@ impl Provider for LocalProvider {
         let languages = || Language::ALL.into_iter().filter(|language| language.interpreter().is_some()).collect();
         let nothing = Capabilities { mount: true, pause: true, ..Capabilities::default() };
         match self.walls() {
-            Ok(walls) => Capabilities { run: true, walls: Some(walls.name()), languages: languages(), ..nothing },
+            Ok(Tried { walls, reaches }) => Capabilities {
+                run: true,
+                server: *reaches && self.socket.is_attended(),
+                walls: Some(walls.name()),
+                languages: languages(),
+                ..nothing
+            },
             Err(why) => Capabilities { run_refused: Some(why.clone()), ..nothing },
         }
     }
 
     fn run(&self, id: &str, job: Job, lifeline: &Lifeline) -> Result<Report, RunError> {
         let refused = |why: &String| RunError::Refused(why.clone());
-        let walls = self.walls().as_ref().map_err(refused)?.clone();
+        let walls = self.walls().as_ref().map_err(refused)?.walls.clone();
         let language = job.language;
         let (program, ending) = language.program();
         let interpreter = language.interpreter().ok_or_else(|| {
@@ -113,10 +134,13 @@ impl Provider for LocalProvider {
         let directory = self.directory(id).and_then(|path| path.canonicalize()).map_err(failed)?;
         let mut environment = job.environment;
         environment.push(("NEXUS_MOUNT".to_owned(), self.seen(&directory)));
+        let socket = if job.server { self.server().map_err(failed)? } else { None };
+        environment.extend(socket.is_some().then(|| ("NEXUS_SOCKET".to_owned(), bubblewrap::SOCKET.to_owned())));
         let file = format!(".run-{}.{ending}", OsRandom.hex(FILE_BYTES));
         let orders = Orders {
             directory: directory.clone(),
             walls,
+            socket,
             user: host::user(id),
             work: Work::Program { interpreter, file: file.clone(), code: job.code },
             environment,
@@ -131,6 +155,10 @@ impl Provider for LocalProvider {
             Some(why) => Err(RunError::Failed(self.failed("confine", id)(Error::other(why.clone())))),
             None => Ok(report),
         }
+    }
+
+    fn attend(&self, attendant: Attendant) {
+        self.socket.attend(attendant);
     }
 
     fn create(&self, id: &str) -> Result<(), SandboxError> {

@@ -16,6 +16,7 @@ mod local;
 mod orders;
 mod program;
 mod runs;
+mod socket;
 mod tree;
 mod watch;
 
@@ -36,6 +37,7 @@ pub use launch::{Lifeline, use_program};
 pub use local::{ID_PREFIX, LocalProvider};
 pub use orders::{CHILD_ARGUMENT, Ending, Report};
 pub use runs::{Cut, RUNS_MAX, Running, Runs};
+pub use socket::Attendant;
 
 /// What a sandbox of a provider can do. What is not built is false, so that a client can ask before it tries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -46,6 +48,8 @@ pub struct Capabilities {
     pub mount: bool,
     /// Whether it can be paused and resumed.
     pub pause: bool,
+    /// Whether programs reach this server, over the socket `NEXUS_SOCKET` with the key `NEXUS_API_KEY`.
+    pub server: bool,
     /// What confines programs: `bubblewrap` or `landlock`, each with a filter of system calls and limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub walls: Option<&'static str>,
@@ -68,6 +72,8 @@ pub struct Job {
     pub environment: Vec<(String, String)>,
     /// How long it may take.
     pub time: Duration,
+    /// Whether it is shown the server's socket, as `NEXUS_SOCKET`, where that is possible.
+    pub server: bool,
 }
 
 /// Nothing was run.
@@ -104,6 +110,8 @@ pub trait Provider: std::fmt::Debug + Send + Sync + 'static {
     fn capabilities(&self) -> Capabilities;
     /// Runs a program in the sandbox `id` until it ends or `lifeline` is cut.
     fn run(&self, id: &str, job: Job, lifeline: &Lifeline) -> Result<Report, RunError>;
+    /// From now on `attendant` serves the socket that programs are shown, which is made when the first one needs it.
+    fn attend(&self, attendant: Attendant);
     /// Makes the sandbox `id`, which is new.
     fn create(&self, id: &str) -> Result<(), SandboxError>;
     /// Whether the sandbox `id` is there.
@@ -146,6 +154,11 @@ impl Sandboxes {
                 self.known.store(true, Ordering::Release);
             }
         }
+    }
+
+    /// From now on `attendant` serves what programs in sandboxes ask this server.
+    pub fn attend(&self, attendant: Attendant) {
+        self.local.attend(attendant);
     }
 
     /// What runs.

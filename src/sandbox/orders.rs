@@ -56,6 +56,8 @@ pub(super) struct Orders {
     pub directory: PathBuf,
     /// What confines it.
     pub walls: Walls,
+    /// The server's socket, which the program finds at [`SOCKET`](super::bubblewrap::SOCKET); behind bubblewrap alone.
+    pub socket: Option<PathBuf>,
     /// The user it becomes; `None` where the server is nobody who could become another.
     pub user: Option<u32>,
     /// What it does.

@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +12,7 @@ use std::process::Command;
 use rustix::process::{Gid, Signal, Uid, geteuid, getppid, set_parent_process_death_signal};
 use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use super::bubblewrap;
 use super::fence::{self, Need};
 use super::filter;
 use super::orders::{Orders, Walls, Work};
@@ -20,6 +22,9 @@ use super::watch;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The directory for what is temporary, in the directory of the sandbox.
 const TEMPORARY: &str = ".tmp";
+
+/// What a probe says that came to the server's socket.
+pub(super) const REACHED: &str = "reached";
 
 /// Goes behind the walls and does the work. Comes back only to say why not, or after a probe.
 pub(super) fn enter(orders: &Orders, keeper: u32) -> Result<(), String> {
@@ -58,7 +63,7 @@ pub(super) fn enter(orders: &Orders, keeper: u32) -> Result<(), String> {
         (false, Some(_)) => Need::Files,
         (false, None) => Need::FilesAndSignals,
     };
-    let rules = filter::program(bubblewrap || orders.user.is_some())?;
+    let rules = filter::program(bubblewrap || orders.user.is_some(), bubblewrap && orders.socket.is_some())?;
     orders.limits.apply(others)?;
     fence::put_up(&orders.directory, bubblewrap, need)?;
     seccompiler::apply_filter(&rules).map_err(|e| format!("the filter of system calls was refused: {e}"))?;
@@ -68,7 +73,7 @@ pub(super) fn enter(orders: &Orders, keeper: u32) -> Result<(), String> {
 fn work(orders: &Orders) -> Result<(), String> {
     match &orders.work {
         Work::Probe { foreign } => {
-            probe(&orders.directory, foreign)?;
+            probe(orders, foreign)?;
             say(&orders.token)
         }
         Work::Program { interpreter, file, code } => {
@@ -99,9 +104,9 @@ fn say(token: &str) -> Result<(), String> {
     writeln!(std::io::stderr().lock(), "{token}").map_err(|e| format!("nobody listens: {e}"))
 }
 
-/// Tries what must not be possible, and what must be.
-fn probe(directory: &Path, foreign: &Path) -> Result<(), String> {
-    let own = directory.join(".probe");
+/// Tries what must not be possible, and what must be; says [`REACHED`] if it came to the server's socket.
+fn probe(orders: &Orders, foreign: &Path) -> Result<(), String> {
+    let own = orders.directory.join(".probe");
     std::fs::write(&own, "x")
         .and_then(|()| std::fs::remove_file(&own))
         .map_err(|e| format!("nothing can be written: {e}"))?;
@@ -115,6 +120,14 @@ fn probe(directory: &Path, foreign: &Path) -> Result<(), String> {
         || std::os::unix::net::UnixDatagram::unbound().is_ok()
     {
         return Err("a socket can be made".into());
+    }
+    let Some(socket) = &orders.socket else { return Ok(()) };
+    if UnixStream::connect(socket).is_ok() {
+        return Err("sockets of the machine can be reached".into());
+    }
+    if UnixStream::connect(bubblewrap::SOCKET).is_ok() {
+        // Nobody who would read it has told by now why not.
+        let _ = writeln!(std::io::stdout().lock(), "{REACHED}");
     }
     Ok(())
 }

@@ -43,7 +43,9 @@ for number in (101, 165, 175, 246, 248, 250, 298, 310, 311, 313, 321, 323, 425, 
 for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, 16, 17):
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
         try:
-            socket.socket(family, kind); print("socket", family, kind)
+            s = socket.socket(family, kind)
+            # Which leads to the server's socket, and to no other: there is none.
+            if (family, kind) != (socket.AF_UNIX, socket.SOCK_STREAM) or "NEXUS_SOCKET" not in os.environ: print("socket", family, kind)
         except OSError: pass
 try:
     socket.create_connection(("127.0.0.1", PORT), 2); print("connected")
@@ -66,7 +68,7 @@ for path in ["/", "/home", "/root", "/etc", "/var", "DATA", "/tmp", "/run", ".."
     try:
         names = os.listdir(path)
         foreign = [n for n in names if n not in ("sandbox", "mnt", "usr", "bin", "lib", "lib64", "lib32", "libx32", "sbin", "dev",
-                   "proc", "etc", ".nexus-lite", "ld.so.cache", "alternatives", "localtime", "ssl") and not n.startswith("python3")]
+                   "proc", "etc", "run", "nexus.sock", ".nexus-lite", "ld.so.cache", "alternatives", "localtime", "ssl") and not n.startswith("python3")]
         if foreign: print("listed", path, foreign)
     except OSError: pass
 for path in ["/usr/x", "/usr/bin/x", "/etc/x", "/tmp/x", "/dev/shm/x", "/x", "../x", "/dev/x", "DATA/x"]:
@@ -81,7 +83,7 @@ for path in ["/usr/bin/env", "DATA/admin.key"]:
     try:
         os.link(path, "stolen"); print("linked", path); os.unlink("stolen")
     except OSError: pass
-known = {"PATH", "LANG", "HOME", "PWD", "TMPDIR", "LC_CTYPE", "NEXUS_MOUNT"}
+known = {"PATH", "LANG", "HOME", "PWD", "TMPDIR", "LC_CTYPE", "NEXUS_MOUNT", "NEXUS_SOCKET", "NEXUS_URL", "NEXUS_API_KEY"}
 if set(os.environ) - known: print("environment", set(os.environ) - known)
 if os.getuid() == 0 or os.geteuid() == 0: print("root")
 for fd in range(3, 256):

@@ -6,6 +6,8 @@ mod escapes;
 mod files;
 // What a run is: output, exit codes, rights, ends, the command line.
 mod runs;
+// The way from a program to the server, and that there is no other.
+mod server;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -102,6 +102,15 @@ pub(super) fn configure(server: &mut ServiceConfig) {
     server.default_service(web::to(not_found));
 }
 
+/// Adds what programs in sandboxes come to: the methods (`rpc` refuses them those that are not for them) and the files.
+pub(super) fn configure_inside(server: &mut ServiceConfig) {
+    server.service(web::scope(METHODS).default_service(web::to(method)));
+    for route in files::ROUTES {
+        server.service(route.resource());
+    }
+    server.default_service(web::to(not_found));
+}
+
 /// A method by its name, or what is no name of one.
 async fn method(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let name = request.path().strip_prefix(METHODS).and_then(|rest| rest.strip_prefix('/'));

@@ -144,6 +144,7 @@ impl AdmitUser {
             inherits: true,
             is_admin: false,
             is_instance_admin: false,
+            confined: false,
         }
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::Caller;
+use crate::auth::{Caller, Pass, Passes};
 use crate::model::SandboxRow;
 use crate::model::time::MICROS_PER_SECOND;
 use crate::sandbox::{Cut, Ending, Job, Language, Report, RunError, Sandboxes};
@@ -24,6 +24,8 @@ pub const CODE_BYTES_MAX: usize = 1 << 20;
 pub const SECONDS_MAX: f64 = 3_600.0;
 /// Seconds that it may take unless the caller says otherwise.
 pub const SECONDS: f64 = 300.0;
+/// The address of the server for programs, which reach it over a socket.
+const INSIDE_URL: &str = "http://localhost";
 /// Longest value in its environment, bytes.
 const VALUE_BYTES_MAX: usize = 4_096;
 
@@ -49,7 +51,12 @@ impl std::fmt::Debug for RunRequest {
 }
 
 /// Runs a program in a sandbox that the caller may use, to its end. Dropping this ends the program.
-pub async fn run(call: &Call, providers: &Sandboxes, request: RunRequest) -> Result<Report, ServiceError> {
+pub async fn run(
+    call: &Call,
+    providers: &Sandboxes,
+    passes: &Passes,
+    request: RunRequest,
+) -> Result<Report, ServiceError> {
     let language = check(&request)?;
     let time = Duration::from_secs_f64(request.seconds);
     let info = super::get(call, request.sandbox_id.clone()).await?;
@@ -58,7 +65,8 @@ pub async fn run(call: &Call, providers: &Sandboxes, request: RunRequest) -> Res
     let provider = providers.provider(&info.row.provider).ok_or_else(unknown)?;
     // Before anything is recorded. The first one to ask waits for the test of the walls.
     let capable = blocking(Some(Arc::clone(&provider)), |provider| Ok(provider.capabilities())).await?;
-    if let Some(why) = capable.and_then(|found| found.run_refused) {
+    let capable = capable.unwrap_or_default();
+    if let Some(why) = capable.run_refused {
         return Err(not_here(language, &why));
     }
     let Some(running) = providers.runs().begin(&request.sandbox_id).await else {
@@ -66,12 +74,15 @@ pub async fn run(call: &Call, providers: &Sandboxes, request: RunRequest) -> Res
     };
     let (caller, sandbox_id) = (call.caller.clone(), request.sandbox_id);
     call.submit_further(BeginRun { caller: caller.clone(), sandbox_id: sandbox_id.clone(), time }).await?;
-    let job = Job { language, code: request.code, environment: request.environment, time };
+    // Ends with the program, or with who waits for it.
+    let pass = capable.server.then(|| passes.issue(&**call.store.random(), &call.caller));
+    let environment = with_pass(request.environment, pass.as_ref());
+    let job = Job { language, code: request.code, environment, time, server: pass.is_some() };
     let held = Cut(Arc::clone(running.line()));
     let id = sandbox_id.clone();
     // Goes on to the end of the program also where nobody waits: so the list of what runs is true.
     let done = tokio::task::spawn_blocking(move || provider.run(&id, job, running.line())).await;
-    drop(held);
+    drop((held, pass));
     let report = done.map_err(|e| ServiceError::Precondition(format!("the program was lost: {e}")))?;
     let report = report.map_err(|error| match error {
         RunError::Refused(why) => not_here(language, &why),
@@ -80,6 +91,17 @@ pub async fn run(call: &Call, providers: &Sandboxes, request: RunRequest) -> Res
     metric::SANDBOX_RUNS.count(&[("ended", word(report.ended))]);
     metric::SANDBOX_RUN_SECONDS.seconds(Duration::from_millis(report.millis), &[("language", language.name())]);
     call.submit(EndRun { caller, sandbox_id, report }).await
+}
+
+/// What a client finds its server by, unless whoever runs the program has named another.
+fn with_pass(mut environment: Vec<(String, String)>, pass: Option<&Pass>) -> Vec<(String, String)> {
+    let Some(pass) = pass else { return environment };
+    for (name, value) in [("NEXUS_URL", INSIDE_URL), ("NEXUS_API_KEY", pass.expose())] {
+        if environment.iter().all(|(named, _)| named != name) {
+            environment.push((name.to_owned(), value.to_owned()));
+        }
+    }
+    environment
 }
 
 fn not_here(language: Language, why: &str) -> ServiceError {

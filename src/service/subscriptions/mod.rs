@@ -81,5 +81,6 @@ fn speaker(row: &SubscriptionRow) -> Caller {
         inherits: true,
         is_admin: false,
         is_instance_admin: false,
+        confined: false,
     }
 }

@@ -23,7 +23,7 @@ async fn a_missing_provider_is_stood_in_for_and_says_so() {
         "tenant_id": "default", "provider": "local", "template_id": null, "status": "active",
         "created_at": "2026-01-02T03:04:05.000000", "last_active_at": "2026-01-02T03:04:05.000000",
         "paused_at": null, "stopped_at": null, "ttl_minutes": 60, "expires_at": "2026-01-02T04:04:05.000000",
-        "uptime_seconds": 0.0, "capabilities": {"run": false, "mount": true, "pause": true, "run_refused": NO_PROGRAM},
+        "uptime_seconds": 0.0, "capabilities": {"run": false, "mount": true, "pause": true, "server": false, "run_refused": NO_PROGRAM},
     });
     assert_eq!(made, wanted);
 

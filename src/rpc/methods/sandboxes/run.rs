@@ -14,6 +14,9 @@ use crate::service::sandboxes::run::{self, RunRequest};
 /// (`$HOME`) and the system's programs, no network and nothing else of the machine. Its input is empty; of each output the
 /// first MiB is kept. It is ended when its time is over, when it uses too much memory or disk, and when whoever asked
 /// hangs up; what it wrote until then is answered.
+/// Where `capabilities.server` is true, it reaches this server, and nothing else, over the Unix socket `$NEXUS_SOCKET` with
+/// the key `$NEXUS_API_KEY`, which speaks for the caller, never as an admin, to the methods about files, versions,
+/// snapshots, memories and skills, until the program ends.
 /// `capabilities` of the sandbox say whether this machine can confine programs, and in which languages.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct SandboxRun {
@@ -26,10 +29,10 @@ pub struct SandboxRun {
     /// Seconds it may take, up to 3600. Default: 300.
     #[serde(default)]
     timeout: Option<f64>,
-    /// Put into its environment as `NEXUS_URL`.
+    /// Put into its environment as `NEXUS_URL`, instead of the address of this server.
     #[serde(default)]
     nexus_url: Option<String>,
-    /// Put into its environment as `NEXUS_API_KEY`.
+    /// Put into its environment as `NEXUS_API_KEY`, instead of the key of its own; it opens nothing from inside.
     #[serde(default)]
     nexus_api_key: Option<Key>,
 }
@@ -84,7 +87,7 @@ impl Method for SandboxRun {
             seconds: self.timeout.unwrap_or(run::SECONDS),
             environment: named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
         };
-        let report = run::run(&cx.call, &cx.services.sandboxes, request).await?;
+        let report = run::run(&cx.call, &cx.services.sandboxes, &cx.services.passes, request).await?;
         Ok(SandboxRunOutput::from(&report))
     }
 }
