@@ -188,3 +188,39 @@ fn the_command_line_runs_a_command() {
     assert!(code == Some(0) && out.contains("is stopped"), "{out} {err}");
     assert!(run(&["list"]).1.contains("no sandboxes"));
 }
+
+#[test]
+fn the_command_line_works_on_files_of_the_tree() {
+    let scene = Scene::new("auto");
+    let mut client = scene.client();
+    let mut write = |path: &str, body: &str| {
+        client.rpc("write", &json!({"path": path, "content": body})).expect("written");
+    };
+    write("/w/in", "1");
+    write("/w/old", "x");
+    let run = |args: &[&str]| says(&scene, args);
+    let script = "cd $NEXUS_MOUNT/w && cat in && echo 2 > out && rm old";
+    let (code, out, err) = run(&["run", "--workspace", "/w", "--language", "bash", "--", script]);
+    assert_eq!((code, out.as_str()), (Some(0), "1"), "{err}");
+    assert_eq!(err, "brought back: 1 new, 0 changed, 1 removed\n");
+    assert!(run(&["list"]).1.contains("no sandboxes"), "the one that was made for it is gone");
+
+    let (code, out, err) = run(&["connect", "box", "/w"]);
+    assert!(code == Some(0) && out.starts_with("2 files of /w"), "{out} {err}");
+    let script = "cd $NEXUS_MOUNT/w && echo mine > in && ln -s in link";
+    assert_eq!(run(&["run", "--name", "box", "--language", "bash", "--", script]).0, Some(0));
+    write("/w/in", "theirs");
+    let (code, out, _) = run(&["sync", "box"]);
+    assert!(code == Some(1) && out.contains("conflict: /w/in: ") && out.contains("not taken: /w/link: "), "{out}");
+    let (code, out, _) = run(&["disconnect", "box"]);
+    assert!(code == Some(1) && out.contains("conflict: /w/in: "), "{out}");
+    let (code, _, err) = run(&["sync", "box"]);
+    assert!(code != Some(0) && err.contains("not connected"), "{err}");
+    assert_eq!(run(&["stop", "box"]).0, Some(0));
+
+    // What cannot come back is not thrown away with the sandbox.
+    let script = "cd $NEXUS_MOUNT/w && ln -s in link";
+    let (code, _, err) = run(&["run", "--workspace", "/w", "--language", "bash", "--", script]);
+    assert!(code == Some(1) && err.contains("is kept"), "{err}");
+    assert!(run(&["list"]).1.contains("run-"));
+}
