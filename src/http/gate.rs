@@ -19,6 +19,8 @@ const COMPRESS_BYTES_MIN: u64 = 1000;
 const TARGET_BYTES_MAX: usize = 8 << 10;
 /// Longest request id that is taken over, bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
+/// How the ids of requests of programs in sandboxes begin: by it the log and the audit tell them from their caller's.
+const OF_A_PROGRAM: &str = "sandbox:";
 /// Says "as it is" to the compressor inside, and is taken off outside.
 pub(super) const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
@@ -29,6 +31,7 @@ pub(super) async fn gate(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let shared = request.app_data::<web::Data<Shared>>().expect("the server adds its state to every app").clone();
     let id = sane_id(request.headers()).unwrap_or_else(|| shared.app.store.random().uuid());
+    let id = if shared.inside { format!("{OF_A_PROGRAM}{id}") } else { id };
     request.extensions_mut().insert(RequestId(id.clone()));
     let reader = Reader::keep(&mut request);
     let mut response = match refuse(&shared, &request, &id) {

@@ -102,6 +102,9 @@ show(seen="/a/seen" in found, unseen="secret" in found)
     assert_eq!(crate::rpc::text_of(&written), "by a program");
     let info = alice.rpc("get_metadata", &json!({"path": "/a/made"})).expect("hers");
     assert!(info.to_string().contains("alice"), "written by whoever ran the program: {info}");
+    let rows =
+        scene.client().rpc("admin_audit_query", &json!({"op": "write", "actor": "user:alice"})).expect("the audit");
+    assert!(rows.to_string().contains("\"sandbox:"), "the audit tells that it was a program: {rows}");
 }
 
 #[test]
