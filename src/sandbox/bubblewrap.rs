@@ -56,6 +56,8 @@ pub(super) fn arguments(orders: &Orders, program: &Path) -> Vec<OsString> {
         add(&[&"--dir", &"/run", &"--ro-bind", socket, &SOCKET]);
     }
     add(&[&"--bind", &orders.directory, &INSIDE, &"--ro-bind", &program, &CHILD]);
+    // They are in memory, which nobody counts, and where there is no Landlock nothing else keeps their owner from writing.
+    add(&[&"--remount-ro", &"/dev", &"--remount-ro", &"/"]);
     add(&[&"--", &CHILD, &CHILD_ARGUMENT]);
     all
 }
