@@ -18,7 +18,7 @@ use crate::outbound::{Guard, Outbound, Trust, TrustError};
 use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
 use crate::rpc::replies::Replies;
-use crate::sandbox::Sandboxes;
+use crate::sandbox::{Cgroups, Sandboxes};
 use crate::service::files::ops::free_detached;
 use crate::service::mounts::sync_ops::free as free_mount_files;
 use crate::service::mounts::{Mounts, jobs};
@@ -195,7 +195,7 @@ impl App {
             keys::ops::bootstrap(&store, new).await.map_err(AppError::FirstKey)?;
             store.reach(FaultPoint::StartKeyStored);
         }
-        let sandboxes = Sandboxes::new(sandbox_dir(&config), config.sandbox);
+        let sandboxes = Sandboxes::new(sandbox_dir(&config), config.sandbox, cgroups(&config));
         if let Err(error) = sandboxes::ops::sweep(&store, &sandboxes).await {
             tracing::warn!(%error, "directories of sandboxes without a record were not removed");
         }
@@ -338,6 +338,11 @@ pub fn engine_options(config: &Config) -> Result<Options, AppError> {
 #[must_use]
 pub fn sandbox_dir(config: &Config) -> PathBuf {
     config.sandbox_dir.clone().unwrap_or_else(|| config.data_dir.join("sandboxes"))
+}
+
+/// Where runs in sandboxes have their cgroups, by the settings.
+fn cgroups(config: &Config) -> Cgroups {
+    config.sandbox_cgroup.clone().map_or(Cgroups::Delegated, Cgroups::Named)
 }
 
 /// Compares the secret of the settings with what the store was made with: with another one no key would be known, and

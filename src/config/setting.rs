@@ -124,6 +124,9 @@ settings! {
     /// Directory of the sandboxes of this server alone; without it, `sandboxes` in the data directory. A server that runs
     /// as root without bubblewrap needs one that everybody may pass through.
     sandbox_dir: Option<PathBuf> = "";
+    /// Directory of the cgroup2 file system that is this server's alone: each run gets a cgroup in it, or nothing is run. Without
+    /// it, the one that systemd has delegated to the server (`Delegate=`), if it has.
+    sandbox_cgroup: Option<PathBuf> = "";
     /// Networks that webhooks may be sent to though they are not public, with a port or for all ports, e.g.
     /// `127.0.0.1/32` or `10.0.0.0/8:8443`; `public:8443` is a port of public addresses beside 80 and 443.
     webhook_allow: List = "";

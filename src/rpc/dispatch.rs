@@ -165,7 +165,7 @@ mod tests {
     use crate::rebac::Caches;
     use crate::rpc::context::Services;
     use crate::rpc::{CachePolicy, Entry, Method, entry};
-    use crate::sandbox::Sandboxes;
+    use crate::sandbox::{Cgroups, Sandboxes};
     use crate::service::subscriptions::deliver::Hooks;
     use crate::store::{Options, Store};
 
@@ -213,7 +213,8 @@ mod tests {
             let deadline = deadline.map(|left| self.clock.instant() + left);
             let (store, caches) = (self.store.clone(), Arc::new(Caches::new()));
             let call = Call::new(Caller::system("admin"), "r1".into(), deadline, store, caches);
-            let sandboxes = Arc::new(Sandboxes::new(self.store.data_dir().to_owned(), SandboxWalls::Off));
+            let sandboxes =
+                Arc::new(Sandboxes::new(self.store.data_dir().to_owned(), SandboxWalls::Off, Cgroups::Nowhere));
             let services = Services {
                 sandboxes,
                 passes: Passes::default(),

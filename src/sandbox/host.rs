@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::cgroup::{self, Cgroups, Home};
 use super::launch::{self, Lifeline};
 use super::limits::Limits;
 use super::orders::{Orders, Walls, Work};
@@ -120,27 +121,46 @@ pub(super) fn token() -> String {
     OsRandom.hex(TOKEN_BYTES)
 }
 
-/// Walls that hold.
+/// What holds on this machine.
 #[derive(Debug)]
-pub(super) struct Tried {
-    /// What they are.
+pub(super) struct Held {
+    /// What confines.
     pub walls: Walls,
-    /// Whether a program behind them comes to a socket that is shown to it.
+    /// Whether a program behind it comes to a socket that is shown to it.
     pub reaches: bool,
+    /// Where runs have their cgroups, if they have.
+    pub cgroups: Option<Home>,
 }
 
-/// The walls that hold on this machine, tried for a sandbox below `root`; or why there are none, and what to do.
-pub(super) fn walls(wanted: SandboxWalls, root: &Path) -> Result<Tried, String> {
+/// What holds on this machine, tried for a sandbox below `root`; or why nothing does, and what to do.
+pub(super) fn walls(wanted: SandboxWalls, root: &Path, cgroups: &Cgroups) -> Result<Held, String> {
+    if wanted == SandboxWalls::Off {
+        return Err("the setting `sandbox` is off".into());
+    }
     let Some(program) = launch::program() else {
         return Err("this program embeds the server and has named no program that confines".into());
     };
+    let cgroups = Home::prepare(cgroups)?;
+    match choose(wanted, program, root, cgroups.as_ref()) {
+        Err(why) if cgroups.as_ref().is_some_and(|home| !home.named) => {
+            let held = choose(wanted, program, root, None)?;
+            cgroup::not_used(why);
+            Ok(held)
+        }
+        other => other,
+    }
+}
+
+fn choose(wanted: SandboxWalls, program: &Path, root: &Path, cgroups: Option<&Home>) -> Result<Held, String> {
     let bubblewrap = || match find("bwrap") {
-        Some(path) => probe(program, Walls::Bubblewrap(path), root).map_err(|why| format!("bubblewrap: {why}")),
+        Some(path) => {
+            probe(program, Walls::Bubblewrap(path), root, cgroups).map_err(|why| format!("bubblewrap: {why}"))
+        }
         None => Err("bubblewrap is not installed (bwrap in /usr/bin)".to_owned()),
     };
-    let landlock = || probe(program, Walls::Landlock, root);
+    let landlock = || probe(program, Walls::Landlock, root, cgroups);
     match wanted {
-        SandboxWalls::Off => Err("the setting `sandbox` is off".into()),
+        SandboxWalls::Off => Err("nothing is to confine".into()),
         #[cfg(feature = "faults")]
         SandboxWalls::None => {
             Err("bubblewrap is not installed; Landlock is not there: install bubblewrap, or use Linux 6.12 or newer"
@@ -153,7 +173,7 @@ pub(super) fn walls(wanted: SandboxWalls, root: &Path) -> Result<Tried, String> 
 }
 
 /// Lets a child behind the walls try to get out.
-fn probe(program: &Path, walls: Walls, root: &Path) -> Result<Tried, String> {
+fn probe(program: &Path, walls: Walls, root: &Path, cgroups: Option<&Home>) -> Result<Held, String> {
     let failed = |e: std::io::Error| format!("the walls could not be tried in {}: {e}", root.display());
     super::local::private(true).create(root).map_err(failed)?;
     let directory = tempfile::Builder::new().prefix(".probe-").tempdir_in(root).map_err(failed)?;
@@ -177,12 +197,15 @@ fn probe(program: &Path, walls: Walls, root: &Path) -> Result<Tried, String> {
         work: Work::Probe { foreign: foreign.path().to_owned() },
         environment: Vec::new(),
         limits: Limits { time: PROBE_TIME, ..Limits::default() },
+        cgroup: cgroups.map(Home::next),
         token: token(),
     };
     let report = launch::run(program, orders, &Lifeline::default()).map_err(failed)?;
     match report.refused {
         Some(why) => Err(why),
-        None if report.exit_code == 0 => Ok(Tried { walls, reaches: report.stdout.trim() == REACHED }),
+        None if report.exit_code == 0 => {
+            Ok(Held { walls, reaches: report.stdout.trim() == REACHED, cgroups: cgroups.cloned() })
+        }
         None => Err(format!("the test of the walls ended with {:?} {}", report.ended, report.exit_code)),
     }
 }

@@ -2,7 +2,7 @@
 //! whoever asked has gone, and when the server has ended in whatever way, which closes the keeper's input.
 //!
 //! Invariant: when it has ended, nothing of the run is left: all that comes of a run stays in one process group, since the
-//! filter has no call that leaves one, and dies with it; behind bubblewrap it dies with its namespace.
+//! filter has no call that leaves one, and dies with it; behind bubblewrap it dies with its namespace, and in a cgroup with that.
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, setsid, waitid};
 
 use super::bubblewrap;
+use super::cgroup::Cgroup;
 use super::orders::{CHILD_ARGUMENT, Ending, Message, Orders, Report, Started, Walls};
 use super::program;
 use super::watch;
@@ -60,6 +61,9 @@ pub fn child() -> u8 {
 
 fn keep(orders: Orders) -> std::io::Result<()> {
     let own = setsid()?;
+    if let Some(cgroup) = &orders.cgroup {
+        cgroup.make(&orders.limits, &orders.walls)?;
+    }
     let mut child = start(&orders)?;
     let group = Pid::from_child(&child);
     let mut out = std::io::stdout().lock();
@@ -72,6 +76,9 @@ fn keep(orders: Orders) -> std::io::Result<()> {
     }
     run.watch()?;
     let report = run.report(&orders.token, child.wait()?);
+    if let Some(cgroup) = &orders.cgroup {
+        cgroup.remove();
+    }
     serde_json::to_writer(&mut out, &report)?;
     out.flush()
 }
@@ -95,7 +102,10 @@ fn start(orders: &Orders) -> std::io::Result<Child> {
         }
     };
     command.env_clear().process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
+    let mut child = match &orders.cgroup {
+        Some(cgroup) => cgroup.spawn(&mut command)?,
+        None => command.spawn()?,
+    };
     let mut line = serde_json::to_vec(&Message::Enter { orders: inside, keeper })?;
     line.push(b'\n');
     // A child that has ended already has said why.
@@ -164,7 +174,10 @@ impl<'a> Run<'a> {
     fn end(&mut self, why: Ending) {
         // There is nobody left, or there was nobody.
         let _ = kill_process_group(self.group, Signal::KILL);
-        self.ended.get_or_insert(why);
+        let cgroup = self.orders.cgroup.as_ref();
+        let lacked_memory = why == Ending::Exited && cgroup.is_some_and(Cgroup::ran_out_of_memory);
+        let _ = cgroup.map(Cgroup::kill);
+        self.ended.get_or_insert(if lacked_memory { Ending::Memory } else { why });
         self.dead_at.get_or_insert_with(monotonic);
     }
 

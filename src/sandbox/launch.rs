@@ -68,6 +68,16 @@ impl Lifeline {
 
 /// Runs `orders` under a keeper to the end. Blocks.
 pub(super) fn run(program: &Path, orders: Orders, lifeline: &Lifeline) -> std::io::Result<Report> {
+    let cgroup = orders.cgroup.clone();
+    let report = keep(program, orders, lifeline);
+    if let Some(cgroup) = cgroup {
+        // There is nothing to do, but for a keeper that could not.
+        cgroup.remove();
+    }
+    report
+}
+
+fn keep(program: &Path, orders: Orders, lifeline: &Lifeline) -> std::io::Result<Report> {
     let time = orders.limits.time;
     let mut command = Command::new(program);
     command.arg(CHILD_ARGUMENT).env_clear().current_dir("/");

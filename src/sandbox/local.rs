@@ -8,8 +8,9 @@ use std::sync::OnceLock;
 
 use rustix::io::Errno;
 
+use super::cgroup::{Cgroups, Home};
 use super::files::{self, FOLDER, Files};
-use super::host::Tried;
+use super::host::Held;
 use super::launch::{self, Lifeline};
 use super::limits::Limits;
 use super::orders::{Orders, Report, Walls, Work};
@@ -34,24 +35,28 @@ const FILE_BYTES: usize = 4;
 pub struct LocalProvider {
     root: PathBuf,
     wanted: SandboxWalls,
+    cgroups: Cgroups,
     /// Tried once, when it is first asked about.
-    walls: OnceLock<Result<Tried, String>>,
+    held: OnceLock<Result<Held, String>>,
     socket: Socket,
 }
 
 impl LocalProvider {
     /// Directories under `root`, which is made with the first of them.
     #[must_use]
-    pub fn new(root: PathBuf, wanted: SandboxWalls) -> Self {
-        Self { root, wanted, walls: OnceLock::new(), socket: Socket::default() }
+    pub fn new(root: PathBuf, wanted: SandboxWalls, cgroups: Cgroups) -> Self {
+        Self { root, wanted, cgroups, held: OnceLock::new(), socket: Socket::default() }
     }
 
     /// What confines here, or why nothing does.
-    fn walls(&self) -> &Result<Tried, String> {
-        self.walls.get_or_init(|| {
-            let found = host::walls(self.wanted, &self.root);
+    fn held(&self) -> &Result<Held, String> {
+        self.held.get_or_init(|| {
+            let found = host::walls(self.wanted, &self.root, &self.cgroups);
             match &found {
-                Ok(tried) => tracing::info!(walls = tried.walls.name(), "sandboxes can run programs"),
+                Ok(Held { walls, cgroups, .. }) => {
+                    let controllers = cgroups.as_ref().map(Home::controllers);
+                    tracing::info!(walls = walls.name(), cgroup = ?controllers, "sandboxes can run programs");
+                }
                 Err(why) => tracing::warn!(%why, "sandboxes run nothing"),
             }
             found
@@ -68,9 +73,9 @@ impl LocalProvider {
 
     /// Where programs of a sandbox find the copy of the tree.
     fn seen(&self, directory: &Path) -> String {
-        match self.walls() {
-            Ok(Tried { walls: Walls::Bubblewrap(_), .. }) => bubblewrap::MOUNT.to_owned(),
-            Ok(_) | Err(_) => directory.join(FOLDER).display().to_string(),
+        match self.held() {
+            Ok(Held { walls: Walls::Bubblewrap(_), .. }) => bubblewrap::MOUNT.to_owned(),
+            Ok(Held { walls: Walls::Landlock, .. }) | Err(_) => directory.join(FOLDER).display().to_string(),
         }
     }
 
@@ -106,21 +111,19 @@ impl Provider for LocalProvider {
     fn capabilities(&self) -> Capabilities {
         let languages = || Language::ALL.into_iter().filter(|language| language.interpreter().is_some()).collect();
         let nothing = Capabilities { mount: true, pause: true, ..Capabilities::default() };
-        match self.walls() {
-            Ok(Tried { walls, reaches }) => Capabilities {
-                run: true,
-                server: *reaches && self.socket.is_attended(),
-                walls: Some(walls.name()),
-                languages: languages(),
-                ..nothing
-            },
+        match self.held() {
+            Ok(Held { walls, reaches, cgroups }) => {
+                let server = *reaches && self.socket.is_attended();
+                let cgroup = cgroups.as_ref().map(|home| home.controllers().to_vec());
+                Capabilities { run: true, server, walls: Some(walls.name()), cgroup, languages: languages(), ..nothing }
+            }
             Err(why) => Capabilities { run_refused: Some(why.clone()), ..nothing },
         }
     }
 
     fn run(&self, id: &str, job: Job, lifeline: &Lifeline) -> Result<Report, RunError> {
         let refused = |why: &String| RunError::Refused(why.clone());
-        let walls = self.walls().as_ref().map_err(refused)?.walls.clone();
+        let held = self.held().as_ref().map_err(refused)?;
         let language = job.language;
         let (program, ending) = language.program();
         let interpreter = language.interpreter().ok_or_else(|| {
@@ -139,12 +142,13 @@ impl Provider for LocalProvider {
         let file = format!(".run-{}.{ending}", OsRandom.hex(FILE_BYTES));
         let orders = Orders {
             directory: directory.clone(),
-            walls,
+            walls: held.walls.clone(),
             socket,
             user: host::user(id),
             work: Work::Program { interpreter, file: file.clone(), code: job.code },
             environment,
             limits: Limits { time: job.time, ..Limits::default() },
+            cgroup: held.cgroups.as_ref().map(Home::next),
             token: host::token(),
         };
         let report = launch::run(launcher, orders, lifeline);
@@ -222,7 +226,7 @@ mod tests {
     #[test]
     fn a_sandbox_is_a_directory_that_nobody_else_may_enter() {
         let dir = tempfile::tempdir().expect("a directory");
-        let local = LocalProvider::new(dir.path().join("sandboxes"), SandboxWalls::Off);
+        let local = LocalProvider::new(dir.path().join("sandboxes"), SandboxWalls::Off, Cgroups::Nowhere);
         assert_eq!(local.list().expect("none"), Vec::<String>::new());
         local.create("sb-1").expect("made");
         let made = dir.path().join("sandboxes/sb-1");
@@ -241,7 +245,7 @@ mod tests {
     fn no_id_leads_out_of_the_root() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(dir.path().join("other")).expect("made");
-        let local = LocalProvider::new(dir.path().join("sandboxes"), SandboxWalls::Off);
+        let local = LocalProvider::new(dir.path().join("sandboxes"), SandboxWalls::Off, Cgroups::Nowhere);
         for id in ["..", "../other", "a/b", "", ".", "/etc"] {
             assert!(local.create(id).is_err() && local.verify(id).is_err() && local.destroy(id).is_err(), "{id:?}");
         }

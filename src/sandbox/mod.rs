@@ -4,7 +4,9 @@
 //! sandboxes are in the store. Invariant: a provider touches nothing but what it made for an id.
 
 mod bubblewrap;
+mod cgroup;
 mod copying;
+mod delegation;
 mod fence;
 mod files;
 mod filter;
@@ -29,6 +31,7 @@ use serde::Serialize;
 
 use crate::config::SandboxWalls;
 
+pub use cgroup::{Cgroups, Controller};
 pub use copying::Copying;
 pub use files::{BYTES_MAX, Connection, Copied, DEPTH_MAX, FILES_MAX, FOLDER, Files, Found};
 pub use host::Language;
@@ -53,6 +56,9 @@ pub struct Capabilities {
     /// What confines programs: `bubblewrap` or `landlock`, each with a filter of system calls and limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub walls: Option<&'static str>,
+    /// Where each run has a cgroup of its own: which of its limits the kernel holds for all its processes together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<Vec<Controller>>,
     /// The languages whose interpreters are there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub languages: Vec<Language>,
@@ -134,11 +140,12 @@ pub struct Sandboxes {
 }
 
 impl Sandboxes {
-    /// The local provider alone, with its directories under `root`, confining as `wanted` says.
+    /// The local provider alone, with its directories under `root`, confining as `wanted` says, with cgroups where `cgroups`
+    /// says.
     #[must_use]
-    pub fn new(root: PathBuf, wanted: SandboxWalls) -> Self {
+    pub fn new(root: PathBuf, wanted: SandboxWalls, cgroups: Cgroups) -> Self {
         Self {
-            local: Arc::new(LocalProvider::new(root, wanted)),
+            local: Arc::new(LocalProvider::new(root, wanted, cgroups)),
             known: Arc::default(),
             runs: Arc::default(),
             copied: Arc::default(),

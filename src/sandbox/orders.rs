@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::cgroup::Cgroup;
 use super::limits::Limits;
 
 /// The argument that makes this program a child of a sandbox.
@@ -66,6 +67,8 @@ pub(super) struct Orders {
     pub environment: Vec<(String, String)>,
     /// Its limits.
     pub limits: Limits,
+    /// The cgroup that is made for it, where there is a directory for them.
+    pub cgroup: Option<Cgroup>,
     /// Said on standard error when the walls stand; nobody else knows it.
     pub token: String,
 }

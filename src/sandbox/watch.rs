@@ -23,12 +23,22 @@ fn processes() -> impl Iterator<Item = u32> {
     entries.filter_map(|e| e.file_name().to_str()?.parse().ok())
 }
 
-/// The fields of `stat` behind the name, which may hold anything.
-fn session(pid: u32) -> Option<u32> {
-    const SESSION: usize = 3;
+/// A field of `stat` behind the name, which may hold anything.
+fn stat(pid: u32, field: usize) -> Option<u64> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
-    text.get(text.rfind(')')? + 1..)?.split_whitespace().nth(SESSION)?.parse().ok()
+    text.get(text.rfind(')')? + 1..)?.split_whitespace().nth(field)?.parse().ok()
+}
+
+fn session(pid: u32) -> Option<u32> {
+    const SESSION: usize = 3;
+    stat(pid, SESSION)?.try_into().ok()
+}
+
+/// When a process was started, in ticks since the machine was: with its number, what no other process has.
+pub(super) fn started(pid: u32) -> Option<u64> {
+    const START: usize = 19;
+    stat(pid, START)
 }
 
 fn field(status: &str, name: &str) -> u64 {

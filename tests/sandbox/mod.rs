@@ -1,5 +1,7 @@
 //! Programs in sandboxes of the real server, on the walls that this machine has: what they can do, and what they must not.
 
+// A cgroup for each run, where somebody has left us a directory for it.
+mod cgroups;
 // Every way out that we know, tried.
 mod escapes;
 // The files of the tree in sandboxes, and back.
@@ -41,13 +43,18 @@ struct Scene {
 
 impl Scene {
     fn new(walls: &str) -> Self {
+        Self::with(walls, &[])
+    }
+
+    /// As [`new`](Self::new), with more settings.
+    fn with(walls: &str, more: &[&str]) -> Self {
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         // Where the server is root, its sandboxes are other users, who must come through.
         let open = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711)).expect("ours");
         open(dir.path());
         let sandboxes = dir.path().join("sandboxes");
         let args = ["--sandbox", walls, "--sandbox-dir", sandboxes.to_str().expect("UTF-8"), "--log", "warn"];
-        let server = Process::start_with(&dir.path().join("data"), "", &args);
+        let server = Process::start_with(&dir.path().join("data"), "", &[&args, more].concat());
         let key = server.admin_key();
         Self { server, key, dir }
     }
