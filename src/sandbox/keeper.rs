@@ -61,6 +61,7 @@ pub fn child() -> u8 {
 
 fn keep(orders: Orders) -> std::io::Result<()> {
     let own = setsid()?;
+    spare_others();
     if let Some(cgroup) = &orders.cgroup {
         cgroup.make(&orders.limits, &orders.walls)?;
     }
@@ -81,6 +82,16 @@ fn keep(orders: Orders) -> std::io::Result<()> {
     }
     serde_json::to_writer(&mut out, &report)?;
     out.flush()
+}
+
+/// Where the server is kept from being killed when memory runs out, its programs are not.
+fn spare_others() {
+    const OWN: &str = "/proc/self/oom_score_adj";
+    let is_kept = |text: String| text.trim().parse::<i32>().is_ok_and(|score| score < 0);
+    if std::fs::read_to_string(OWN).is_ok_and(is_kept) {
+        // More may always be taken upon oneself.
+        let _ = std::fs::write(OWN, "0");
+    }
 }
 
 /// Starts the child that goes behind the walls.

@@ -385,3 +385,16 @@ fn a_cgroup_is_used_where_it_is_delegated_and_never_because_it_could_be() {
         assert_eq!((cgroup, log.as_str()), (used, ""), "{below}");
     }
 }
+
+#[test]
+fn a_server_that_is_spared_when_memory_runs_out_does_not_hand_that_on() {
+    if !walls().contains(&"bubblewrap") {
+        return absent("bubblewrap", "behind Landlock alone no program can read its own score");
+    }
+    let scene = Scene::new("bubblewrap");
+    if let Err(e) = std::fs::write(format!("/proc/{}/oom_score_adj", scene.server.id()), "-500") {
+        return absent("root", &format!("no process can be spared here: {e}"));
+    }
+    let done = scene.run(&scene.sandbox("work"), "bash", "cat /proc/$$/oom_score_adj", 20.0);
+    assert_eq!(done["stdout"], "0\n", "{done}");
+}
