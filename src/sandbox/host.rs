@@ -32,6 +32,9 @@ const PROBE_TIME: Duration = Duration::from_secs(20);
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 16;
 
+/// Why nothing is run where nothing shall be.
+const OFF: &str = "the setting `sandbox` is off";
+
 /// A language that programs are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -135,7 +138,7 @@ pub(super) struct Held {
 /// What holds on this machine, tried for a sandbox below `root`; or why nothing does, and what to do.
 pub(super) fn walls(wanted: SandboxWalls, root: &Path, cgroups: &Cgroups) -> Result<Held, String> {
     if wanted == SandboxWalls::Off {
-        return Err("the setting `sandbox` is off".into());
+        return Err(OFF.into());
     }
     let Some(program) = launch::program() else {
         return Err("this program embeds the server and has named no program that confines".into());
@@ -160,7 +163,7 @@ fn choose(wanted: SandboxWalls, program: &Path, root: &Path, cgroups: Option<&Ho
     };
     let landlock = || probe(program, Walls::Landlock, root, cgroups);
     match wanted {
-        SandboxWalls::Off => Err("nothing is to confine".into()),
+        SandboxWalls::Off => Err(OFF.into()),
         #[cfg(feature = "faults")]
         SandboxWalls::None => {
             Err("bubblewrap is not installed; Landlock is not there: install bubblewrap, or use Linux 6.12 or newer"

@@ -194,21 +194,15 @@ fn what_a_killed_server_has_left_is_ended_and_removed_by_the_next() {
     let mut scene = ground.scene("landlock");
     let id = scene.sandbox("work");
     let pipe = scene.pipe(&id);
-    let (client, keepers) = (scene.client(), || started_by(scene.server.id()));
-    let asking = std::thread::spawn(move || {
-        let params = json!({"sandbox_id": id, "language": "bash", "code": HOLDS_ON});
-        let mut client = client;
-        client.call("sandbox_run", &params).is_ok()
-    });
+    let mut client = scene.client();
+    let params = json!({"sandbox_id": id, "language": "bash", "code": HOLDS_ON});
+    let asking = std::thread::spawn(move || client.call("sandbox_run", &params).is_ok());
     pipe.wait();
     // The keeper would end the run, if it were left.
-    for keeper in keepers() {
-        let keeper = i32::try_from(keeper).ok().and_then(Pid::from_raw).expect("a pid");
-        kill_process(keeper, Signal::STOP).expect("ours");
-        scene.server.kill();
-        kill_process(keeper, Signal::KILL).expect("ours");
-        break;
-    }
+    let keeper = i32::try_from(started_by(scene.server.id())[0]).ok().and_then(Pid::from_raw).expect("a pid");
+    kill_process(keeper, Signal::STOP).expect("ours");
+    scene.server.kill();
+    kill_process(keeper, Signal::KILL).expect("ours");
     assert!(!asking.join().expect("no panic"), "nobody answered");
     let left = ground.only();
     assert!(!members(&left).is_empty(), "there would be nothing to show");
