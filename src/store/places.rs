@@ -95,7 +95,7 @@ struct Entry {
 }
 
 /// The names that a walk looks up.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Walked(Vec<Slot>);
 
 impl Walked {
@@ -122,16 +122,16 @@ impl Places {
         Self(Cache::with_weighter(ENTRIES_EXPECTED, CACHE_BYTES, Bytes))
     }
 
-    /// Where `path` leads at revision `rev`, whose stamps these are; `None` if that is not remembered.
-    pub(super) fn get(&self, path: &str, rev: Rev, stamps: &NameStamps) -> Option<Place> {
+    /// What is remembered of `path`, if it is exact at revision `rev`, whose stamps these are.
+    fn get(&self, path: &str, rev: Rev, stamps: &NameStamps) -> Option<Arc<Entry>> {
         let entry = self.0.get(path)?;
         let exact = entry.rev <= rev && entry.names.iter().all(|name| stamps.at(*name) <= entry.rev);
-        exact.then(|| entry.place.clone())
+        exact.then_some(entry)
     }
 
     /// Remembers what a walk in the tables of revision `rev` has found.
-    pub(super) fn put(&self, path: &str, rev: Rev, walked: Walked, place: Place) {
-        self.0.insert(path.into(), Arc::new(Entry { place, rev, names: walked.0.into() }));
+    fn put(&self, path: &str, rev: Rev, walked: &Walked, place: Place) {
+        self.0.insert(path.into(), Arc::new(Entry { place, rev, names: walked.0.as_slice().into() }));
     }
 }
 
@@ -145,10 +145,17 @@ pub struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// Where `path` leads; `None` if that is not remembered.
     pub(super) fn get(&self, path: &str) -> Option<Place> {
-        self.places.get(path, self.rev, self.stamps)
+        self.places.get(path, self.rev, self.stamps).map(|entry| entry.place.clone())
     }
-    pub(super) fn put(&self, path: &str, walked: Walked, place: Place) {
+    /// The same, with the names on the way.
+    pub(super) fn with_names(&self, path: &str) -> Option<(Place, Walked)> {
+        let entry = self.places.get(path, self.rev, self.stamps)?;
+        Some((entry.place.clone(), Walked(entry.names.to_vec())))
+    }
+    /// Remembers what a walk in the tables of this revision has found.
+    pub(super) fn put(&self, path: &str, walked: &Walked, place: Place) {
         self.places.put(path, self.rev, walked, place);
     }
 }

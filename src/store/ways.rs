@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::nodes::{NOWHERE, from_row, get};
-use super::places::Walked;
+use super::nodes::{NOWHERE, from_row, get, kind_of};
+use super::places::{Known, Walked};
 use super::statements::statements;
 use super::{Sql, StoreError, Val};
 use crate::model::{EntityId, NodeId, NodeKind, NodeRow, ROOT_NODE, VirtualPath};
@@ -18,6 +18,9 @@ const ROOT_NAME: &str = "";
 const WAY_NAMES: usize = 12;
 /// Deepest tree that a walk upwards follows; more is a cycle, which would be corruption.
 const DEPTH_MAX: usize = 4096;
+/// Directories on the way to a path that are remembered beside it: those with at most so many components, so that one
+/// deep path does not push out all others.
+const REMEMBERED_DEPTH_MAX: usize = 16;
 
 statements! {
     /// One by its directory and name.
@@ -31,6 +34,8 @@ statements! {
          SELECT nodes.parent, nodes.name, nodes.id, tenant, type, owner, implicit, mixed, content, size, version, \
          mime, created_at_us, modified_at_us, created_by FROM way JOIN nodes ON nodes.id = way.id \
          WHERE way.at > 0 ORDER BY way.at";
+    /// What permissions depend on, of one by its directory and name.
+    FACTS_BY_NAME = "SELECT id, tenant, type, owner FROM nodes WHERE parent = ?1 AND name = ?2";
     /// The id of one by its directory and name.
     NODE_ID_BY_NAME = "SELECT id FROM nodes WHERE parent = ?1 AND name = ?2";
     /// Where a node lies.
@@ -126,20 +131,66 @@ pub fn nearest(tx: &impl Sql, path: &VirtualPath) -> Result<(NodeRow, bool), Sto
 }
 
 /// Of the deepest node on the way to `path` that exists, what permissions depend on; from what is remembered, if that
-/// is exact.
+/// is exact, else down from the deepest directory on the way that is.
 pub fn place(tx: &impl Sql, path: &VirtualPath) -> Result<Place, StoreError> {
-    if let Some(place) = tx.known().and_then(|known| known.get(path.as_str())) {
+    let known = tx.known();
+    if let Some(place) = known.and_then(|known| known.get(path.as_str())) {
         return Ok(place);
+    }
+    if let Some(known) = known.filter(|_| !tx.is_far()) {
+        return place_below(tx, known, path);
     }
     let mut walked = Walked::default();
     let (row, exact) = walk(tx, path, |parent, name| walked.name(parent, name))?;
+    // Its own place tells of changes of the node where no name led to it: of the root.
+    walked.name(row.parent, &row.name);
     let place = Place { id: row.id, tenant: row.tenant.into(), exact, kind: row.kind, owner: row.owner };
-    if let Some(known) = tx.known() {
-        // Its own place tells of changes of the node where no name led to it: of the root.
-        walked.name(row.parent, &row.name);
-        known.put(path.as_str(), walked, place.clone());
+    if let Some(known) = known {
+        known.put(path.as_str(), &walked, place.clone());
     }
     Ok(place)
+}
+
+/// As [`place`], of a path that is not remembered: down from the deepest directory on the way that is, since that is
+/// exact in this transaction. Remembers those that it passes, too.
+fn place_below(tx: &impl Sql, known: Known<'_>, path: &VirtualPath) -> Result<Place, StoreError> {
+    let text = path.as_str();
+    // Where the paths of the directories on the way end, from the root down.
+    let ends: Vec<usize> = text.match_indices('/').map(|(at, _)| at.max(1)).collect();
+    let remembered = |(depth, end): (usize, &usize)| Some((depth, known.with_names(&text[..*end])?));
+    let (from, (mut place, mut walked)) = match ends.iter().enumerate().rev().find_map(remembered) {
+        Some(found) => found,
+        None => {
+            let mut walked = Walked::default();
+            // The root's own name tells of its changes: no other leads to it.
+            let root = step(tx, &mut walked, NOWHERE, ROOT_NAME)?.ok_or_else(no_root)?;
+            known.put(&text[..1], &walked, root.clone());
+            (0, (root, walked))
+        }
+    };
+    for (depth, name) in path.components().enumerate().skip(from) {
+        // What lies below something that is missing leads to the same node.
+        if place.exact {
+            match step(tx, &mut walked, place.id, name)? {
+                Some(found) => place = found,
+                None => place.exact = false,
+            }
+        }
+        let end = ends.get(depth + 1).copied().unwrap_or(text.len());
+        if end == text.len() || (place.exact && depth < REMEMBERED_DEPTH_MAX) {
+            known.put(&text[..end], &walked, place.clone());
+        }
+    }
+    Ok(place)
+}
+
+/// What lies under a name in a directory.
+fn step(tx: &impl Sql, walked: &mut Walked, parent: NodeId, name: &str) -> Result<Option<Place>, StoreError> {
+    walked.name(parent, name);
+    tx.query_one(FACTS_BY_NAME, params![parent, name], |row| {
+        let (id, tenant, kind, owner) = (row.id(0)?, row.text(1)?.into(), kind_of(row.int(2)?), row.opt_entity(3)?);
+        Ok(Place { id, tenant, exact: true, kind, owner })
+    })
 }
 
 /// As [`nearest`], naming each directory and what is looked up in it.
