@@ -4,9 +4,12 @@
 //! A page asks the same lists over and over. Owns the kept results of the methods that say so ([`Method::KEPT`]); must
 //! never know what is in one. Invariant: a kept result is used only at the revision it was made at, and only until the
 //! next moment at which a decision may change by itself (a grant ends), so that it is what would be made now. Where only
-//! the database can tell which revision is the newest (PostgreSQL), nothing is kept.
+//! the database can tell which revision is the newest (PostgreSQL), nothing is kept. What is asked for the first time is
+//! not kept either: most of it is never asked again.
 //!
 //! [`Method::KEPT`]: super::Method::KEPT
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use quick_cache::Weighter;
@@ -27,6 +30,8 @@ const RESULT_BYTES_MAX: usize = 256 << 10;
 const ENTRY_BYTES: usize = 192;
 /// For the first allocation of the table.
 const ENTRIES_EXPECTED: usize = 4_096;
+/// Requests that are known to have been asked, at most: each takes the place of an earlier one.
+const ASKED: usize = 4_096;
 
 /// How many were used.
 static USED: metric::CounterSeries = metric::CounterSeries::new();
@@ -55,11 +60,32 @@ impl Weighter<ContentHash, Kept> for ByBytes {
 /// The kept results of one store.
 pub struct Replies {
     kept: Cache<ContentHash, Kept, ByBytes>,
+    asked: Asked,
 }
 
 impl Default for Replies {
     fn default() -> Self {
-        Self { kept: Cache::with_weighter(ENTRIES_EXPECTED, CAPACITY_BYTES, ByBytes) }
+        Self { kept: Cache::with_weighter(ENTRIES_EXPECTED, CAPACITY_BYTES, ByBytes), asked: Asked::default() }
+    }
+}
+
+/// Which requests were asked lately, by a part of their keys. May be wrong either way: it decides what is worth keeping,
+/// not what is right.
+struct Asked(Box<[AtomicU64]>);
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self((0..ASKED).map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl Asked {
+    /// Whether this was asked before; from now on it was.
+    fn before(&self, key: &ContentHash) -> bool {
+        let mark = key.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        // Less than the number of places, whatever a word of this machine is.
+        let place = usize::try_from(mark % ASKED as u64).unwrap_or(0);
+        self.0[place].swap(mark, Ordering::Relaxed) == mark
     }
 }
 
@@ -103,10 +129,14 @@ impl Replies {
         true
     }
 
-    /// Keeps a result that was just made. One that has seen a newer revision than the question belongs to neither.
+    /// Keeps a result that was just made, if it was asked before. One that has seen a newer revision than the question
+    /// belongs to neither.
     pub(super) fn keep(&self, cx: &RequestContext, question: Question, result: &[u8]) {
         // A client that named a tag may have been given no body.
         if cx.call.revision() != question.rev || result.len() > RESULT_BYTES_MAX || cx.if_none_match.is_some() {
+            return;
+        }
+        if !self.asked.before(&question.key) {
             return;
         }
         let Question { key, rev, now_us, until_us } = question;
@@ -134,4 +164,22 @@ fn key(cx: &RequestContext, spec: &Spec, params: &Params<'_>) -> ContentHash {
         }
     }
     ContentHash::of(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_is_known_until_others_take_its_place() {
+        let asked = Asked::default();
+        let keys: Vec<ContentHash> = (0..ASKED as u64 / 8).map(|n| ContentHash::of(&n.to_le_bytes())).collect();
+        assert!(!keys.iter().any(|key| asked.before(key)), "none was asked");
+        let known = keys.iter().filter(|key| asked.before(key)).count();
+        assert!(known > keys.len() * 3 / 4, "{known} of {} are known", keys.len());
+        for other in keys.len() as u64..9 * ASKED as u64 {
+            asked.before(&ContentHash::of(&other.to_le_bytes()));
+        }
+        assert!(keys.iter().filter(|key| asked.before(key)).count() < keys.len() / 8, "it is bounded");
+    }
 }

@@ -47,7 +47,8 @@ async fn a_reply_ends_with_every_change_and_is_nobody_elses() {
     metric::recorder();
     let (world, share) = furnished().await;
     let before = answered_by_kept();
-    for _ in 0..3 {
+    // The first asks, the second is kept, and the others are answered by it.
+    for _ in 0..4 {
         assert_eq!(seen(&world, Who::Alice).await, ["/shared/a.txt", "/shared/b.txt"]);
         assert_eq!(seen(&world, Who::Bob).await, [] as [&str; 0]);
         assert_eq!(seen(&world, Who::Agent).await, [] as [&str; 0], "an agent without rights of its own");
