@@ -83,11 +83,8 @@ impl std::fmt::Debug for Filter<'_> {
 impl<'g> Filter<'g> {
     /// The decision on the file or directory at `path` (normalised), remembering that of its directory.
     pub fn check(&mut self, path: &str, leaf: LeafFacts, budget: &mut Budget) -> Verdict {
-        if let State::Unasked = self.state {
-            match self.prepare(budget) {
-                Ok(state) => self.state = state,
-                Err(why) => return Verdict::Unknown(why),
-            }
+        if let Err(why) = self.begin(budget) {
+            return Verdict::Unknown(why);
         }
         let object = ObjectRef { tenant: self.tenant, kind: "file", id: path };
         match &mut self.state {
@@ -105,6 +102,23 @@ impl<'g> Filter<'g> {
         }
     }
 
+    /// Whether what `directory` (normalised) and those above it grant allows all that lies directly in it, so that nothing
+    /// in it has to be asked about. `false` says nothing.
+    pub fn allows_all_in(&mut self, directory: &str, budget: &mut Budget) -> bool {
+        match (self.begin(budget), &mut self.state) {
+            (Ok(()), State::Remembering(way)) => way.allows_all_in(directory, self.env, budget).unwrap_or(false),
+            _ => false,
+        }
+    }
+
+    /// Prepares at the first question.
+    fn begin(&mut self, budget: &mut Budget) -> Result<(), Why> {
+        if let State::Unasked = self.state {
+            self.state = self.prepare(budget)?;
+        }
+        Ok(())
+    }
+
     fn prepare(&self, budget: &mut Budget) -> Result<State<'g>, Why> {
         let name = self.graph.question("file", self.permission).filter(|_| !self.graph.overflowed);
         let Some(name) = name.filter(|name| self.graph.schema.plan(*name).inherits()) else {
@@ -120,6 +134,12 @@ impl<'g> Filter<'g> {
 }
 
 impl Way<'_> {
+    /// Whether what is found at `directory` is a yes already, as it then is for all that lies in it.
+    fn allows_all_in(&mut self, directory: &str, env: &Env, budget: &mut Budget) -> Result<bool, Why> {
+        self.go_to(if directory == "/" { "" } else { directory }, env, budget)?;
+        Ok(self.levels.last().is_some_and(|level| level.found.answer == Tri::Yes))
+    }
+
     fn decide(&mut self, path: &str, leaf: LeafFacts, env: &Env, budget: &mut Budget) -> Result<Found, Why> {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         self.go_to(directory, env, budget)?;

@@ -483,6 +483,19 @@ struct Readable<'a> {
 }
 
 impl<T: Sql> Reader<'_, '_, T> {
+    /// Whether a node is of the tenant of most.
+    pub fn is_of_home(&self, tenant: &str) -> bool {
+        self.home.tenant == tenant
+    }
+
+    /// Whether what is granted on `directory`, or above it, is enough to read every node of the tenant of most that lies
+    /// in it. A no says nothing: each is to be asked about.
+    pub fn reads_all_in(&mut self, directory: &VirtualPath) -> bool {
+        let budget = &mut *self.access.budget.borrow_mut();
+        let Readable { bypass, filters, .. } = &mut self.home;
+        *bypass || filters.iter_mut().any(|filter| filter.allows_all_in(directory.as_str(), budget))
+    }
+
     /// Whether the caller may read `node` at `path`. A decision that the budget did not suffice for is an error: a
     /// listing is right, or it says that it is not.
     pub fn may_read<'n>(&mut self, path: &str, node: impl Into<NodeFacts<'n>>) -> Result<bool, ServiceError> {

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use super::nodes::{content_hex, kind_of};
 use super::statements::statements;
 use super::{Row, Sql, StoreError};
-use crate::model::{NodeFacts, NodeId};
+use crate::model::{NodeFacts, NodeId, NodeKind};
 use crate::params;
 
 statements! {
@@ -20,17 +20,47 @@ statements! {
          created_at_us, modified_at_us FROM nodes WHERE parent = ?1 AND name >= ?2 ORDER BY name";
 }
 
-/// A node in a directory.
+/// A node in a directory. Reading columns is most of a listing's work, so that those which not every row needs are read
+/// when they are asked for.
 #[derive(Debug)]
 pub struct Member<'r> {
     /// The last component of its path.
     pub name: &'r str,
+    /// The tenant it belongs to.
+    pub tenant: &'r str,
+    /// File or directory.
+    pub kind: NodeKind,
+    row: &'r Row<'r>,
+}
+
+impl<'r> Member<'r> {
+    fn new(row: &'r Row<'r>) -> Result<Self, StoreError> {
+        Ok(Self { name: row.text(0)?, tenant: row.text(2)?, kind: kind_of(row.int(3)?), row })
+    }
+
     /// What permissions depend on.
-    pub facts: NodeFacts<'r>,
-    /// A directory that a write made by itself.
-    pub implicit: bool,
-    /// What a listing tells of it, if that was asked for.
-    pub details: Option<Details>,
+    pub fn facts(&self) -> Result<NodeFacts<'r>, StoreError> {
+        let Self { tenant, kind, row, .. } = *self;
+        Ok(NodeFacts { id: row.id(1)?, tenant, kind, owner: row.opt_entity(4)?, mixed: row.bool(6)? })
+    }
+
+    /// Whether it is a directory that a write made by itself.
+    pub fn is_implicit(&self) -> Result<bool, StoreError> {
+        self.row.bool(5)
+    }
+
+    /// What a listing tells of it; only where [`each`] was asked for details.
+    pub fn details(&self) -> Result<Details, StoreError> {
+        let row = self.row;
+        Ok(Details {
+            content: content_hex(row, 7)?,
+            size: row.id(8)?,
+            version: row.id(9)?,
+            mime: row.opt_string(10)?,
+            created_at_us: row.int(11)?,
+            modified_at_us: row.int(12)?,
+        })
+    }
 }
 
 /// What a listing tells of a file.
@@ -60,27 +90,5 @@ pub fn each(
     mut each: impl FnMut(Member<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let statement = if details { MEMBERS_WITH_DETAILS } else { MEMBERS };
-    tx.each(statement, params![directory, from], |row| {
-        let facts = NodeFacts {
-            id: row.id(1)?,
-            tenant: row.text(2)?,
-            kind: kind_of(row.int(3)?),
-            owner: row.opt_entity(4)?,
-            mixed: row.bool(6)?,
-        };
-        let details = details.then(|| details_at(row, 7)).transpose()?;
-        each(Member { name: row.text(0)?, facts, implicit: row.bool(5)?, details })
-    })
-}
-
-/// The six columns from `at` on.
-fn details_at(row: &Row<'_>, at: usize) -> Result<Details, StoreError> {
-    Ok(Details {
-        content: content_hex(row, at)?,
-        size: row.id(at + 1)?,
-        version: row.id(at + 2)?,
-        mime: row.opt_string(at + 3)?,
-        created_at_us: row.int(at + 4)?,
-        modified_at_us: row.int(at + 5)?,
-    })
+    tx.each(statement, params![directory, from], |row| each(Member::new(row)?))
 }

@@ -353,6 +353,10 @@ proptest! {
             let query = Query { subject: subject.object(), permission: "read", object: ObjectRef { tenant: HOME, kind: "file", id: path } };
             let budget = &mut Budget::edges(1_000_000);
             let alone = world.graph.check(&query, LeafFacts::default(), &world.env, None, budget);
+            let directory = path.rsplit_once('/').map_or("/", |(above, _)| if above.is_empty() { "/" } else { above });
+            if filter.allows_all_in(directory, budget) {
+                prop_assert_eq!(&alone, &Verdict::Allow, "{} in {}", path, directory);
+            }
             prop_assert_eq!(filter.check(path, LeafFacts::default(), budget), alone, "{}", path);
         }
     }

@@ -136,6 +136,7 @@ impl<T: Sql> Walk<'_, '_, T> {
         // Only rows of one directory come in the order of their paths.
         let in_order = !self.query.recursive;
         let first = if in_order { self.page.first_name(&text).to_owned() } else { String::new() };
+        let all = self.reader.reads_all_in(path);
         members::each(self.tx, id, &first, self.query.details, |row| {
             ended = self.rows_left == 0;
             if ended || in_order && self.page.is_full() {
@@ -144,7 +145,7 @@ impl<T: Sql> Walk<'_, '_, T> {
             self.rows_left -= 1;
             text.truncate(base);
             text.push_str(row.name);
-            Ok(match self.row(path, &text, row) {
+            Ok(match self.row(path, &text, all, &row) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
@@ -158,20 +159,21 @@ impl<T: Sql> Walk<'_, '_, T> {
         }
     }
 
-    fn row(&mut self, directory: &VirtualPath, text: &str, row: Member<'_>) -> Result<(), ServiceError> {
-        let readable = self.reader.may_read(text, row.facts)?;
-        if row.facts.kind == NodeKind::File {
+    /// One row of a directory; `all`: what the directory grants is enough to read each that is of its tenant.
+    fn row(&mut self, directory: &VirtualPath, text: &str, all: bool, row: &Member<'_>) -> Result<(), ServiceError> {
+        let readable = all && self.reader.is_of_home(row.tenant) || self.reader.may_read(text, row.facts()?)?;
+        if row.kind == NodeKind::File {
             return if readable { self.page.add(text, row) } else { Ok(()) };
         }
-        let path = directory.child(row.name);
+        let (path, facts) = (directory.child(row.name), row.facts()?);
         if !self.query.recursive {
-            return if readable || self.reach.shows(&path, row.facts)? { self.page.add(text, row) } else { Ok(()) };
+            return if readable || self.reach.shows(&path, facts)? { self.page.add(text, row) } else { Ok(()) };
         }
-        let enters = self.may_match_below(&path) && (readable || self.reach.leads_into(&path, row.facts)?);
+        let enters = self.may_match_below(&path) && (readable || self.reach.leads_into(&path, facts)?);
         if enters {
-            self.open.push((path, row.facts.id));
+            self.open.push((path, facts.id));
         }
-        if readable && !row.implicit { self.page.add(text, row) } else { Ok(()) }
+        if readable && !row.is_implicit()? { self.page.add(text, row) } else { Ok(()) }
     }
 
     /// Whether a path below this directory can begin with the prefix asked for.
@@ -190,6 +192,7 @@ struct Page {
     after: Option<String>,
     /// As many rows as are asked for, and one that tells whether there are more.
     wanted: usize,
+    details: bool,
     bytes_a_row: usize,
     bytes: usize,
     rev: Rev,
@@ -202,6 +205,7 @@ impl Page {
             rows: Vec::new(),
             prefix: query.prefix.clone(),
             wanted: query.limit.map_or(usize::MAX, |limit| limit + 1),
+            details: query.details,
             bytes_a_row: ROW_BYTES + if query.details { DETAIL_BYTES } else { 0 },
             bytes: 0,
             rev: cursor.as_ref().map_or(tx.rev(), |c| c.rev),
@@ -220,14 +224,14 @@ impl Page {
         self.rows.len() >= self.wanted
     }
 
-    fn add(&mut self, path: &str, row: Member<'_>) -> Result<(), ServiceError> {
+    fn add(&mut self, path: &str, row: &Member<'_>) -> Result<(), ServiceError> {
         if self.prefix.as_deref().is_some_and(|prefix| !path.starts_with(prefix))
             || self.after.as_deref().is_some_and(|after| path <= after)
         {
             return Ok(());
         }
-        let is_directory = row.facts.kind == NodeKind::Directory;
-        let details = row.details.filter(|_| !is_directory);
+        let is_directory = row.kind == NodeKind::Directory;
+        let details = (self.details && !is_directory).then(|| row.details()).transpose()?;
         self.rows.push(Entry { path: path.to_owned(), is_directory, details });
         self.bytes += path.len() + self.bytes_a_row;
         if self.rows.len() >= self.wanted.saturating_mul(2) || self.bytes > LIST_BYTES_MAX {
