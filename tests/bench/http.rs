@@ -3,10 +3,12 @@
 //! process, in turn.
 //!
 //! `cargo bench --bench http`; a word after `--` is the log filter (`cargo bench --bench http -- off`), by default that
-//! of `serve`. The servers run in a child of this program whose standard error, the log, goes to a file; the clients
-//! run in a child of that, so that the CPU time of the servers can be told. The trivial handler answers a GET with a
-//! fixed body; a check is asked with a key, about a file five directories deep, and allowed through a group. A list is new
-//! to the server when no request for it was like it since the last write. Figures are printed and never asserted; a wrong answer is. `cargo test --bench http` asks each thing a few times.
+//! of `serve`, and a second one a part of the names of what is asked (`-- info list`), by default everything. The servers
+//! run in a child of this program whose standard error, the log, goes to a file; the clients run in a child of that, so
+//! that the CPU time of the servers can be told. The trivial handler answers a GET with a fixed body; a check is asked with
+//! a key, about a file five directories deep, and allowed through a group. A list is new to the server when no request for
+//! it was like it since the last write. Figures are printed and never asserted; a wrong answer is. `cargo test --bench
+//! http` asks each thing a few times.
 
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/client.rs"]
@@ -99,13 +101,13 @@ fn main() {
         Some(GENERATOR) => generator::run(Path::new(&args[2])),
         Some(SERVERS) => {
             log::init(&args[2], LogStyle::Json).expect("a filter");
-            actix_web::rt::System::new().block_on(run(if full { &FULL } else { &TINY }));
+            actix_web::rt::System::new().block_on(run(if full { &FULL } else { &TINY }, &args[3]));
         }
         _ => {
-            let filter = args.iter().skip(1).find(|arg| !arg.starts_with("--")).cloned();
-            let filter = filter.unwrap_or_else(|| Config::for_directory(Path::new(".")).log);
+            let mut words = args.iter().skip(1).filter(|arg| !arg.starts_with("--")).cloned();
+            let filter = words.next().unwrap_or_else(|| Config::for_directory(Path::new(".")).log);
             say(&format!("log filter `{filter}`, JSON lines to a file"));
-            std::process::exit(i32::from(!in_a_process_with_a_log(&filter, full)));
+            std::process::exit(i32::from(!in_a_process_with_a_log(&filter, &words.next().unwrap_or_default(), full)));
         }
     }
 }
@@ -115,11 +117,11 @@ fn say(line: &str) {
 }
 
 /// Runs the servers and returns whether all went well; if not, shows the end of what they said.
-fn in_a_process_with_a_log(filter: &str, full: bool) -> bool {
+fn in_a_process_with_a_log(filter: &str, only: &str, full: bool) -> bool {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
     let log = scratch.path().join("log");
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args([SERVERS, filter]).args(full.then_some("--bench"));
+    command.args([SERVERS, filter, only]).args(full.then_some("--bench"));
     let status = command.stderr(File::create(&log).expect("a file for the log")).status().expect("the servers");
     if !status.success() {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
@@ -129,7 +131,8 @@ fn in_a_process_with_a_log(filter: &str, full: bool) -> bool {
     status.success()
 }
 
-async fn run(size: &Size) {
+/// Asks everything whose name holds `only`.
+async fn run(size: &Size, only: &str) {
     let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory on the disk of the project");
     let workers = Limits::default().workers;
     let world = World::with(Setup { injected: false, ..Setup::default() }).await;
@@ -138,7 +141,7 @@ async fn run(size: &Size) {
     let address = hello.address.to_string();
     let greeting = format!("GET /hello HTTP/1.1\r\nHost: {address}\r\n\r\n").into_bytes();
     let mut sides = vec![Side::new(("hello", None, Beside::Nothing), size, hello.address, vec![greeting], ALLOWED)];
-    sides.extend(asked(&world, &server, size));
+    sides.extend(asked(&world, &server, size).into_iter().filter(|side| side.name.contains(only)));
     let busy_before = busy();
     say(&format!("load average before: {}; {} workers, {} connections", load_average(), workers, size.connections));
 
@@ -155,10 +158,10 @@ async fn run(size: &Size) {
     say(&format!("over HTTP: medians of {} rounds, in turn", size.rounds));
     let (hello_side, others) = sides.split_first().expect("at least one");
     hello_side.print();
-    let (beside, others) = others.split_last().expect("the list beside writers");
-    others.iter().for_each(|side| side.compare(hello_side));
-    let idle = others.iter().find(|side| side.name == NEW_LIST).expect("the same list alone");
-    beside.beside_writers(idle);
+    let (beside, alone): (Vec<&Side>, Vec<&Side>) = others.iter().partition(|side| side.beside == Beside::Writers);
+    alone.iter().for_each(|side| side.compare(hello_side));
+    let idle = alone.iter().find(|side| side.name == NEW_LIST);
+    beside.iter().zip(idle).for_each(|(side, idle)| side.beside_writers(idle));
     say(&format!("    SQLITE_BUSY {}", busy() - busy_before));
     say(&format!("load average after: {}", load_average()));
 

@@ -33,7 +33,7 @@ pub(crate) struct Side {
     /// The share of the trivial handler's rate that is promised.
     target: Option<f64>,
     pub(crate) plan: Plan,
-    beside: Beside,
+    pub(crate) beside: Beside,
     rates: Vec<f64>,
     /// µs a request.
     server_cpu: Vec<f64>,
@@ -115,10 +115,12 @@ impl Side {
             [(&self.rates, &idle.rates), (&self.p99, &idle.p99)].map(|(ours, of)| median(ours) / median(of));
         let verdict = |holds| if holds { "holds" } else { "falls short" };
         say(&format!(
-            "    beside {:.0} writes/s; of the rate without them {rate:.2}; target 0.65: {}; of the p99 {p99:.2}; target \
-             2: {}",
+            "    beside {:.0} writes/s; of the rate without them {rate:.2}; target 0.65: {}; of the p99 {p99:.2} ({:.1} ms \
+             and {:.1} ms); target 2: {}",
             median(&self.writes),
             verdict(rate >= 0.65),
+            median(&self.p99) * 1e3,
+            median(&idle.p99) * 1e3,
             verdict(p99 <= 2.0)
         ));
     }
