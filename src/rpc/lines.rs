@@ -10,7 +10,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::json;
-use tracing::Span;
 
 use super::dispatch::count_refusal;
 use super::registry::{self, Params, Spec};
@@ -86,7 +85,7 @@ pub struct Answer {
     lines: Option<Lines>,
     spec: &'static Spec,
     request_id: String,
-    span: Span,
+    actor: String,
     started: Instant,
 }
 
@@ -101,18 +100,12 @@ pub fn begin(cx: &RequestContext, method: &str, params: Params<'_>) -> Result<An
     let Some((spec, lines)) = registry::find(method).and_then(|spec| Some((spec, spec.entry.lines?))) else {
         return Err(RpcError::new(ErrorCode::NotSupported, format!("{method} does not answer in lines")));
     };
-    let span = tracing::info_span!(
-        "rpc",
-        rpc.method = spec.entry.name,
-        request.id = %cx.call.request_id,
-        subject.id = %cx.call.caller.actor(),
-    );
     let begun = confined::check(&cx.call.caller, spec)
         .and_then(|()| decode::arguments(spec, params))
         .and_then(|arguments| lines(cx, arguments));
     let lines = Some(begun.inspect_err(|error| count_refusal(spec.entry.name, error.code))?);
-    let (request_id, started) = (cx.call.request_id.clone(), monotonic());
-    Ok(Answer { lines, spec, request_id, span, started })
+    let (request_id, actor) = (cx.call.request_id.clone(), cx.call.caller.actor());
+    Ok(Answer { lines, spec, request_id, actor, started: monotonic() })
 }
 
 impl Answer {
@@ -148,8 +141,14 @@ impl Answer {
         let (name, duration) = (self.spec.entry.name, self.started.elapsed());
         metric::RPC_REQUESTS.count(&[("method", name), ("code", code)]);
         metric::RPC_DURATION.seconds(duration, &[("method", name)]);
-        let duration_ms = duration.as_secs_f64() * 1e3;
-        self.span.in_scope(|| tracing::info!(code, duration_ms, "request answered in lines"));
+        tracing::info!(
+            rpc.method = name,
+            request.id = self.request_id,
+            subject.id = self.actor,
+            code,
+            duration_ms = duration.as_secs_f64() * 1e3,
+            "request answered in lines"
+        );
     }
 }
 

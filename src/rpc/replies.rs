@@ -1,33 +1,39 @@
-//! Replies that are kept: what was asked again, by the same caller, while nothing has changed, is answered by the same
-//! bytes.
+//! Replies that are kept: what was asked again, by the same caller, while nothing that it depends on has changed, is
+//! answered by the same bytes.
 //!
 //! A page asks the same lists over and over. Owns the kept results of the methods that say so ([`Method::KEPT`]); must
-//! never know what is in one. Invariant: a kept result is used only at the revision it was made at, and only until the
-//! next moment at which a decision may change by itself (a grant ends), so that it is what would be made now. Where only
-//! the database can tell which revision is the newest (PostgreSQL), nothing is kept. What is asked for the first time is
-//! not kept either: most of it is never asked again.
+//! never know what is in one. Invariant: a kept result is what would be made now: it is used at the revision it was made at,
+//! and at later ones while no grant, rule or key has changed and none of the names and directories it was read from (its
+//! [`Footprint`]); and only until the next moment at which a decision may change by itself (a grant ends). A debug build
+//! makes each one again and compares. Where only the database can tell which revision is the newest (PostgreSQL), nothing is
+//! kept. What is asked for the first time is not kept either: most of it is never asked again.
 //!
 //! [`Method::KEPT`]: super::Method::KEPT
 
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use rustc_hash::FxHasher;
 
 use super::RequestContext;
 use super::registry::{Params, Spec};
-use crate::model::{ContentHash, Rev};
+use crate::model::Rev;
 use crate::rebac::Graph;
-use crate::store::Sql as _;
+use crate::store::{Footprint, Sql as _};
 use crate::telemetry::metric;
 
 /// Bytes of all kept results.
 const CAPACITY_BYTES: u64 = 16 << 20;
 /// The longest result that is kept, bytes: one must not push out all others.
 const RESULT_BYTES_MAX: usize = 256 << 10;
+/// The longest request whose result is kept, bytes.
+const REQUEST_BYTES_MAX: usize = 8 << 10;
 /// Bytes that an entry takes beside its result.
-const ENTRY_BYTES: usize = 192;
+const ENTRY_BYTES: usize = 256;
 /// For the first allocation of the table.
 const ENTRIES_EXPECTED: usize = 4_096;
 /// Requests that are known to have been asked, at most: each takes the place of an earlier one.
@@ -36,10 +42,15 @@ const ASKED: usize = 4_096;
 /// How many were used.
 static USED: metric::CounterSeries = metric::CounterSeries::new();
 
+/// Everything that a result depends on beside the stored state: method, caller, parameters; one after the other.
+type Key = Box<[u8]>;
+
 /// A kept result.
-#[derive(Clone)]
 struct Kept {
+    /// The revision it was made at.
     rev: Rev,
+    /// What it depends on.
+    footprint: Footprint,
     /// From when on it stands, µs.
     since_us: i64,
     /// Until when, exclusive, µs.
@@ -51,15 +62,15 @@ struct Kept {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<ContentHash, Kept> for ByBytes {
-    fn weight(&self, _: &ContentHash, kept: &Kept) -> u64 {
-        (kept.result.len() + ENTRY_BYTES) as u64
+impl Weighter<Key, Arc<Kept>> for ByBytes {
+    fn weight(&self, key: &Key, kept: &Arc<Kept>) -> u64 {
+        (key.len() + kept.result.len() + kept.footprint.bytes() + ENTRY_BYTES) as u64
     }
 }
 
 /// The kept results of one store.
 pub struct Replies {
-    kept: Cache<ContentHash, Kept, ByBytes>,
+    kept: Cache<Key, Arc<Kept>, ByBytes>,
     asked: Asked,
 }
 
@@ -81,8 +92,10 @@ impl Default for Asked {
 
 impl Asked {
     /// Whether this was asked before; from now on it was.
-    fn before(&self, key: &ContentHash) -> bool {
-        let mark = key.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    fn before(&self, key: &[u8]) -> bool {
+        let mut hasher = FxHasher::default();
+        key.hash(&mut hasher);
+        let mark = hasher.finish();
         // Less than the number of places, whatever a word of this machine is.
         let place = usize::try_from(mark % ASKED as u64).unwrap_or(0);
         self.0[place].swap(mark, Ordering::Relaxed) == mark
@@ -95,37 +108,42 @@ impl std::fmt::Debug for Replies {
     }
 }
 
-/// A request whose result may be kept, and the state in which it was asked.
+/// A request whose result may be kept, the state in which it was asked, and what is kept of it.
 pub(super) struct Question {
-    key: ContentHash,
+    key: Key,
     rev: Rev,
     now_us: i64,
     until_us: i64,
+    kept: Option<Arc<Kept>>,
 }
 
 impl Replies {
     /// What a request of this method is kept under, at the newest revision; `None` if it is not kept.
-    pub(super) fn question(cx: &RequestContext, spec: &Spec, params: &Params<'_>) -> Option<Question> {
+    pub(super) fn question(&self, cx: &RequestContext, spec: &Spec, params: &Params<'_>) -> Option<Question> {
         if !spec.entry.kept {
             return None;
         }
-        let (rev, now_us, until_us) = cx.call.store.glance(|now| {
-            let now_us = now.now_us();
-            (now.rev(), now_us, now.view::<Graph>().stands_until(now_us))
+        let key = key(cx, spec, params)?;
+        let question = cx.call.store.glance(|now| {
+            let (rev, now_us) = (now.rev(), now.now_us());
+            let stands = |kept: &Arc<Kept>| {
+                let in_time = kept.since_us <= now_us && now_us < kept.until_us;
+                in_time && now.stands(&kept.footprint, kept.rev)
+            };
+            let kept = self.kept.get(&key).filter(stands);
+            Question { key, rev, now_us, until_us: now.view::<Graph>().stands_until(now_us), kept }
         })?;
-        (until_us > now_us).then(|| Question { key: key(cx, spec, params), rev, now_us, until_us })
+        (question.until_us > question.now_us).then_some(question)
     }
 
     /// Appends the kept result, if there is one that stands.
-    pub(super) fn find(&self, cx: &RequestContext, question: &Question, out: &mut Vec<u8>) -> bool {
-        let Some(kept) = self.kept.get(&question.key) else { return false };
-        if kept.rev != question.rev || question.now_us < kept.since_us || question.now_us >= kept.until_us {
-            return false;
-        }
+    pub(super) fn find(cx: &RequestContext, question: &Question, out: &mut Vec<u8>) -> bool {
+        let Some(kept) = &question.kept else { return false };
         USED.count(&metric::KEPT_REPLIES, &[]);
         out.extend_from_slice(&kept.result);
-        *cx.etag.lock() = kept.etag;
-        cx.call.answered_at(kept.rev);
+        cx.etag.lock().clone_from(&kept.etag);
+        // It is what would be made at this revision, too.
+        cx.call.answered_at(question.rev);
         true
     }
 
@@ -139,31 +157,40 @@ impl Replies {
         if !self.asked.before(&question.key) {
             return;
         }
-        let Question { key, rev, now_us, until_us } = question;
+        let Question { key, rev, now_us, until_us, .. } = question;
         let (etag, result) = (cx.etag.lock().clone(), Bytes::copy_from_slice(result));
-        self.kept.insert(key, Kept { rev, since_us: now_us, until_us, etag, result });
+        let footprint = cx.call.take_footprint();
+        self.kept.insert(key, Arc::new(Kept { rev, footprint, since_us: now_us, until_us, etag, result }));
     }
 }
 
-/// Everything that a result depends on beside the stored state: method, caller, parameters.
-fn key(cx: &RequestContext, spec: &Spec, params: &Params<'_>) -> ContentHash {
+/// The key of a request; `None` if it is too long to be kept.
+fn key(cx: &RequestContext, spec: &Spec, params: &Params<'_>) -> Option<Key> {
     let caller = &cx.call.caller;
     let flags = [caller.inherits, caller.is_admin, caller.is_instance_admin, caller.confined, caller.agent.is_some()];
-    let mut text = Vec::with_capacity(256);
-    text.extend(flags.map(u8::from));
     let agent = caller.agent.as_deref().unwrap_or_default();
-    for part in [spec.entry.name, &caller.tenant, &caller.subject_type, &caller.subject_id, &caller.user, agent] {
-        // Lengths first, so that no two lists of parts give the same bytes.
-        text.extend(part.len().to_le_bytes());
-        text.extend(part.as_bytes());
-    }
-    match params {
-        Params::Raw(raw) => text.extend(raw.get().as_bytes()),
+    let parts = [spec.entry.name, &caller.tenant, &caller.subject_type, &caller.subject_id, &caller.user, agent];
+    let made;
+    let params = match params {
+        Params::Raw(raw) => raw.get(),
         Params::Value(map) => {
-            text.extend(serde_json::to_vec(map).expect("a map of JSON values is JSON"));
+            made = serde_json::to_string(map).expect("a map of JSON values is JSON");
+            &made
         }
+    };
+    if params.len() > REQUEST_BYTES_MAX {
+        return None;
     }
-    ContentHash::of(&text)
+    let length = |part: &&str| part.len() + size_of::<usize>();
+    let mut key = Vec::with_capacity(flags.len() + parts.iter().map(length).sum::<usize>() + params.len());
+    key.extend(flags.map(u8::from));
+    for part in parts {
+        // Lengths first, so that no two lists of parts give the same bytes.
+        key.extend(part.len().to_le_bytes());
+        key.extend(part.as_bytes());
+    }
+    key.extend(params.as_bytes());
+    Some(key.into_boxed_slice())
 }
 
 #[cfg(test)]
@@ -173,13 +200,14 @@ mod tests {
     #[test]
     fn what_was_asked_is_known_until_others_take_its_place() {
         let asked = Asked::default();
-        let keys: Vec<ContentHash> = (0..ASKED as u64 / 8).map(|n| ContentHash::of(&n.to_le_bytes())).collect();
-        assert!(!keys.iter().any(|key| asked.before(key)), "none was asked");
-        let known = keys.iter().filter(|key| asked.before(key)).count();
+        let keys: Vec<String> = (0..ASKED / 8).map(|n| format!("list {n}")).collect();
+        let before = |key: &String| asked.before(key.as_bytes());
+        assert!(!keys.iter().any(before), "none was asked");
+        let known = keys.iter().filter(|key| before(key)).count();
         assert!(known > keys.len() * 3 / 4, "{known} of {} are known", keys.len());
-        for other in keys.len() as u64..9 * ASKED as u64 {
-            asked.before(&ContentHash::of(&other.to_le_bytes()));
+        for other in keys.len()..9 * ASKED {
+            before(&format!("list {other}"));
         }
-        assert!(keys.iter().filter(|key| asked.before(key)).count() < keys.len() / 8, "it is bounded");
+        assert!(keys.iter().filter(|key| before(key)).count() < keys.len() / 8, "it is bounded");
     }
 }

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use parking_lot::Mutex;
+
 use crate::auth::Caller;
 use crate::model::Rev;
 use crate::rebac::Caches;
-use crate::store::{Glance, Origin, ReadTx, Sql, Store, StoreError, WriteOp};
+use crate::store::{Footprint, Glance, Origin, ReadTx, Sql, Store, StoreError, WriteOp};
 
 use super::ServiceError;
 use super::access::Access;
@@ -27,8 +29,23 @@ pub struct Call {
     pub store: Store,
     /// The shared closures of the permission engine.
     pub caches: Arc<Caches>,
-    seen: Arc<AtomicU64>,
+    seen: Arc<Seen>,
     keyed: Arc<OnceLock<Arc<Keyed>>>,
+}
+
+/// What a call has seen of the store.
+#[derive(Default)]
+struct Seen {
+    /// The newest revision.
+    rev: AtomicU64,
+    footprint: Mutex<Footprint>,
+}
+
+impl Seen {
+    fn at(&self, rev: Rev, footprint: Footprint) {
+        self.rev.fetch_max(rev, Ordering::Relaxed);
+        self.footprint.lock().join(footprint);
+    }
 }
 
 impl Call {
@@ -52,7 +69,7 @@ impl Call {
     /// `store.glance`, remembering the revision for the reply's header.
     pub fn glance<R>(&self, f: impl FnOnce(&Glance<'_>) -> R) -> Option<R> {
         let (answer, rev) = self.store.glance(|tx| (f(tx), tx.rev()))?;
-        self.seen.fetch_max(rev, Ordering::Relaxed);
+        self.seen.at(rev, Footprint::everything());
         Some(answer)
     }
 
@@ -63,8 +80,9 @@ impl Call {
     ) -> impl FnOnce(&ReadTx<'_>) -> R + Send + 'static {
         let seen = Arc::clone(&self.seen);
         move |tx: &ReadTx<'_>| {
-            seen.fetch_max(tx.rev(), Ordering::Relaxed);
-            f(tx)
+            let answer = f(tx);
+            seen.at(tx.rev(), tx.take_footprint());
+            answer
         }
     }
 
@@ -107,7 +125,7 @@ impl Call {
     /// [`submit`](Self::submit) of a further message of a request whose reply another one made.
     pub async fn submit_further<O: WriteOp>(&self, op: O) -> Result<O::Output, O::Error> {
         let (output, rev) = self.store.submit(self.origin(), op).await?;
-        self.seen.fetch_max(rev, Ordering::Relaxed);
+        self.seen.at(rev, Footprint::everything());
         Ok(output)
     }
 
@@ -117,7 +135,7 @@ impl Call {
             Some(keyed) => self.store.submit(self.origin(), keyed.wrap(op)).await?,
             None => self.store.submit(self.origin(), op).await?,
         };
-        self.seen.fetch_max(rev, Ordering::Relaxed);
+        self.seen.at(rev, Footprint::everything());
         Ok(output)
     }
 
@@ -136,13 +154,19 @@ impl Call {
 
     /// The answer is that of an earlier request, at this revision.
     pub fn answered_at(&self, rev: Rev) {
-        self.seen.store(rev, Ordering::Relaxed);
+        self.seen.rev.store(rev, Ordering::Relaxed);
+    }
+
+    /// What the answer depends on beside grants and rules, as far as it was read by this call. Later reads tell anew.
+    #[must_use]
+    pub fn take_footprint(&self) -> Footprint {
+        std::mem::take(&mut self.seen.footprint.lock())
     }
 
     /// The newest revision that the answer depends on; 0 if it read nothing.
     #[must_use]
     pub fn revision(&self) -> Rev {
-        self.seen.load(Ordering::Relaxed)
+        self.seen.rev.load(Ordering::Relaxed)
     }
 }
 

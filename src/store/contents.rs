@@ -3,6 +3,7 @@
 //! Owns the table `contents`. Up to [`INLINE_BYTES_MAX`](super::INLINE_BYTES_MAX) a body lies in its row; a larger one
 //! is a blob file that the request has stored before its row is written. A row is never changed.
 
+use super::footprint::Scope;
 use super::statements::statements;
 use super::{ReadTx, Row, Sql, StoreError, WriteTx, blobs, chunks};
 use crate::model::ContentHash;
@@ -37,7 +38,7 @@ pub fn put(tx: &mut WriteTx<'_>, hash: ContentHash, size: u64, body: Option<&[u8
 /// out a flipped bit); one that is a blob file, when the file is read.
 pub fn get(tx: &impl Sql, hash: ContentHash) -> Result<Option<Content>, StoreError> {
     let from_row = |row: &Row<'_>| Ok(Content { size: row.id(0)?, body: row.opt_blob(1)?.map(<[u8]>::to_vec) });
-    let content = tx.query_one(GET_CONTENT, params![&hash.as_bytes()[..]], from_row)?;
+    let content = tx.query_one_in(Scope::Content, GET_CONTENT, params![&hash.as_bytes()[..]], from_row)?;
     match content.as_ref().and_then(|content| content.body.as_deref()) {
         Some(body) if ContentHash::of(body) != hash => {
             Err(StoreError::Corrupt { what: format!("the body {hash} in the database is not what was stored") })

@@ -7,11 +7,13 @@
 use std::cell::Cell;
 use std::ops::ControlFlow;
 
+use super::footprint::{Footprint, Scope};
 use super::places::Known;
 use super::projection::{Projection, Published};
 use super::quotas::Quota;
 use super::row::{Row, Val};
 use super::shared::Shared;
+use super::stamps::Stamps;
 use super::{Sql, StoreError};
 use crate::model::Rev;
 
@@ -25,6 +27,13 @@ pub struct Glance<'a> {
 }
 
 impl<'a> Glance<'a> {
+    /// Whether an answer with this footprint that was exact at `since` is exact now.
+    #[must_use]
+    pub fn stands(&self, footprint: &Footprint, since: Rev) -> bool {
+        since == self.published.rev
+            || since < self.published.rev && footprint.stands(self.published.view::<Stamps>(), since)
+    }
+
     /// The answer of `f`, or `None` if it asked for a statement.
     pub(super) fn take<R>(shared: &'a Shared, published: &'a Published, f: impl FnOnce(&Self) -> R) -> Option<R> {
         let glance = Self { published, now_us: shared.now_us(), shared, asked: Cell::new(false) };
@@ -34,8 +43,9 @@ impl<'a> Glance<'a> {
 }
 
 impl Sql for Glance<'_> {
-    fn each(
+    fn each_in(
         &self,
+        _: Scope<'_>,
         _: &'static str,
         _: &[Val<'_>],
         _: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
@@ -62,7 +72,8 @@ impl Sql for Glance<'_> {
         self.shared.limits.quota
     }
     fn known(&self) -> Option<Known<'_>> {
-        Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev })
+        let places = &self.shared.places;
+        Some(Known { places, stamps: self.published.view(), rev: self.published.rev, footprint: None })
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use super::footprint::Scope;
 use super::nodes::{content_hex, kind_of};
 use super::statements::statements;
 use super::{Row, Sql, StoreError};
@@ -90,5 +91,5 @@ pub fn each(
     mut each: impl FnMut(Member<'_>) -> Result<ControlFlow<()>, StoreError>,
 ) -> Result<(), StoreError> {
     let statement = if details { MEMBERS_WITH_DETAILS } else { MEMBERS };
-    tx.each(statement, params![directory, from], |row| each(Member::new(row)?))
+    tx.each_in(Scope::Members(directory), statement, params![directory, from], |row| each(Member::new(row)?))
 }

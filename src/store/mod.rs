@@ -35,6 +35,7 @@ macro_rules! mutated {
 mod batch;
 mod checkpoint;
 mod claim;
+mod footprint;
 mod glance;
 mod maintenance;
 mod memory;
@@ -51,6 +52,7 @@ mod recover;
 mod refusal;
 mod retention;
 mod shared;
+mod stamps;
 mod tables;
 mod upkeep;
 mod writer;
@@ -129,6 +131,7 @@ pub use download::Download;
 pub use error::{Place, StoreError};
 pub use fault::{FaultPoint, Faults};
 pub use files::{FileOp, FileWatch, Files, Turn};
+pub use footprint::{Footprint, Scope};
 pub use glance::Glance;
 pub use house::Removed;
 #[cfg(feature = "faults")]

@@ -23,7 +23,7 @@ use super::migrate::{self, MIGRATIONS};
 use super::mounts::Mounted;
 use super::notes::{Lane, Rows};
 use super::options::{Durability, Engine, Options};
-use super::places::{NameStamps, Places};
+use super::places::Places;
 use super::pool::Pool;
 use super::projection::{Projection, Slot, TypedSlot, Working};
 use super::publish::Head;
@@ -32,6 +32,7 @@ use super::quotas::Quotas;
 use super::readers::Readers;
 use super::shared::{Gauges, Shared};
 use super::space::Space;
+use super::stamps::Stamps;
 use super::tx::Loader;
 use super::{
     Reading, Store, StoreError, backup, bundle, decisions, denials, idempotency, meta, refusal, status, writer,
@@ -62,7 +63,7 @@ pub struct Builder {
 
 impl Builder {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, slots: Vec::new() }.project::<NameStamps>().project::<Mounted>().project::<Quotas>()
+        Self { options, slots: Vec::new() }.project::<Stamps>().project::<Mounted>().project::<Quotas>()
     }
 
     /// Adds a projection; it is loaded at open and follows every commit.

@@ -1,90 +1,27 @@
 //! Where paths lead, remembered: of the deepest node on the way what permissions depend on.
 //!
-//! Owns a bounded cache, filled by readers, and the stamps by which an entry is known to be exact. An entry names the
-//! revision it was read at and every name that was looked up on the way; a state of the store takes it if the entry is
-//! not newer than the state and none of those names has begun to lead elsewhere since. What the rows say of content is
-//! not remembered. Invariant: an entry that is taken is what the tables of that state's revision would say.
+//! Owns a bounded cache, filled by readers. An entry names the revision it was read at and every name that was looked up
+//! on the way; a state of the store takes it if the entry is not newer than the state and none of those names has begun to
+//! lead elsewhere since (`stamps.rs`). What the rows say of content is not remembered. Invariant: an entry that is taken is
+//! what the tables of that state's revision would say.
 
-use std::hash::{Hash as _, Hasher as _};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use rustc_hash::FxHasher;
 
+use super::footprint::Footprint;
 use super::nodes::Place;
-use super::projection::Projection;
-use super::{Sql, StoreError};
-use crate::model::{Change, NodeId, NodeRow, Rev};
+use super::stamps::{Slot, Stamps, slot_of_name};
+use crate::model::{NodeId, Rev};
 
-/// Stamps that are copied together when one of them changes.
-const PAGE: usize = 64;
-/// Pages: a new node copies one of them and the list of all.
-const PAGES: usize = 64;
 /// Bytes of all entries.
 const CACHE_BYTES: u64 = 8 << 20;
 /// Bytes that an entry takes beside its texts.
 const ENTRY_BYTES: usize = 160;
 /// For the first allocation of the table.
 const ENTRIES_EXPECTED: usize = 4_000;
-
-/// Which stamp belongs to a name in a directory. Many names share one; that costs a look into the tables, no more.
-type Slot = u16;
-
-fn slot(parent: NodeId, name: &str) -> Slot {
-    let mut hasher = FxHasher::default();
-    (parent, name).hash(&mut hasher);
-    // The upper bits are the mixed ones.
-    let slot = (hasher.finish() >> 32) % (PAGE * PAGES) as u64;
-    u16::try_from(slot).expect("there are fewer stamps than that")
-}
-
-/// By groups of names: the last revision at which one of them began to lead elsewhere, or to somebody else's node. A
-/// clone costs a pointer.
-#[derive(Debug, Clone)]
-pub(super) struct NameStamps(Arc<[Arc<[Rev; PAGE]>; PAGES]>);
-
-impl NameStamps {
-    fn at(&self, slot: Slot) -> Rev {
-        let slot = usize::from(slot);
-        self.0[slot / PAGE][slot % PAGE]
-    }
-
-    fn stamp(&mut self, row: &NodeRow, rev: Rev) {
-        let slot = usize::from(slot(row.parent, &row.name));
-        Arc::make_mut(&mut Arc::make_mut(&mut self.0)[slot / PAGE])[slot % PAGE] = rev;
-    }
-}
-
-impl Projection for NameStamps {
-    const NAME: &'static str = "names";
-
-    /// What was remembered of an earlier revision than that of the tables is not known to be exact.
-    fn load(tx: &impl Sql) -> Result<Self, StoreError> {
-        let page = Arc::new([tx.rev(); PAGE]);
-        Ok(Self(Arc::new(std::array::from_fn(|_| Arc::clone(&page)))))
-    }
-
-    fn apply(&mut self, change: &Change, rev: Rev) {
-        let Change::Node(delta) = change else { return };
-        if let (Some(before), Some(after)) = (&delta.before, &delta.after)
-            && leads_alike(before, after)
-        {
-            return;
-        }
-        for row in [&delta.before, &delta.after].into_iter().flatten() {
-            self.stamp(row, rev);
-        }
-    }
-
-    fn publish(&mut self, _: Rev) {}
-}
-
-/// Whether a change of a row is none for those who only ask where a path leads.
-fn leads_alike(before: &NodeRow, after: &NodeRow) -> bool {
-    let facts = |row: &NodeRow| (row.parent, row.id, row.kind, row.owner);
-    facts(before) == facts(after) && before.name == after.name && before.tenant == after.tenant
-}
 
 /// A place as it was at a revision.
 struct Entry {
@@ -100,7 +37,7 @@ pub(super) struct Walked(Vec<Slot>);
 
 impl Walked {
     pub(super) fn name(&mut self, parent: NodeId, name: &str) {
-        self.0.push(slot(parent, name));
+        self.0.push(slot_of_name(parent, name));
     }
 }
 
@@ -123,9 +60,9 @@ impl Places {
     }
 
     /// What is remembered of `path`, if it is exact at revision `rev`, whose stamps these are.
-    fn get(&self, path: &str, rev: Rev, stamps: &NameStamps) -> Option<Arc<Entry>> {
+    fn get(&self, path: &str, rev: Rev, stamps: &Stamps) -> Option<Arc<Entry>> {
         let entry = self.0.get(path)?;
-        let exact = entry.rev <= rev && entry.names.iter().all(|name| stamps.at(*name) <= entry.rev);
+        let exact = entry.rev <= rev && entry.names.iter().all(|name| stamps.of_name(*name) <= entry.rev);
         exact.then_some(entry)
     }
 
@@ -139,20 +76,29 @@ impl Places {
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
     pub(super) places: &'a Places,
-    pub(super) stamps: &'a NameStamps,
+    pub(super) stamps: &'a Stamps,
     /// Of the stamps.
     pub(super) rev: Rev,
+    /// Where it is told which names an answer depends on.
+    pub(super) footprint: Option<&'a RefCell<Footprint>>,
 }
 
 impl Known<'_> {
     /// Where `path` leads; `None` if that is not remembered.
     pub(super) fn get(&self, path: &str) -> Option<Place> {
-        self.places.get(path, self.rev, self.stamps).map(|entry| entry.place.clone())
+        self.entry(path).map(|entry| entry.place.clone())
     }
     /// The same, with the names on the way.
     pub(super) fn with_names(&self, path: &str) -> Option<(Place, Walked)> {
-        let entry = self.places.get(path, self.rev, self.stamps)?;
+        let entry = self.entry(path)?;
         Some((entry.place.clone(), Walked(entry.names.to_vec())))
+    }
+    fn entry(&self, path: &str) -> Option<Arc<Entry>> {
+        let entry = self.places.get(path, self.rev, self.stamps)?;
+        if let Some(footprint) = self.footprint {
+            footprint.borrow_mut().add_names(&entry.names);
+        }
+        Some(entry)
     }
     /// Remembers what a walk in the tables of this revision has found.
     pub(super) fn put(&self, path: &str, walked: &Walked, place: Place) {

@@ -3,7 +3,7 @@
 //! A read transaction begins with `SELECT rev FROM head`, which fixes SQLite's snapshot, and is then handed the
 //! published state of exactly that revision. Reads run on the caller's thread and never nest.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -76,7 +76,8 @@ impl Slot {
             }
         })?;
         let now_us = shared.now_us();
-        let tx = ReadTx { conn: self.reader.conn(), published: &published, now_us, shared, deadline: &self.deadline };
+        let (conn, footprint) = (self.reader.conn(), RefCell::default());
+        let tx = ReadTx { conn, published: &published, now_us, shared, deadline: &self.deadline, footprint };
         let result = catch_unwind(AssertUnwindSafe(|| f(&tx)));
         self.end();
         result.unwrap_or_else(|panic| resume_unwind(panic))

@@ -5,11 +5,14 @@
 
 use std::ops::ControlFlow;
 
+use super::footprint::Scope;
 use super::statements::statements;
 use super::{Row, Sql, StoreError, WriteTx, nodes};
 use crate::model::{NodeId, NodeRow, VirtualPath};
 use crate::params;
 
+/// The name of the file that a skill stands in; in any case of letters.
+pub const SKILL_FILE: &str = "SKILL.md";
 /// Characters of a path that the index holds.
 const PATH_INDEX_CHARS: usize = 600;
 
@@ -65,11 +68,17 @@ pub struct SkillFile {
     pub node: NodeRow,
 }
 
+/// Whether a file of this name is one that a skill stands in.
+#[must_use]
+pub fn is_skill_file(name: &str) -> bool {
+    name.eq_ignore_ascii_case(SKILL_FILE)
+}
+
 /// The skills below a directory, by path.
 pub fn below(tx: &impl Sql, directory: &VirtualPath) -> Result<Vec<SkillFile>, StoreError> {
     let (from, to) = range(directory);
     let mut found = Vec::new();
-    tx.each(SKILLS_BETWEEN, params![&from, &to], |row| {
+    tx.each_in(Scope::Skills, SKILLS_BETWEEN, params![&from, &to], |row| {
         if is_below(directory, row.text(1)?) {
             found.push(SkillFile { path: row.string(1)?, skill: from_row(row)?, node: nodes::node_at(row, 9)? });
         }

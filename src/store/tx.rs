@@ -4,13 +4,14 @@
 //! takes ids, revision and time from the transaction and never uses RETURNING to learn what it could know.
 //! The portable rules for the texts are in `DESIGN.md`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
 use crate::model::{Change, EntityId, NodeId, Rev};
 
 use super::StoreError;
 use super::backend::{Conn, Trouble, sqlite};
+use super::footprint::{Footprint, Scope};
 use super::memory::NodeMemory;
 use super::op::Origin;
 use super::places::Known;
@@ -26,13 +27,25 @@ const SAVEPOINT: &str = "SAVEPOINT op";
 /// What both transactions can do. Functions of `store/<noun>.rs` that only read take `&impl Sql`, so that a request
 /// and an operation ask the same question with the same words.
 pub trait Sql {
+    /// Runs a query and gives each row to `each`, until it breaks. Says what the rows depend on: whoever says less than
+    /// is so makes a kept answer stale.
+    fn each_in(
+        &self,
+        scope: Scope<'_>,
+        sql: &'static str,
+        params: &[Val<'_>],
+        each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError>;
+
     /// Runs a query and gives each row to `each`, until it breaks.
     fn each(
         &self,
         sql: &'static str,
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
-    ) -> Result<(), StoreError>;
+    ) -> Result<(), StoreError> {
+        self.each_in(Scope::Everything, sql, params, each)
+    }
 
     /// The revision of the data: of a read, the snapshot's; of an operation, the one it will get if it changes
     /// anything.
@@ -88,10 +101,21 @@ pub trait Sql {
         &self,
         sql: &'static str,
         params: &[Val<'_>],
+        row: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.query_one_in(Scope::Everything, sql, params, row)
+    }
+
+    /// The first row of a query, and what it depends on.
+    fn query_one_in<T>(
+        &self,
+        scope: Scope<'_>,
+        sql: &'static str,
+        params: &[Val<'_>],
         mut row: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let mut first = None;
-        self.each(sql, params, |r| {
+        self.each_in(scope, sql, params, |r| {
             first = Some(row(r)?);
             Ok(ControlFlow::Break(()))
         })?;
@@ -106,11 +130,13 @@ pub struct ReadTx<'a> {
     pub(super) now_us: i64,
     pub(super) shared: &'a Shared,
     pub(super) deadline: &'a Deadline,
+    pub(super) footprint: RefCell<Footprint>,
 }
 
 impl Sql for ReadTx<'_> {
-    fn each(
+    fn each_in(
         &self,
+        scope: Scope<'_>,
         sql: &'static str,
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
@@ -119,6 +145,7 @@ impl Sql for ReadTx<'_> {
         if self.deadline.passed(&self.shared.clock) {
             return Err(StoreError::DeadlineExceeded { step: "the next statement of a read" });
         }
+        self.footprint.borrow_mut().add(scope);
         self.conn.each(sql, params, each).inspect_err(|error| {
             if sqlite::is_busy(error) {
                 self.shared.busy();
@@ -144,11 +171,17 @@ impl Sql for ReadTx<'_> {
         self.shared.limits.quota
     }
     fn known(&self) -> Option<Known<'_>> {
-        Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev })
+        let footprint = Some(&self.footprint);
+        Some(Known { places: &self.shared.places, stamps: self.published.view(), rev: self.published.rev, footprint })
     }
 }
 
 impl ReadTx<'_> {
+    /// What has been read so far; from now on it is told anew.
+    pub fn take_footprint(&self) -> Footprint {
+        self.footprint.take()
+    }
+
     /// The oldest published state still held that is of `rev` or later and not later than the data: what is nearest
     /// on the way back to `rev`.
     #[must_use]
@@ -172,8 +205,9 @@ pub(super) struct Loader<'a> {
 }
 
 impl Sql for Loader<'_> {
-    fn each(
+    fn each_in(
         &self,
+        _: Scope<'_>,
         sql: &'static str,
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,
@@ -413,8 +447,9 @@ impl<'a> WriteTx<'a> {
 }
 
 impl Sql for WriteTx<'_> {
-    fn each(
+    fn each_in(
         &self,
+        _: Scope<'_>,
         sql: &'static str,
         params: &[Val<'_>],
         each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>, StoreError>,

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::footprint::Scope;
 use super::nodes::{NOWHERE, from_row, get, kind_of};
 use super::places::{Known, Walked};
 use super::statements::statements;
@@ -68,7 +69,7 @@ fn no_root() -> StoreError {
 
 /// The node `name` in the directory `parent`.
 pub fn child(tx: &impl Sql, parent: NodeId, name: &str) -> Result<Option<NodeRow>, StoreError> {
-    let stored = || tx.query_one(NODE_BY_NAME, params![parent, name], from_row);
+    let stored = || tx.query_one_in(Scope::Members(parent), NODE_BY_NAME, params![parent, name], from_row);
     let Some(memory) = tx.remembered() else { return stored() };
     if let Some(known) = memory.get(parent, name) {
         debug_assert!(tx.is_far() || stored()? == known, "what is remembered of {name:?} in {parent} is not so");
@@ -187,7 +188,7 @@ fn place_below(tx: &impl Sql, known: Known<'_>, path: &VirtualPath) -> Result<Pl
 /// What lies under a name in a directory.
 fn step(tx: &impl Sql, walked: &mut Walked, parent: NodeId, name: &str) -> Result<Option<Place>, StoreError> {
     walked.name(parent, name);
-    tx.query_one(FACTS_BY_NAME, params![parent, name], |row| {
+    tx.query_one_in(Scope::Name(parent, name), FACTS_BY_NAME, params![parent, name], |row| {
         let (id, tenant, kind, owner) = (row.id(0)?, row.text(1)?.into(), kind_of(row.int(2)?), row.opt_entity(3)?);
         Ok(Place { id, tenant, exact: true, kind, owner })
     })
@@ -207,7 +208,7 @@ fn walk(
     while let Some(name) = names.next() {
         looked_up(nearest, name);
         let found = if names.peek().is_some() {
-            tx.query_one(NODE_ID_BY_NAME, params![nearest, name], |row| row.id(0))?
+            tx.query_one_in(Scope::Name(nearest, name), NODE_ID_BY_NAME, params![nearest, name], |row| row.id(0))?
         } else if let Some(row) = child(tx, nearest, name)? {
             return Ok((row, true));
         } else {

@@ -21,13 +21,16 @@ const DIRECTORIES: [&str; 5] = ["/", "/p", "/p/in", "/q", "/tenant:acme/r"];
 const NAMES: [&str; 3] = ["a", "b", "in"];
 
 /// Repeatable dice.
-struct Dice(SeededRandom);
+pub(super) struct Dice(pub(super) SeededRandom);
 
 impl Dice {
-    fn below(&self, limit: usize) -> usize {
+    pub(super) fn below(&self, limit: usize) -> usize {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
         usize::try_from(u64::from_le_bytes(bytes) % limit as u64).expect("below a usize")
+    }
+    pub(super) fn one_of<'a, T>(&self, all: &'a [T]) -> &'a T {
+        &all[self.below(all.len())]
     }
     fn path(&self) -> String {
         below(DIRECTORIES[self.below(DIRECTORIES.len())], NAMES[self.below(NAMES.len())])

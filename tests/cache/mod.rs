@@ -5,6 +5,8 @@
 mod crowd;
 // The record of decisions: what it holds, and that no answer depends on it.
 mod decisions;
+// What a kept reply depends on.
+mod footprints;
 // Answers without a transaction.
 mod glance;
 // Data and permissions of one revision, at the worst moments.

@@ -10,7 +10,7 @@ use crate::harness::engine;
 use crate::harness::world::{START_US, Who, World};
 
 /// How many requests were answered by kept replies, in this process.
-fn answered_by_kept() -> u64 {
+pub(super) fn answered_by_kept() -> u64 {
     let text = metric::render();
     let line = text.lines().find(|line| line.starts_with("kept_replies_total ")).map(str::to_owned);
     line.and_then(|line| line.rsplit(' ').next().and_then(|count| count.parse().ok())).unwrap_or(0)

@@ -14,7 +14,7 @@ mod quotas;
 mod rebac;
 mod sandboxes;
 mod sharing;
-mod skills;
+pub(crate) mod skills;
 mod versions;
 mod workspaces;
 

@@ -82,14 +82,10 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
         Err(error) => return unauthenticated(&error, &request_id),
     };
     let started = monotonic();
-    let span = tracing::info_span!(
-        "files",
-        http.method = label,
-        request.id = %request_id,
-        subject.id = %caller.actor(),
-    );
+    let actor = caller.actor();
+    let span = tracing::info_span!("files", http.method = label, request.id = request_id, subject.id = actor);
     let work = AssertUnwindSafe(answer(shared, &request, payload, caller, request_id.clone())).catch_unwind();
-    let answered = work.instrument(span.clone()).await.unwrap_or_else(|panic| {
+    let answered = work.instrument(span).await.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         tracing::error!(panic = text.unwrap_or("no text"), "a request to a file panicked");
         Err(RpcError::internal().into())
@@ -98,7 +94,14 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
     metric::RPC_REQUESTS.count(&[("method", label), ("code", code)]);
     metric::RPC_DURATION.seconds(started.elapsed(), &[("method", label)]);
     let duration_ms = started.elapsed().as_secs_f64() * 1e3;
-    span.in_scope(|| tracing::info!(code, duration_ms, "request answered"));
+    tracing::info!(
+        http.method = label,
+        request.id = request_id,
+        subject.id = actor,
+        code,
+        duration_ms,
+        "request answered"
+    );
     answered.unwrap_or_else(|refused| refusal(shared, label, &refused, &request_id))
 }
 

@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use super::yaml::{self, Node};
 use crate::model::VirtualPath;
-use crate::store::skills::SkillRow;
+use crate::store::skills::{self, SkillRow};
 
-/// The name of the file that makes its directory a skill; case does not matter.
-pub const SKILL_FILE: &str = "SKILL.md";
+pub use crate::store::skills::SKILL_FILE;
+
 /// Largest SKILL.md that is looked into, bytes.
 pub const SKILL_BYTES_MAX: usize = 64 * 1024;
 /// Limits of one front matter: nodes and events of the document, its depth, and aliases to anchors.
@@ -68,7 +68,7 @@ enum Requires {
 /// Whether the file at `path` is the description of a skill.
 #[must_use]
 pub fn is_skill_file(path: &VirtualPath) -> bool {
-    path.name().eq_ignore_ascii_case(SKILL_FILE)
+    skills::is_skill_file(path.name())
 }
 
 /// What the SKILL.md with this body says about itself.

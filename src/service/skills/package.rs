@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::archive::{self, ArchiveError, Member, Meter};
-use super::front_matter::{self, SKILL_FILE};
+use super::front_matter;
 use super::{compose, strict};
-use crate::store::skills::SkillRow;
+use crate::store::skills::{SkillRow, is_skill_file};
 
 /// What an exported archive says of itself, beside its skills.
 pub const MANIFEST: &str = "manifest.json";
@@ -75,10 +75,6 @@ pub fn look(bytes: &[u8], meter: &mut Meter) -> Result<Found, ArchiveError> {
     let unversioned = found.packages.iter().filter(|package| package.row.version.is_none());
     found.warnings.extend(unversioned.map(|package| format!("Missing version in '{}'", package.row.name)));
     Ok(found)
-}
-
-fn is_skill_file(name: &str) -> bool {
-    name.eq_ignore_ascii_case(SKILL_FILE)
 }
 
 fn misplaced(path: &str) -> String {
