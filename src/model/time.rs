@@ -30,11 +30,17 @@ impl Clock for SystemClock {
     fn now_us(&self) -> i64 {
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         // A clock before 1970 is a broken clock; 0 keeps every comparison meaningful.
-        since_epoch.map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+        since_epoch.map_or(0, micros)
     }
     fn instant(&self) -> Instant {
         monotonic()
     }
+}
+
+/// A duration in whole µs.
+#[must_use]
+pub fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Monotonic time, for measuring a duration where no clock is at hand (metrics, benches).
@@ -62,7 +68,7 @@ impl ManualClock {
     }
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.now_us.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.now_us.fetch_add(micros(by), Ordering::SeqCst);
     }
     /// Sets the wall time, also backwards. Monotonic time does not follow backwards.
     pub fn set(&self, now_us: i64) {

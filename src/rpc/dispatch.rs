@@ -14,7 +14,7 @@ use super::decode::Arguments;
 use super::registry::{self, Params, Spec};
 use super::replies::Replies;
 use super::{Access, ErrorCode, RequestContext, RpcError, confined, decode, idempotency};
-use crate::model::time::monotonic;
+use crate::model::time::{micros, monotonic};
 use crate::service::{Call, Lacking};
 use crate::store::{DenialNote, Note};
 use crate::telemetry::metric;
@@ -59,7 +59,7 @@ pub async fn dispatch(
         request.id = cx.call.request_id,
         subject.id = cx.call.caller.actor(),
         code,
-        duration_ms = duration.as_secs_f64() * 1e3,
+        duration_us = micros(duration),
         revision = cx.call.revision(),
         "request answered"
     );

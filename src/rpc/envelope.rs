@@ -213,9 +213,14 @@ pub fn begin_result(out: &mut Vec<u8>, id: &Id) {
     out.extend_from_slice(br#","result":"#);
 }
 
+/// What follows the result of a success.
+const RESULT_END: &[u8] = b"}";
+/// Its length: whoever knows how long a result is leaves room for it.
+pub const RESULT_END_BYTES: usize = RESULT_END.len();
+
 /// Ends a success.
 pub fn end_result(out: &mut Vec<u8>) {
-    out.push(b'}');
+    out.extend_from_slice(RESULT_END);
 }
 
 /// The whole body of a refusal.

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::dispatch::count_refusal;
 use super::registry::{self, Params, Spec};
 use super::{ErrorCode, Method, RequestContext, RpcError, confined, decode};
-use crate::model::time::monotonic;
+use crate::model::time::{micros, monotonic};
 use crate::service::search::{Event, Found, Running};
 use crate::telemetry::metric;
 
@@ -146,7 +146,7 @@ impl Answer {
             request.id = self.request_id,
             subject.id = self.actor,
             code,
-            duration_ms = duration.as_secs_f64() * 1e3,
+            duration_us = micros(duration),
             "request answered in lines"
         );
     }

@@ -20,6 +20,7 @@ use quick_cache::sync::Cache;
 use rustc_hash::FxHasher;
 
 use super::RequestContext;
+use super::envelope::RESULT_END_BYTES;
 use super::registry::{Params, Spec};
 use crate::model::Rev;
 use crate::rebac::Graph;
@@ -140,6 +141,8 @@ impl Replies {
     pub(super) fn find(cx: &RequestContext, question: &Question, out: &mut Vec<u8>) -> bool {
         let Some(kept) = &question.kept else { return false };
         USED.count(&metric::KEPT_REPLIES, &[]);
+        // With room for what follows it in the envelope: else the last byte would copy all of it again.
+        out.reserve(kept.result.len() + RESULT_END_BYTES);
         out.extend_from_slice(&kept.result);
         cx.etag.lock().clone_from(&kept.etag);
         // It is what would be made at this revision, too.

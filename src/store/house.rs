@@ -13,6 +13,7 @@ use super::meta;
 use super::retention::{self, Keep};
 use super::tx::Loader;
 use super::{collection, shared::Shared};
+use crate::model::time::micros;
 use crate::model::{ContentHash, NodeId, Rev};
 
 /// How far a pass is.
@@ -58,11 +59,6 @@ pub struct Removed {
     pub bytes: u64,
     /// Blob files that no row named.
     pub files: u64,
-}
-
-/// The time of a duration in µs.
-fn micros(time: std::time::Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl Core {

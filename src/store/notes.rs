@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::backend::Conn;
 use super::{DecisionNote, Note};
 use super::{decisions, denials};
+use crate::model::time::micros;
 
 /// Keys whose last use is remembered, to record it once a minute at most.
 const KEYS_REMEMBERED: usize = 8_192;
@@ -51,7 +52,7 @@ impl Lane {
             armed: AtomicBool::new(false),
             used: Mutex::default(),
             capacity,
-            key_used_every_us: i64::try_from(key_used_every.as_micros()).unwrap_or(i64::MAX),
+            key_used_every_us: micros(key_used_every),
             dropped: AtomicU64::new(0),
         }
     }

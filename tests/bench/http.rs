@@ -7,7 +7,7 @@
 //! run in a child of this program whose standard error, the log, goes to a file; the clients run in a child of that, so
 //! that the CPU time of the servers can be told. The trivial handler answers a GET with a fixed body; a check is asked with
 //! a key, about a file five directories deep, and allowed through a group. A list is new to the server when no request for
-//! it was like it since the last write. Figures are printed and never asserted; a wrong answer is. `cargo test --bench
+//! it was like it since the last write to its directory. Figures are printed and never asserted; a wrong answer is. `cargo test --bench
 //! http` asks each thing a few times.
 
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
@@ -41,6 +41,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
 use client::{Client, call_bytes};
+use generator::Plan;
 use measure::load_average;
 use nexus_lite::config::{Config, LogStyle};
 use nexus_lite::http::Limits;
@@ -60,6 +61,8 @@ const GENERATOR: &str = "--generate-load";
 /// The directories that the group may read from the first one down; the files lie in the last.
 const DIRECTORIES: [&str; 5] =
     ["/plans", "/plans/2031", "/plans/2031/q1", "/plans/2031/q1/north", "/plans/2031/q1/north/sales"];
+/// The directory that is listed, in the deepest.
+const LISTED_DIRECTORY: &str = "/plans/2031/q1/north/sales/listed";
 /// What the trivial handler answers: the body of a check, without looking at anything.
 const HELLO: &str = r#"{"jsonrpc":"2.0","id":1,"result":true}"#;
 /// How the body of an allowing answer ends.
@@ -71,10 +74,14 @@ const LISTED: u32 = 20;
 /// Different requests for that list.
 const NEW_LISTS: u32 = 20_000;
 const NEW_LISTS_TINY: u32 = 40;
+/// The list that is kept.
+const LIST: &str = "POST list, 20 files";
 /// The list that is not kept.
 const NEW_LIST: &str = "POST list, 20 files, new";
 /// Where alice's skills are.
 const SKILLS: &str = "/tenant:default/user:alice/skill";
+/// Different requests of one writer.
+const WRITES_EACH: u32 = 10;
 /// Bytes of the file that is read.
 const READ_BYTES: usize = 1024;
 /// How much of the end of an answer is compared, bytes.
@@ -84,6 +91,8 @@ const END_BYTES: usize = 24;
 struct Size {
     rounds: usize,
     connections: u32,
+    /// Connections of writers.
+    writers: u32,
     files: u32,
     /// Of one part of a round.
     seconds: f64,
@@ -91,8 +100,8 @@ struct Size {
     requests_max: u64,
 }
 
-const FULL: Size = Size { rounds: 12, connections: 10, files: 64, seconds: 1.0, requests_max: u64::MAX };
-const TINY: Size = Size { rounds: 1, connections: 2, files: 2, seconds: 30.0, requests_max: 4 };
+const FULL: Size = Size { rounds: 12, connections: 10, writers: 64, files: 64, seconds: 1.0, requests_max: u64::MAX };
+const TINY: Size = Size { rounds: 1, connections: 2, writers: 2, files: 2, seconds: 30.0, requests_max: 4 };
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -142,6 +151,7 @@ async fn run(size: &Size, only: &str) {
     let greeting = format!("GET /hello HTTP/1.1\r\nHost: {address}\r\n\r\n").into_bytes();
     let mut sides = vec![Side::new(("hello", None, Beside::Nothing), size, hello.address, vec![greeting], ALLOWED)];
     sides.extend(asked(&world, &server, size).into_iter().filter(|side| side.name.contains(only)));
+    let writers = writers(&world, &server, size);
     let busy_before = busy();
     say(&format!("load average before: {}; {} workers, {} connections", load_average(), workers, size.connections));
 
@@ -150,7 +160,9 @@ async fn run(size: &Size, only: &str) {
         if round % 2 == 1 {
             sides.reverse();
         }
-        sides.iter_mut().for_each(|side| side.round(&world, scratch.path(), round > 0));
+        for side in &mut sides {
+            side.round(&world, &writers, scratch.path(), round > 0).await;
+        }
         if round % 2 == 1 {
             sides.reverse();
         }
@@ -158,10 +170,12 @@ async fn run(size: &Size, only: &str) {
     say(&format!("over HTTP: medians of {} rounds, in turn", size.rounds));
     let (hello_side, others) = sides.split_first().expect("at least one");
     hello_side.print();
-    let (beside, alone): (Vec<&Side>, Vec<&Side>) = others.iter().partition(|side| side.beside == Beside::Writers);
+    let (beside, alone): (Vec<&Side>, Vec<&Side>) = others.iter().partition(|side| side.beside.is_beside_writers());
     alone.iter().for_each(|side| side.compare(hello_side));
-    let idle = alone.iter().find(|side| side.name == NEW_LIST);
-    beside.iter().zip(idle).for_each(|(side, idle)| side.beside_writers(idle));
+    for side in beside {
+        let name = if side.beside == Beside::WriteAndWriters { NEW_LIST } else { LIST };
+        alone.iter().find(|idle| idle.name == name).into_iter().for_each(|idle| side.beside_writers(idle));
+    }
     say(&format!("    SQLITE_BUSY {}", busy() - busy_before));
     say(&format!("load average after: {}", load_average()));
 
@@ -190,7 +204,7 @@ fn asked(world: &World, server: &Server, size: &Size) -> Vec<Side> {
     let deepest = DIRECTORIES[DIRECTORIES.len() - 1];
     let paths: Vec<String> = (0..size.files).map(|n| format!("{deepest}/forecast-{n}.csv")).collect();
     paths.iter().for_each(|path| write(&mut admin, path, "region,amount"));
-    let listed = format!("{deepest}/listed");
+    let listed = LISTED_DIRECTORY;
     (0..LISTED).for_each(|n| write(&mut admin, &format!("{listed}/forecast-{n}.csv"), &"x".repeat(READ_BYTES)));
 
     for n in 0..LISTED {
@@ -222,13 +236,25 @@ fn asked(world: &World, server: &Server, size: &Size) -> Vec<Side> {
         side("POST rebac_check", Some(0.85), nothing, "rebac_check", paths.iter().map(ask).collect()),
         side("POST rebac_check_batch", None, nothing, "rebac_check_batch", checks),
         side(NEW_LIST, Some(0.30), Beside::Write, "list", new.clone()),
-        side("POST list, 20 files", Some(0.75), nothing, "list", vec![json!({ "path": listed })]),
+        side(LIST, Some(0.75), nothing, "list", vec![json!({ "path": listed })]),
         side("POST skills_list, 20 skills", Some(0.75), nothing, "skills_list", vec![json!({})]),
         side("POST read, 1 KiB", Some(0.50), nothing, "read", vec![read]),
-        side("POST list, beside writers", None, Beside::Writers, "list", new),
+        side("POST list, new, beside writers", None, Beside::WriteAndWriters, "list", new),
+        side("POST list, beside writers", None, Beside::Writers, "list", vec![json!({ "path": listed })]),
+        side("POST list, beside writers over HTTP", None, Beside::Clients, "list", vec![json!({ "path": listed })]),
     ];
     assert!(sides[0].plan.ends_with.ends_with(ALLOWED), "no allowing answer: {}", sides[0].plan.ends_with);
     sides
+}
+
+/// Clients that overwrite small files of a directory of their own, as fast as they are answered.
+fn writers(world: &World, server: &Server, size: &Size) -> Plan {
+    let one = |n: u32| json!({"path": format!("/beside/{}.txt", n % size.writers), "content": n.to_string()});
+    let request = |params| call_bytes(1, world.key(Who::Admin), None, "write", &params);
+    let requests = (0..size.writers * WRITES_EACH).map(|n| String::from_utf8(request(one(n))).expect("text")).collect();
+    let Size { writers, seconds, requests_max, .. } = *size;
+    let ends_with = "}}".to_owned();
+    Plan { address: server.address(), requests, ends_with, connections: writers, seconds, requests_max }
 }
 
 fn write(client: &mut Client, path: &str, content: &str) {

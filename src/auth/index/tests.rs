@@ -101,14 +101,17 @@ fn a_key_costs_the_same_hashes_and_comparisons_whatever_it_is() {
     let source = include_str!("../index.rs");
     let identify = function(source, "pub fn identify(");
     let first = identify.find("hasher.hash(bearer)").expect("hashed by the server's secret");
-    let second = identify.find("hasher.nexus_hash(bearer)").expect("hashed as the incumbent does");
+    let second = identify.find("self.by_nexus_hash(bearer, hasher)").expect("hashed as the incumbent does");
     let decided = identify.find("server.or(nexus)").expect("decided by both");
     assert!(first < second && second < decided, "{identify}");
     for early in ["?", "return", "if ", "match ", "or_else", "&&", "||"] {
         assert!(!identify[first..decided].contains(early), "`{early}` before both were tried: {identify}");
     }
+    let taken_over = function(source, "fn by_nexus_hash(");
+    assert_eq!(taken_over.matches("if ").count(), 1, "{taken_over}");
+    assert!(taken_over.contains("if self.taken_over == 0 {"), "by the server alone: {taken_over}");
     let compare = function(source, "fn by_shown_hash(");
-    assert!(compare.contains(".as_bytes().ct_eq(shown.as_bytes())"), "{compare}");
+    assert!(compare.contains("words(stored).ct_eq(&words(shown))"), "{compare}");
     let at = compare.find("ct_eq").expect("just seen");
     for early in ["?", "return", "if ", "match ", "&&"] {
         assert!(!compare[..at].contains(early), "`{early}` before the comparison: {compare}");
@@ -149,6 +152,24 @@ fn keys_taken_over_are_known_by_the_incumbents_hash() {
     });
     let caller = world.index.identify(text, None, NOW, &world.hasher).expect("known");
     assert!(caller.is_admin && !caller.is_instance_admin);
+    let (taken_over, ours) = (world.index.keys().next().expect("it").clone(), world.index.clone());
+    let revoked = KeyRow { revoked_at_us: Some(NOW), ..taken_over.clone() };
+    world.index.apply(&Change::Key(Delta::update(taken_over, revoked.clone())), 2);
+    assert_eq!(world.index.identify(text, None, NOW, &world.hasher), Err(AuthError::Invalid));
+    assert_eq!(world.index.taken_over, 0, "none is looked for any more");
+    world.index.apply(&Change::Key(Delta::delete(revoked)), 3);
+    assert_eq!((world.index.taken_over, ours.taken_over), (0, 1));
+}
+
+/// A hash that differs in any letter is another.
+#[test]
+fn the_words_of_a_hash_are_all_of_it() {
+    let hash = KeyHasher::new(b"a secret").hash("sk-a");
+    for at in 0..hash.len() {
+        let mut other = hash.clone();
+        other.replace_range(at..=at, "x");
+        assert_ne!(words(&hash), words(&other), "{at}");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ use super::reply::{JSON, NO_STORE, RETRY_SECONDS, REVISION, request_id, revision
 use super::state::Shared;
 use crate::auth::Caller;
 use crate::model::VirtualPath;
-use crate::model::time::monotonic;
+use crate::model::time::{micros, monotonic};
 use crate::rpc::dispatch::note_denial;
 use crate::rpc::{ErrorCode, RpcError};
 use crate::service::{Call, files};
@@ -93,13 +93,12 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
     let code = answered.as_ref().map_or_else(|Refused(error, _)| error.code.name(), |_| "ok");
     metric::RPC_REQUESTS.count(&[("method", label), ("code", code)]);
     metric::RPC_DURATION.seconds(started.elapsed(), &[("method", label)]);
-    let duration_ms = started.elapsed().as_secs_f64() * 1e3;
     tracing::info!(
         http.method = label,
         request.id = request_id,
         subject.id = actor,
         code,
-        duration_ms,
+        duration_us = micros(started.elapsed()),
         "request answered"
     );
     answered.unwrap_or_else(|refused| refusal(shared, label, &refused, &request_id))

@@ -11,9 +11,9 @@ use serde_json::json;
 use super::generator::{self, Plan, Ran};
 use super::measure::median;
 use super::world::{Who, World};
-use super::{GENERATOR, Size, say};
+use super::{GENERATOR, LISTED_DIRECTORY, Size, say};
 
-/// Writers of small files, each with one write under way.
+/// Writers of small files in this process, each with one write under way.
 const WRITERS: u32 = 64;
 
 /// What happens to the store before a round, and during it.
@@ -21,10 +21,29 @@ const WRITERS: u32 = 64;
 pub(crate) enum Beside {
     /// Nothing: what is kept stays.
     Nothing,
-    /// A write before it: no kept reply stands any more.
+    /// A write before it to the directory that is listed: no kept list stands any more.
     Write,
-    /// As many writes as the writer takes.
+    /// The same, and then as many writes elsewhere as the writer takes.
+    WriteAndWriters,
+    /// As many writes elsewhere as the writer takes.
     Writers,
+    /// The same over HTTP, from clients that take their share of the processors and of the servers' threads, too.
+    Clients,
+}
+
+impl Beside {
+    fn writes_before(self) -> bool {
+        matches!(self, Self::Write | Self::WriteAndWriters)
+    }
+
+    fn writes_during(self) -> bool {
+        matches!(self, Self::WriteAndWriters | Self::Writers)
+    }
+
+    /// Whether it is compared with the same side alone.
+    pub(crate) fn is_beside_writers(self) -> bool {
+        self.writes_during() || self == Self::Clients
+    }
 }
 
 /// One of those that are compared.
@@ -58,20 +77,27 @@ impl Side {
         Self { name, target, plan, beside, rates, server_cpu, client_cpu, p99, writes }
     }
 
-    pub(crate) fn round(&mut self, world: &World, scratch: &Path, keep: bool) {
-        if self.beside != Beside::Nothing {
-            std::thread::scope(|scope| scope.spawn(|| writes(world, 1, |done| done > 0)).join()).expect("written");
+    pub(crate) async fn round(&mut self, world: &World, writers: &Plan, scratch: &Path, keep: bool) {
+        if self.beside.writes_before() {
+            let content = self.rates.len().to_string();
+            let one = json!({"path": format!("{LISTED_DIRECTORY}/forecast-1.csv"), "content": content});
+            world.rpc(Who::Admin, "write", one).await.expect("written");
         }
         let before = generator::cpu_seconds();
-        let over = AtomicBool::new(self.beside != Beside::Writers);
+        let over = AtomicBool::new(!self.beside.writes_during());
         let (ran, written) = std::thread::scope(|scope| {
-            let writers = scope.spawn(|| writes(world, WRITERS, |_| over.load(Ordering::SeqCst)));
-            let ran = generate(&self.plan, scratch);
+            let inside = scope.spawn(|| write_all(world, || over.load(Ordering::SeqCst)));
+            let outside = || (self.beside == Beside::Clients).then(|| generate(writers, "writers", scratch));
+            let outside = scope.spawn(outside);
+            let ran = generate(&self.plan, "plan", scratch);
             over.store(true, Ordering::SeqCst);
-            (ran, writers.join().expect("the writers do not panic"))
+            let written = inside.join().expect("the writers do not panic");
+            let outside = outside.join().expect("the clients do not panic").unwrap_or_default();
+            assert!(outside.wrong.is_none(), "{}: no right answer to a write: {:?}", self.name, outside.wrong);
+            (ran, written + outside.answers)
         });
         let server_cpu = generator::cpu_seconds() - before;
-        assert!(ran.wrong.is_none(), "{}: no allowing answer: {:?}", self.name, ran.wrong);
+        assert!(ran.wrong.is_none(), "{}: no right answer: {:?}", self.name, ran.wrong);
         assert!(ran.answers > 0, "{}: nothing was answered", self.name);
         if keep {
             let each = 1e6 / ran.answers as f64;
@@ -113,37 +139,43 @@ impl Side {
         self.print();
         let [rate, p99] =
             [(&self.rates, &idle.rates), (&self.p99, &idle.p99)].map(|(ours, of)| median(ours) / median(of));
-        let verdict = |holds| if holds { "holds" } else { "falls short" };
+        let verdict = |target: f64, holds: bool| match self.beside {
+            Beside::Clients => String::new(),
+            _ if holds => format!("; target {target}: holds"),
+            _ => format!("; target {target}: falls short"),
+        };
         say(&format!(
-            "    beside {:.0} writes/s; of the rate without them {rate:.2}; target 0.65: {}; of the p99 {p99:.2} ({:.1} ms \
-             and {:.1} ms); target 2: {}",
+            "    beside {:.0} writes/s; of the rate without them {rate:.2}{}; of the p99 {p99:.2} ({:.1} ms and {:.1} ms){}",
             median(&self.writes),
-            verdict(rate >= 0.65),
+            verdict(0.65, rate >= 0.65),
             median(&self.p99) * 1e3,
             median(&idle.p99) * 1e3,
-            verdict(p99 <= 2.0)
+            verdict(2.0, p99 <= 2.0)
         ));
     }
 }
 
-/// Writes small files, so many at a time, until `over` says so of what a writer has done; how many were acknowledged.
-fn writes(world: &World, writers: u32, over: impl Fn(u64) -> bool + Sync) -> u64 {
+/// Writes small files, [`WRITERS`] at a time, until it is over; how many were acknowledged.
+fn write_all(world: &World, over: impl Fn() -> bool + Sync) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let writer = async |number: u32| {
         let mut done = 0_u64;
-        while !over(done) {
+        while !over() {
+            // As a client of its own would, which reads each answer from a socket: the one thread of all these must not
+            // hold a processor for the requests of all.
+            std::thread::yield_now();
             let params = json!({"path": format!("/beside/{number}.txt"), "content": done.to_string()});
             world.rpc(Who::Admin, "write", params).await.expect("written");
             done += 1;
         }
         done
     };
-    runtime.block_on(async { join_all((0..writers).map(writer)).await.into_iter().sum() })
+    runtime.block_on(async { join_all((0..WRITERS).map(writer)).await.into_iter().sum() })
 }
 
-/// Runs the clients in a process of their own.
-fn generate(plan: &Plan, scratch: &Path) -> Ran {
-    let file = scratch.join("plan.json");
+/// Runs the clients of a plan in a process of their own.
+fn generate(plan: &Plan, name: &str, scratch: &Path) -> Ran {
+    let file = scratch.join(name);
     std::fs::write(&file, serde_json::to_vec(plan).expect("the plan as JSON")).expect("a file for the plan");
     let own = std::env::current_exe().expect("this program");
     let output = Command::new(own).arg(GENERATOR).arg(&file).stderr(Stdio::inherit()).output().expect("the clients");
