@@ -21,7 +21,7 @@ pub use crate::service::files::tree::{
 };
 
 /// Rows of detached directories that one message frees.
-const FREE_ROWS_MAX: u64 = 1_000;
+const FREE_ROWS_MAX: u64 = 250;
 /// What a message weighs in the queue beside its body and its path, bytes.
 pub(in crate::service) const MESSAGE_BYTES: usize = 256;
 /// What `current` says in a conflict about a file that is not there.
