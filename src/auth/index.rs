@@ -6,7 +6,7 @@ use imbl::{HashMap, OrdMap, OrdSet};
 use subtle::ConstantTimeEq as _;
 
 use super::key::looks_like_a_key;
-use super::{AuthError, Caller, KeyHasher, NEXUS_SCHEME, SERVER_SCHEME, check_name};
+use super::{AuthError, Caller, Identity, KeyHasher, NEXUS_SCHEME, SERVER_SCHEME, check_name};
 use crate::model::{AgentRow, Change, DEFAULT_TENANT, KeyRow, Rev};
 use crate::store::{Projection, Sql, StoreError, agents, keys};
 
@@ -23,13 +23,19 @@ pub struct OpenIdentity<'a> {
     pub agent: Option<&'a str>,
 }
 
+/// A key, and for whom it speaks where no agent acts: made once, not for each request.
+struct Known {
+    row: KeyRow,
+    own: Caller,
+}
+
 /// All keys and agents of one revision. A clone costs pointers.
 #[derive(Clone, Default)]
 pub struct AuthIndex {
     /// Every key by its id, the revoked ones too.
-    keys: HashMap<Arc<str>, Arc<KeyRow>>,
+    keys: HashMap<Arc<str>, Arc<Known>>,
     /// The keys that are not revoked, by hash.
-    by_hash: HashMap<Arc<str>, Arc<KeyRow>>,
+    by_hash: HashMap<Arc<str>, Arc<Known>>,
     /// How many of them were taken over and are known by the incumbent's hash.
     taken_over: usize,
     /// The keys that are not revoked, by (user, tenant, key id).
@@ -81,11 +87,12 @@ impl Projection for AuthIndex {
 
 impl AuthIndex {
     fn put_key(&mut self, row: KeyRow) {
-        let row = Arc::new(row);
-        self.keys.insert(row.key_id.as_str().into(), Arc::clone(&row));
+        let known = Arc::new(Known { own: own(&row), row });
+        let row = &known.row;
+        self.keys.insert(row.key_id.as_str().into(), Arc::clone(&known));
         if row.revoked_at_us.is_none() {
             self.taken_over += usize::from(row.hash_scheme == NEXUS_SCHEME);
-            self.by_hash.insert(row.hash.as_str().into(), Arc::clone(&row));
+            self.by_hash.insert(row.hash.as_str().into(), Arc::clone(&known));
             self.by_user.insert((row.user_id.clone(), row.tenant.clone(), row.key_id.clone()));
         }
     }
@@ -124,19 +131,19 @@ impl AuthIndex {
     }
 
     /// Whether it is asked at all depends on the server and not on the key: whether it has taken over any.
-    fn by_nexus_hash(&self, bearer: &str, hasher: &KeyHasher) -> Option<&KeyRow> {
+    fn by_nexus_hash(&self, bearer: &str, hasher: &KeyHasher) -> Option<&Known> {
         if self.taken_over == 0 {
             return None;
         }
         self.by_shown_hash(&hasher.nexus_hash(bearer), NEXUS_SCHEME)
     }
 
-    fn by_shown_hash(&self, shown: &str, scheme: &str) -> Option<&KeyRow> {
+    fn by_shown_hash(&self, shown: &str, scheme: &str) -> Option<&Known> {
         const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
         let found = self.by_hash.get(shown);
-        let stored = found.map_or(NOBODY, |key| key.hash.as_str());
+        let stored = found.map_or(NOBODY, |key| key.row.hash.as_str());
         let equal: bool = words(stored).ct_eq(&words(shown)).into();
-        found.filter(|key| equal && key.hash_scheme == scheme).map(AsRef::as_ref)
+        found.filter(|key| equal && key.row.hash_scheme == scheme).map(AsRef::as_ref)
     }
 
     /// The identity as of this index: key still there, not revoked, not expired, agent still there and its owner's,
@@ -144,10 +151,10 @@ impl AuthIndex {
     pub fn refresh(&self, caller: &Caller, now_us: i64) -> Result<Caller, AuthError> {
         let fresh = match (&caller.key_id, &caller.agent) {
             (Some(key_id), agent) => {
-                let key = self.key(key_id).ok_or(AuthError::Invalid)?;
+                let key = self.keys.get(key_id.as_str()).ok_or(AuthError::Invalid)?;
                 self.caller(key, agent.as_deref(), now_us)?
             }
-            (None, Some(agent)) => self.acting(caller.clone(), agent)?,
+            (None, Some(agent)) => self.acting(caller, agent)?,
             (None, None) => caller.clone(),
         };
         // What its key may is not what a program may that was started with it.
@@ -155,48 +162,37 @@ impl AuthIndex {
     }
 
     /// Who a key speaks for, with the agent that the request names.
-    fn caller(&self, key: &KeyRow, agent: Option<&str>, now_us: i64) -> Result<Caller, AuthError> {
+    fn caller(&self, known: &Known, agent: Option<&str>, now_us: i64) -> Result<Caller, AuthError> {
+        let Known { row: key, own } = known;
         if key.revoked_at_us.is_some() || key.expires_at_us.is_some_and(|at| at <= now_us) {
             return Err(AuthError::Invalid);
         }
         let agent = agent.filter(|a| !a.is_empty());
-        let is_user = key.subject_type == "user";
-        let own = Caller {
-            key_id: Some(key.key_id.clone()),
-            tenant: key.tenant.clone(),
-            subject_type: key.subject_type.clone(),
-            subject_id: key.subject_id.clone(),
-            user: if is_user { key.subject_id.clone() } else { key.user_id.clone() },
-            agent: None,
-            inherits: is_user || key.inherit_permissions,
-            is_admin: key.is_admin && (is_user || key.inherit_permissions),
-            is_instance_admin: key.is_instance_admin && (is_user || key.inherit_permissions),
-            confined: false,
-        };
         match (key.subject_type.as_str(), agent) {
             ("agent", Some(named)) if named != key.subject_id => Err(AuthError::ForeignAgent),
             // Without its agent a key speaks for nobody: told like an unknown key.
             ("agent", _) => self.acting(own, &key.subject_id).map_err(|_| AuthError::Invalid),
             ("user", Some(named)) => self.acting(own, named),
             (_, Some(_)) => Err(AuthError::ForeignAgent),
-            (_, None) => Ok(own),
+            (_, None) => Ok(own.clone()),
         }
     }
 
     /// `caller` with its agent acting: never more than before, and without inheritance only the agent's own.
-    fn acting(&self, caller: Caller, agent: &str) -> Result<Caller, AuthError> {
+    fn acting(&self, caller: &Caller, agent: &str) -> Result<Caller, AuthError> {
         let row = self.agent(&caller.tenant, agent).filter(|a| a.user_id == caller.user);
         let row = row.ok_or(AuthError::ForeignAgent)?;
         let inherits = row.inherit_permissions && caller.inherits;
-        Ok(Caller {
+        let acting = Identity {
             subject_type: "agent".to_owned(),
             subject_id: row.agent_id.clone(),
             agent: Some(row.agent_id.clone()),
             inherits,
             is_admin: caller.is_admin && inherits,
             is_instance_admin: caller.is_instance_admin && inherits,
-            ..caller
-        })
+            ..Identity::clone(caller)
+        };
+        Ok(acting.into())
     }
 
     /// Who calls a server that asks for no key: what the request says, never an admin.
@@ -220,7 +216,7 @@ impl AuthIndex {
             "agent" => &self.agent(tenant, id).ok_or(AuthError::ForeignAgent)?.user_id,
             _ => id,
         };
-        let caller = Caller {
+        let identity = Identity {
             key_id: None,
             tenant: tenant.to_owned(),
             subject_type: kind.to_owned(),
@@ -232,11 +228,12 @@ impl AuthIndex {
             is_instance_admin: false,
             confined: false,
         };
+        let caller = Caller::from(identity);
         let header = said.agent.filter(|a| !a.is_empty());
         match (kind, header) {
             ("agent", Some(named)) if named != id => Err(AuthError::ForeignAgent),
-            ("agent", _) => self.acting(caller, id),
-            ("user", Some(named)) => self.acting(caller, named),
+            ("agent", _) => self.acting(&caller, id),
+            ("user", Some(named)) => self.acting(&caller, named),
             (_, Some(_)) => Err(AuthError::ForeignAgent),
             (_, None) => Ok(caller),
         }
@@ -251,12 +248,12 @@ impl AuthIndex {
     /// A key by its id, revoked or not.
     #[must_use]
     pub fn key(&self, key_id: &str) -> Option<&KeyRow> {
-        self.keys.get(key_id).map(AsRef::as_ref)
+        self.keys.get(key_id).map(|known| &known.row)
     }
 
     /// Every key, in no order, the revoked ones too.
     pub fn keys(&self) -> impl Iterator<Item = &KeyRow> {
-        self.keys.values().map(AsRef::as_ref)
+        self.keys.values().map(|known| &known.row)
     }
 
     /// The keys that `user` owns in `tenant` and that are not revoked, its agents' too.
@@ -298,6 +295,25 @@ impl AuthIndex {
                 && key.expires_at_us.is_none_or(|at| now_us < at)
         })
     }
+}
+
+/// For whom a key speaks where no agent acts.
+fn own(key: &KeyRow) -> Caller {
+    let is_user = key.subject_type == "user";
+    let inherits = is_user || key.inherit_permissions;
+    let identity = Identity {
+        key_id: Some(key.key_id.clone()),
+        tenant: key.tenant.clone(),
+        subject_type: key.subject_type.clone(),
+        subject_id: key.subject_id.clone(),
+        user: if is_user { key.subject_id.clone() } else { key.user_id.clone() },
+        agent: None,
+        inherits,
+        is_admin: key.is_admin && inherits,
+        is_instance_admin: key.is_instance_admin && inherits,
+        confined: false,
+    };
+    identity.into()
 }
 
 /// A hash in hex as eight words: so many are compared in constant time sooner than its letters.

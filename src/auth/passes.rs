@@ -34,7 +34,7 @@ impl Passes {
     pub fn issue(&self, random: &dyn RandomSource, caller: &Caller) -> Pass {
         let key = ApiKey::generate(random, &caller.tenant, &caller.subject_type, &caller.subject_id);
         let hash = ContentHash::of(key.expose().as_bytes());
-        self.0.write().insert(hash, caller.clone().confined());
+        self.0.write().insert(hash, caller.confined());
         Pass { key, hash, live: Arc::clone(&self.0) }
     }
 

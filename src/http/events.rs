@@ -91,7 +91,7 @@ pub(super) async fn serve(request: HttpRequest) -> HttpResponse {
         Err(error) => return unauthenticated(&error, &request_id),
     };
     let app = &shared.app;
-    let call = Call::new(caller, request_id.clone(), None, app.store.clone(), Arc::clone(&app.caches));
+    let call = Call::new(caller, Arc::clone(&request_id), None, app.store.clone(), Arc::clone(&app.caches));
     match answer(shared, &call, &request).await {
         Ok(response) => response,
         Err(Refused::Error(error)) if error.code == ErrorCode::RevisionInFuture => {

@@ -1,6 +1,7 @@
 //! What every request passes before anything else: its id, its host name, its origin; and every answer at last.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -31,8 +32,8 @@ pub(super) async fn gate(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let shared = request.app_data::<web::Data<Shared>>().expect("the server adds its state to every app").clone();
     let id = sane_id(request.headers()).unwrap_or_else(|| shared.app.store.random().uuid());
-    let id = if shared.inside { format!("{OF_A_PROGRAM}{id}") } else { id };
-    request.extensions_mut().insert(RequestId(id.clone()));
+    let id: Arc<str> = if shared.inside { format!("{OF_A_PROGRAM}{id}") } else { id }.into();
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let reader = Reader::keep(&mut request);
     let mut response = match refuse(&shared, &request, &id) {
         Some(refusal) => request.into_response(refusal).map_into_right_body(),

@@ -7,7 +7,6 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 
 use super::state::Shared;
 use crate::auth::{AuthError, AuthIndex, Caller, DEMO_KEY, OpenIdentity};
-use crate::store::Note;
 
 /// Names the agent that acts with its user's key.
 const AGENT: &str = "X-Agent-ID";
@@ -57,8 +56,12 @@ fn identify(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Resu
             let ip = request.peer_addr().map(|peer| peer.ip());
             shared.rates.wrong_key(ip).map_err(Nobody::TooOften)?;
         }
-        Ok(Caller { key_id: Some(key_id), .. }) => shared.rates.request(key_id).map_err(Nobody::TooOften)?,
-        Ok(_) | Err(_) => {}
+        Ok(caller) => {
+            if let Some(key_id) = &caller.key_id {
+                shared.rates.request(key_id).map_err(Nobody::TooOften)?;
+            }
+        }
+        Err(_) => {}
     }
     Ok(found?)
 }
@@ -83,7 +86,7 @@ fn find(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<C
     }
     let caller = index.identify(shown, agent, now_us, &shared.app.services.hasher)?;
     if let Some(key_id) = &caller.key_id {
-        store.note(Note::KeyUsed { key_id: key_id.clone(), at_us: now_us });
+        store.key_used(key_id, now_us);
     }
     Ok(caller)
 }

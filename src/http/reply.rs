@@ -1,5 +1,6 @@
 //! The two shapes of refusal: `{"detail": …}` where no JSON-RPC answer is due, and the JSON-RPC error object.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -33,11 +34,11 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 
 /// The id of a request, set by the gate.
 #[derive(Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(super) struct RequestId(pub(super) Arc<str>);
 
 /// The id that the gate gave to `request`.
-pub(super) fn request_id(request: &HttpRequest) -> String {
-    request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
+pub(super) fn request_id(request: &HttpRequest) -> Arc<str> {
+    request.extensions().get::<RequestId>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0))
 }
 
 /// `{"detail": …, "hint": …, "request_id": …}` with `status`.

@@ -53,12 +53,12 @@ async fn answer(
     method: &str,
     caller: Caller,
     parsed: envelope::Request<'_>,
-    request_id: String,
+    request_id: Arc<str>,
 ) -> HttpResponse {
     let app = &shared.app;
     let is_long = registry::find(method).is_some_and(|spec| spec.entry.long);
     let deadline = (!is_long).then(|| app.store.clock().instant() + app.limits.request_deadline);
-    let call = Call::new(caller, request_id.clone(), deadline, app.store.clone(), Arc::clone(&app.caches));
+    let call = Call::new(caller, Arc::clone(&request_id), deadline, app.store.clone(), Arc::clone(&app.caches));
     let mut cx = RequestContext::new(call, Arc::clone(&app.services));
     cx.if_none_match = if_none_match(request);
     cx.idempotency_key = idempotency_key(request);

@@ -56,7 +56,7 @@ pub async fn dispatch(
     // Told of here and not by a span: most answers are kept ones, on whose way nothing else is said.
     tracing::info!(
         rpc.method = label,
-        request.id = cx.call.request_id,
+        request.id = &*cx.call.request_id,
         subject.id = cx.call.caller.actor(),
         code,
         duration_us = micros(duration),
@@ -73,13 +73,13 @@ pub fn note_denial(call: &Call, method: &'static str, lacking: &Lacking) {
     store.note(Note::Denial(DenialNote {
         at_us: store.now_us(),
         tenant: caller.tenant.clone(),
-        actor: caller.actor(),
+        actor: caller.actor().to_owned(),
         method: method.to_owned(),
         permission: lacking.permission.clone(),
         object: lacking.object.clone(),
         // The writer refuses at the newest there is.
         rev: if seen > 0 { seen } else { store.published().rev },
-        request_id: request_id.clone(),
+        request_id: request_id.as_ref().to_owned(),
     }));
 }
 
@@ -103,7 +103,7 @@ async fn run(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec
         }
         return Ok(());
     }
-    let (id, actor) = (cx.call.request_id.as_str(), cx.call.caller.actor());
+    let (id, actor) = (&*cx.call.request_id, cx.call.caller.actor());
     let span = tracing::info_span!("rpc", rpc.method = spec.entry.name, request.id = id, subject.id = actor);
     execute(cx, spec, params, out).instrument(span).await?;
     if let Some(question) = question {
@@ -115,7 +115,7 @@ async fn run(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec
 /// Panics if a kept result is not what is made now, at the same revision.
 async fn compare(cx: &RequestContext, spec: &Spec, params: Params<'_>, kept: &[u8]) {
     let Call { caller, request_id, store, caches, .. } = &cx.call;
-    let call = Call::new(caller.clone(), request_id.clone(), None, store.clone(), Arc::clone(caches));
+    let call = Call::new(caller.clone(), Arc::clone(request_id), None, store.clone(), Arc::clone(caches));
     let again = RequestContext::new(call, Arc::clone(&cx.services));
     let mut made = Vec::new();
     let result = execute(&again, spec, params, &mut made).await;

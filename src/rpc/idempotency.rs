@@ -31,7 +31,7 @@ pub(super) fn keyed(
         return Err(RpcError::invalid_params(text).hint("send a random UUID; the same one with every retry"));
     }
     let caller = &cx.call.caller;
-    let name = idempotency::name(&caller.tenant, &caller.actor(), key);
+    let name = idempotency::name(&caller.tenant, caller.actor(), key);
     Ok(Some(Arc::new(Keyed::new(name, digest(spec.entry.name, arguments), spec.entry.name))))
 }
 

@@ -4,6 +4,7 @@
 //! every answer that is not cut off ends with exactly one line that is no result.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt as _;
@@ -84,7 +85,7 @@ where
 pub struct Answer {
     lines: Option<Lines>,
     spec: &'static Spec,
-    request_id: String,
+    request_id: Arc<str>,
     actor: String,
     started: Instant,
 }
@@ -104,7 +105,7 @@ pub fn begin(cx: &RequestContext, method: &str, params: Params<'_>) -> Result<An
         .and_then(|()| decode::arguments(spec, params))
         .and_then(|arguments| lines(cx, arguments));
     let lines = Some(begun.inspect_err(|error| count_refusal(spec.entry.name, error.code))?);
-    let (request_id, actor) = (cx.call.request_id.clone(), cx.call.caller.actor());
+    let (request_id, actor) = (Arc::clone(&cx.call.request_id), cx.call.caller.actor().to_owned());
     Ok(Answer { lines, spec, request_id, actor, started: monotonic() })
 }
 
@@ -143,7 +144,7 @@ impl Answer {
         metric::RPC_DURATION.seconds(duration, &[("method", name)]);
         tracing::info!(
             rpc.method = name,
-            request.id = self.request_id,
+            request.id = &*self.request_id,
             subject.id = self.actor,
             code,
             duration_us = micros(duration),

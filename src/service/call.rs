@@ -22,7 +22,7 @@ pub struct Call {
     /// Who is calling, as of the beginning of the request.
     pub caller: Caller,
     /// The id in log, header and error.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Work is not begun after this moment.
     pub deadline: Option<Instant>,
     /// The store.
@@ -53,7 +53,7 @@ impl Call {
     #[must_use]
     pub fn new(
         caller: Caller,
-        request_id: String,
+        request_id: Arc<str>,
         deadline: Option<Instant>,
         store: Store,
         caches: Arc<Caches>,
@@ -115,9 +115,9 @@ impl Call {
 
     fn origin(&self) -> Origin {
         Origin {
-            actor: self.caller.actor(),
+            actor: self.caller.actor().to_owned(),
             tenant: self.caller.tenant.clone(),
-            request_id: self.request_id.clone(),
+            request_id: self.request_id.as_ref().to_owned(),
             deadline: self.deadline,
         }
     }

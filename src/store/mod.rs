@@ -213,6 +213,13 @@ impl Store {
         }
     }
 
+    /// Leaves a record that a key was used, once a minute at most.
+    pub fn key_used(&self, key_id: &str, at_us: i64) {
+        if !self.inner.shared.lane.recently_used(key_id, at_us) {
+            self.note(Note::KeyUsed { key_id: key_id.to_owned(), at_us });
+        }
+    }
+
     /// Reads in one transaction at one revision: on SQLite inline on the calling thread at the first poll, on
     /// PostgreSQL on a thread with a connection of its own. Reads never nest.
     pub async fn read<R, E>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<R, E> + Send + 'static) -> Result<R, E>

@@ -62,12 +62,7 @@ impl Lane {
         let key = match &note {
             Note::Decision(decision) => Key::Decision(decisions::key(decision)),
             Note::Denial(denial) => Key::Denial(denials::key(denial)),
-            Note::KeyUsed { key_id, at_us } => {
-                if self.recently_used(key_id, *at_us) {
-                    return Left::Same;
-                }
-                Key::Use(key_id.clone())
-            }
+            Note::KeyUsed { key_id, .. } => Key::Use(key_id.clone()),
         };
         let mut waiting = self.waiting.lock();
         if waiting.len() >= self.capacity && !waiting.contains_key(&key) {
@@ -81,7 +76,7 @@ impl Lane {
     }
 
     /// Whether the use of the key was taken up less than a minute before `at_us`; remembers it if not.
-    fn recently_used(&self, key_id: &str, at_us: i64) -> bool {
+    pub(super) fn recently_used(&self, key_id: &str, at_us: i64) -> bool {
         let mut used = self.used.lock();
         if used.get(key_id).is_some_and(|last| at_us.saturating_sub(*last) < self.key_used_every_us) {
             return true;

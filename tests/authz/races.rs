@@ -107,7 +107,7 @@ impl Cut {
     /// Hands the change to the writer, now.
     fn submit(self, world: &World, goes: String) -> Waiting {
         let root = world.call_as(Who::Instance).caller;
-        let key_id = world.call_as(self.granter()).caller.key_id.expect("everybody has a key");
+        let key_id = world.call_as(self.granter()).caller.key_id.clone().expect("everybody has a key");
         match self {
             Self::Tuple | Self::Membership | Self::Nesting | Self::Owner | Self::OfOwner => {
                 submitted(world, DeleteTuple { caller: root, tuple_id: goes })

@@ -354,7 +354,7 @@ fn open(dir: &Path, vfs: Option<&'static str>, batch: Option<usize>) -> Store {
 }
 
 fn call(store: &Store) -> Call {
-    Call::new(Caller::system("admin"), "bench".to_owned(), None, store.clone(), Arc::new(Caches::new()))
+    Call::new(Caller::system("admin"), "bench".into(), None, store.clone(), Arc::new(Caches::new()))
 }
 
 /// The body of a write: distinct in every round, client and turn.

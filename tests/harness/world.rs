@@ -282,7 +282,7 @@ impl World {
         let published = self.store.published();
         let index = published.view::<AuthIndex>();
         let caller = index.identify(key, who.agent(), now_us, &self.services.hasher)?;
-        Ok(Call::new(caller, "request".to_owned(), None, self.store.clone(), Arc::clone(&self.caches)))
+        Ok(Call::new(caller, "request".into(), None, self.store.clone(), Arc::clone(&self.caches)))
     }
 
     /// A call as `who`.
@@ -327,7 +327,7 @@ impl World {
         let published = self.store.published();
         match published.view::<AuthIndex>().identify(key, None, now_us, &self.services.hasher) {
             Ok(caller) => {
-                let call = Call::new(caller, "request".to_owned(), None, self.store.clone(), Arc::clone(&self.caches));
+                let call = Call::new(caller, "request".into(), None, self.store.clone(), Arc::clone(&self.caches));
                 self.run(call, None, method, params).await
             }
             Err(e) => refused_identity(&e),
@@ -397,9 +397,9 @@ impl World {
         op: O,
     ) -> impl Future<Output = Result<(O::Output, Rev), O::Error>> + Send + use<O> {
         let origin = Origin {
-            actor: call.caller.actor(),
+            actor: call.caller.actor().to_owned(),
             tenant: call.caller.tenant.clone(),
-            request_id: call.request_id.clone(),
+            request_id: call.request_id.as_ref().to_owned(),
             deadline: None,
         };
         self.store.submit(origin, op)

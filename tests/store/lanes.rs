@@ -135,7 +135,7 @@ async fn the_use_of_a_key_is_written_once_a_minute() {
     t.store.submit(origin(), PutKey).await.expect("written");
     let second = 1_000_000;
     for (at, wanted) in [(100, 100), (110, 100), (159, 100), (161, 161), (30, 161)] {
-        t.store.note(Note::KeyUsed { key_id: "k".into(), at_us: at * second });
+        t.store.key_used("k", at * second);
         t.store.tick().await.expect("ticks");
         let used = |tx: &nexus_lite::store::ReadTx<'_>| {
             tx.query_one("SELECT last_used_at_us FROM api_keys", &[], |row| row.opt_int(0))

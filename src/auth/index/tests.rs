@@ -66,10 +66,7 @@ fn a_user_is_known_by_its_key() {
     let mut world = World::new();
     let (key, row) = world.key("acme", "user", "alice", |_| {});
     let caller = world.who(&key, None).expect("known");
-    assert_eq!(
-        (caller.tenant.as_str(), caller.user.as_str(), caller.actor().as_str()),
-        ("acme", "alice", "user:alice")
-    );
+    assert_eq!((caller.tenant.as_str(), caller.user.as_str(), caller.actor()), ("acme", "alice", "user:alice"));
     assert_eq!((caller.key_id.as_deref(), caller.is_admin, caller.inherits), (Some(row.key_id.as_str()), false, true));
     assert_eq!(world.index.refresh(&caller, NOW), Ok(caller));
 }
@@ -251,7 +248,7 @@ fn open_mode_believes_but_never_makes_an_admin() {
     let open = |subject, tenant, bearer, agent| {
         world.index.open_caller(OpenIdentity { subject, tenant, bearer, agent }).map(|c| {
             assert!(!c.is_admin && !c.is_instance_admin && c.key_id.is_none());
-            (c.tenant, c.subject_type, c.subject_id)
+            (c.tenant.clone(), c.subject_type.clone(), c.subject_id.clone())
         })
     };
     let is = |t: &str, k: &str, s: &str| Ok((t.to_owned(), k.to_owned(), s.to_owned()));

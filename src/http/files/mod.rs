@@ -39,7 +39,7 @@ struct Asked<'a> {
     shared: &'a Shared,
     request: &'a HttpRequest,
     caller: Caller,
-    request_id: String,
+    request_id: Arc<str>,
     path: VirtualPath,
 }
 
@@ -48,7 +48,7 @@ impl Asked<'_> {
     fn call(&self) -> Call {
         let app = &self.shared.app;
         let deadline = Some(app.store.clock().instant() + app.limits.request_deadline);
-        let (caller, id) = (self.caller.clone(), self.request_id.clone());
+        let (caller, id) = (self.caller.clone(), Arc::clone(&self.request_id));
         Call::new(caller, id, deadline, app.store.clone(), Arc::clone(&app.caches))
     }
 }
@@ -82,9 +82,9 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
         Err(error) => return unauthenticated(&error, &request_id),
     };
     let started = monotonic();
-    let actor = caller.actor();
-    let span = tracing::info_span!("files", http.method = label, request.id = request_id, subject.id = actor);
-    let work = AssertUnwindSafe(answer(shared, &request, payload, caller, request_id.clone())).catch_unwind();
+    let who = caller.clone();
+    let span = tracing::info_span!("files", http.method = label, request.id = &*request_id, subject.id = who.actor());
+    let work = AssertUnwindSafe(answer(shared, &request, payload, caller, Arc::clone(&request_id))).catch_unwind();
     let answered = work.instrument(span).await.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         tracing::error!(panic = text.unwrap_or("no text"), "a request to a file panicked");
@@ -95,8 +95,8 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
     metric::RPC_DURATION.seconds(started.elapsed(), &[("method", label)]);
     tracing::info!(
         http.method = label,
-        request.id = request_id,
-        subject.id = actor,
+        request.id = &*request_id,
+        subject.id = who.actor(),
         code,
         duration_us = micros(started.elapsed()),
         "request answered"
@@ -109,7 +109,7 @@ async fn answer(
     request: &HttpRequest,
     payload: web::Payload,
     caller: Caller,
-    request_id: String,
+    request_id: Arc<str>,
 ) -> Result<HttpResponse, Refused> {
     if request.uri().query().is_some() {
         let error = RpcError::new(ErrorCode::InvalidRequest, "Invalid request: /files takes no query");

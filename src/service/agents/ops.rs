@@ -252,7 +252,7 @@ pub(super) fn grant_directory(
         created_at_us: tx.now_us(),
         expires_at_us: None,
         condition: None,
-        created_by: caller.actor(),
+        created_by: caller.actor().to_owned(),
         rev: 0,
     };
     tuples::put(tx, tuple)?;

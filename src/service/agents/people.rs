@@ -3,7 +3,7 @@
 //! Who is let in gets directories of his own, a key if he has none that works, and agents if they are wanted. Who is sent
 //! away loses every key and every agent in the first message; what follows tidies up.
 
-use crate::auth::{AuthIndex, Caller, KeyHasher, check_name};
+use crate::auth::{AuthIndex, Caller, Identity, KeyHasher, check_name};
 use crate::model::{AgentRow, KeyRow, TupleRow, VirtualPath};
 use crate::service::access::{Access, USER};
 use crate::service::agents::directory;
@@ -134,7 +134,7 @@ pub struct AdmitUser {
 impl AdmitUser {
     /// The person as a caller, to whom belongs what is made here.
     fn person(&self) -> Caller {
-        Caller {
+        let person = Identity {
             key_id: None,
             tenant: self.tenant.clone(),
             subject_type: USER.to_owned(),
@@ -145,7 +145,8 @@ impl AdmitUser {
             is_admin: false,
             is_instance_admin: false,
             confined: false,
-        }
+        };
+        person.into()
     }
 
     fn has_key(&self, tx: &impl Sql) -> bool {

@@ -237,7 +237,7 @@ pub fn own_in(
         created_at_us: tx.now_us(),
         expires_at_us: None,
         condition: None,
-        created_by: caller.actor(),
+        created_by: caller.actor().to_owned(),
         rev: tx.rev(),
     };
     nodes::make_explicit(tx, path)?;

@@ -140,9 +140,9 @@ impl WriteOp for StoreMemory {
         self.body.put(tx)?;
         let row = MemoryRow {
             memory_id: self.memory_id.clone(),
-            tenant: caller.tenant,
-            user_id: caller.user,
-            agent_id: caller.agent,
+            tenant: caller.tenant.clone(),
+            user_id: caller.user.clone(),
+            agent_id: caller.agent.clone(),
             scope: self.scope.to_owned(),
             owner,
             memory_type: self.memory_type.clone(),

@@ -43,7 +43,7 @@ pub async fn start(
         progress: 0,
         detail: "{}".into(),
         params: params.to_string(),
-        created_by: call.caller.actor(),
+        created_by: call.caller.actor().to_owned(),
         created_at_us: call.store.now_us(),
         started_at_us: None,
         completed_at_us: None,
@@ -60,8 +60,13 @@ pub async fn start(
     let listed = Listed { mounts: Arc::clone(mounts), job_id: row.job_id.clone() };
     call.submit(PutJob { caller: call.caller.clone(), row: row.clone(), is_new: true }).await?;
     // Without the request's deadline and its key: it outlives the request.
-    let own =
-        Call::new(call.caller.clone(), call.request_id.clone(), None, call.store.clone(), Arc::clone(&call.caches));
+    let own = Call::new(
+        call.caller.clone(),
+        Arc::clone(&call.request_id),
+        None,
+        call.store.clone(),
+        Arc::clone(&call.caches),
+    );
     let begun = row.clone();
     tokio::spawn(async move {
         let listed = listed;

@@ -63,9 +63,9 @@ impl WriteOp for CreatePlaybook {
         let now_us = tx.now_us();
         let row = PlaybookRow {
             playbook_id: self.playbook_id.clone(),
-            tenant: caller.tenant,
-            user_id: caller.user,
-            agent_id: caller.agent,
+            tenant: caller.tenant.clone(),
+            user_id: caller.user.clone(),
+            agent_id: caller.agent.clone(),
             scope: self.scope.to_owned(),
             owner,
             name: self.name.clone(),

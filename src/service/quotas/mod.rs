@@ -61,7 +61,8 @@ pub async fn list(call: &Call, after: Option<String>, limit: usize) -> Result<Qu
         let caller = require_admin(tx, &caller)?;
         if !caller.is_instance_admin {
             let used = quotas::used(tx, &caller.tenant)?;
-            let tenants = if after.is_none() { vec![TenantUse::of(tx, caller.tenant, used)] } else { Vec::new() };
+            let tenants =
+                if after.is_none() { vec![TenantUse::of(tx, caller.tenant.clone(), used)] } else { Vec::new() };
             return Ok(QuotaPage { tenants, next: None });
         }
         let mut rows = quotas::page(tx, after.as_deref().unwrap_or_default(), limit as u64 + 1)?;

@@ -126,7 +126,7 @@ impl WriteOp for ShareWithUser {
         let (tenant, user_tenant, created_by) = {
             let access = Access::in_writer(&*tx, &self.caller)?;
             let (tenant, user_tenant) = request.authorize(&access)?;
-            (tenant, user_tenant, access.caller().actor())
+            (tenant, user_tenant, access.caller().actor().to_owned())
         };
         let object = entities::intern(tx, &tenant, &request.resource.kind, &request.resource.id)?;
         let subject = entities::intern(tx, &user_tenant, USER, &request.user)?;

@@ -249,7 +249,7 @@ impl WriteOp for CreateTuple {
         let request = &self.request;
         let (tenants, created_by) = {
             let access = Access::in_writer(&*tx, &self.caller)?;
-            (request.authorize(&access)?, access.caller().actor())
+            (request.authorize(&access)?, access.caller().actor().to_owned())
         };
         let object = entities::intern(tx, &tenants.object, &request.object.kind, &request.object.id)?;
         let subject = entities::intern(tx, &tenants.subject, &request.subject.kind, &request.subject.id)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::auth::{AuthIndex, Caller};
+use crate::auth::{AuthIndex, Caller, Identity};
 use crate::model::{ContentHash, NodeKind, VirtualPath};
 use crate::sandbox::{BYTES_MAX, Connection, Copied, Copying, DEPTH_MAX, FILES_MAX, Files, Provider, Sandboxes};
 use crate::service::access::Permission;
@@ -120,13 +120,12 @@ pub(super) async fn acting(call: &Call, agent_id: Option<&str>) -> Result<Call, 
         if caller.agent.as_deref().is_some_and(|own| own != agent) {
             return Err(foreign());
         }
-        caller.agent = Some(agent.to_owned());
-        let asked = caller.clone();
+        let asked = Caller::from(Identity { agent: Some(agent.to_owned()), ..Identity::clone(&caller) });
         let known =
             call.read(move |tx| Ok::<_, ServiceError>(tx.view::<AuthIndex>().refresh(&asked, tx.wall_us()).ok()));
         caller = known.await?.ok_or_else(foreign)?;
     }
-    Ok(Call::new(caller, call.request_id.clone(), call.deadline, call.store.clone(), Arc::clone(&call.caches)))
+    Ok(Call::new(caller, Arc::clone(&call.request_id), call.deadline, call.store.clone(), Arc::clone(&call.caches)))
 }
 
 /// Copies a directory of the tree into a sandbox. Where the same one was connected before by the same caller, nothing is

@@ -225,9 +225,9 @@ impl WriteOp for GetOrCreateSandbox {
         let row = SandboxRow {
             sandbox_id: self.sandbox_id.clone(),
             name: self.name.clone(),
-            tenant: caller.tenant,
-            user_id: caller.user,
-            agent_id: caller.agent,
+            tenant: caller.tenant.clone(),
+            user_id: caller.user.clone(),
+            agent_id: caller.agent.clone(),
             provider: self.provider.clone(),
             template_id: self.template_id.clone(),
             status: ACTIVE.to_owned(),

@@ -4,7 +4,7 @@
 //! else it takes WRITE on each file or where it is to be made, and for everybody's folder the instance admin. Who has
 //! an approval for exactly these bytes may publish to the tenant's folder; what is made there is then the reviewer's.
 
-use crate::auth::Caller;
+use crate::auth::{Caller, Identity};
 use crate::model::{ApprovalRow, VirtualPath};
 use crate::service::access::{Access, Permission};
 use crate::service::files::ops::{FileBody, MESSAGE_BYTES, make_directories_in, put_file_in};
@@ -91,15 +91,15 @@ impl PutSkills {
         self.absent(tx)?;
         let Some(row) = approval else { return Ok((caller, None)) };
         let reviewer = row.reviewed_by.clone().unwrap_or_else(|| caller.user.clone());
-        let author = Caller {
+        let author = Identity {
             subject_type: "user".into(),
             subject_id: reviewer.clone(),
             user: reviewer,
             agent: None,
             inherits: true,
-            ..caller
+            ..Identity::clone(&caller)
         };
-        Ok((author, Some(row)))
+        Ok((author.into(), Some(row)))
     }
 
     /// The approval, if it is of this skill as it is now, of this caller, and not used yet.

@@ -9,7 +9,7 @@ pub mod draft;
 pub mod ops;
 mod send;
 
-use crate::auth::{AuthIndex, Caller};
+use crate::auth::{AuthIndex, Caller, Identity};
 use crate::model::SubscriptionRow;
 use crate::service::{Call, ServiceError};
 use crate::store::subscriptions::{self, DeliveryRow};
@@ -71,7 +71,7 @@ fn manages(caller: &Caller, row: &SubscriptionRow) -> bool {
 
 /// For whom a subscription speaks, to be looked up anew: never an admin by itself.
 fn speaker(row: &SubscriptionRow) -> Caller {
-    Caller {
+    let speaker = Identity {
         key_id: row.key_id.clone(),
         tenant: row.tenant.clone(),
         subject_type: row.subject_type.clone(),
@@ -82,5 +82,6 @@ fn speaker(row: &SubscriptionRow) -> Caller {
         is_admin: false,
         is_instance_admin: false,
         confined: false,
-    }
+    };
+    speaker.into()
 }

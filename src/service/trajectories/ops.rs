@@ -52,9 +52,9 @@ impl WriteOp for StartTrajectory {
         };
         let row = TrajectoryRow {
             trajectory_id: self.trajectory_id.clone(),
-            tenant: caller.tenant,
-            user_id: caller.user,
-            agent_id: caller.agent,
+            tenant: caller.tenant.clone(),
+            user_id: caller.user.clone(),
+            agent_id: caller.agent.clone(),
             task: self.task.clone(),
             task_type: self.task_type.clone(),
             status: IN_PROGRESS.to_owned(),

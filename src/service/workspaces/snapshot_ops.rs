@@ -143,7 +143,7 @@ impl WriteOp for TakeSnapshot {
             rev: Some(counted.map_or(tx.rev(), |counted| counted.rev)),
             description: self.description.clone(),
             tags: self.tags.clone(),
-            created_by: in_name_of.unwrap_or(caller.user),
+            created_by: in_name_of.unwrap_or_else(|| caller.user.clone()),
             created_at_us: tx.now_us(),
             file_count: counted.map(|counted| counted.files),
             total_size: counted.map(|counted| counted.bytes),

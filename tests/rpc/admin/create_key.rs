@@ -92,10 +92,7 @@ async fn names_and_kinds_are_checked() {
     let params = json!({"user_id": "alice", "name": "x", "subject_type": "agent", "subject_id": "alice,Helper"});
     let made = ok(&world, Who::Admin, "admin_create_key", params).await;
     let caller = shown(&world, &made).expect("known");
-    assert_eq!(
-        (caller.actor().as_str(), caller.user.as_str(), caller.inherits),
-        ("agent:alice,Helper", "alice", false)
-    );
+    assert_eq!((caller.actor(), caller.user.as_str(), caller.inherits), ("agent:alice,Helper", "alice", false));
 }
 
 #[tokio::test]
@@ -119,7 +116,7 @@ async fn the_first_key_is_made_when_there_is_none() {
     let published = store.published();
     let caller = published.view::<nexus_lite::auth::AuthIndex>().identify(text, None, store.clock().now_us(), hasher);
     let caller = caller.expect("known");
-    assert_eq!((caller.actor().as_str(), caller.tenant.as_str()), ("user:admin", "default"));
+    assert_eq!((caller.actor(), caller.tenant.as_str()), ("user:admin", "default"));
     assert!(caller.is_admin && caller.is_instance_admin);
     drop(published);
     store.close().await.expect("closed");

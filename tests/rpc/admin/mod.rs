@@ -36,5 +36,5 @@ async fn with_one_root() -> World {
 
 /// The id of the key of `who`.
 fn key_of(world: &World, who: Who) -> String {
-    world.call_as(who).caller.key_id.expect("a key")
+    world.call_as(who).caller.key_id.clone().expect("a key")
 }

@@ -31,7 +31,7 @@ async fn somebody_new_gets_directories_and_a_key() {
     let key = made["api_key"].as_str().expect("a key").to_owned();
     assert!(key.starts_with("sk-default_zoe_"), "{key}");
     let caller = shown(&world, &key, None).expect("known");
-    assert_eq!((caller.actor().as_str(), caller.is_admin), ("user:zoe", false));
+    assert_eq!((caller.actor(), caller.is_admin), ("user:zoe", false));
     // It is all hers, and nobody else's.
     with(&world, &key, "write", json!({"path": format!("{HOME_OF_ZOE}/memory/a.txt"), "content": "mine"})).await;
     let lent = json!({"subject": ["user", "bob"], "relation": "direct_viewer", "object": ["file", format!("{HOME_OF_ZOE}/skill")]});

@@ -48,7 +48,7 @@ async fn its_key_is_shown_once_and_is_its_own() {
     let key = made["api_key"].as_str().expect("a key");
     assert!(key.starts_with("sk-default_alice,Analys_") && made["has_api_key"] == true, "{made}");
     let caller = shown(&world, key, None).expect("known");
-    assert_eq!((caller.actor().as_str(), caller.user.as_str()), ("agent:alice,Analyst", "alice"));
+    assert_eq!((caller.actor(), caller.user.as_str()), ("agent:alice,Analyst", "alice"));
     assert!(!caller.inherits && !caller.is_admin);
     assert_eq!(shown(&world, key, Some("alice,Helper")), Err(AuthError::ForeignAgent));
 

@@ -384,9 +384,9 @@ impl<'r> Run<'r> {
         O: WriteOp<Error = ServiceError> + Clone,
     {
         let origin = Origin {
-            actor: self.call.caller.actor(),
+            actor: self.call.caller.actor().to_owned(),
             tenant: self.call.caller.tenant.clone(),
-            request_id: self.call.request_id.clone(),
+            request_id: self.call.request_id.as_ref().to_owned(),
             deadline: None,
         };
         for _ in 0..TRIES {
