@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::model::RandomSource;
+use crate::model::{RandomSource, hex};
 
 /// `hash_scheme` of keys made here.
 pub const SERVER_SCHEME: &str = "hmac-sha256-server";
@@ -132,14 +132,9 @@ fn keyed(secret: &[u8]) -> Hmac<Sha256> {
 }
 
 fn digest(keyed: &Hmac<Sha256>, key: &str) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut mac = keyed.clone();
     mac.update(key.as_bytes());
-    // Two of these for each request: digit by digit, not by a formatter.
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)]));
-    let mut hex = String::with_capacity(64);
-    hex.extend(mac.finalize().into_bytes().iter().flat_map(digits));
-    hex
+    hex(&mac.finalize().into_bytes())
 }
 
 /// The text of the file, if it is there.

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use super::state::Shared;
 use crate::auth::{AuthError, AuthIndex, Caller, DEMO_KEY, OpenIdentity};
 
 /// Names the agent that acts with its user's key.
-const AGENT: &str = "X-Agent-ID";
+const AGENT: HeaderName = HeaderName::from_static("x-agent-id");
 /// In open mode: who the caller says to be, `type:id`.
-const SUBJECT: &str = "X-Nexus-Subject";
+const SUBJECT: HeaderName = HeaderName::from_static("x-nexus-subject");
 /// In open mode: the tenant that the caller says to be of.
-const TENANT: &str = "X-Nexus-Tenant-ID";
+const TENANT: HeaderName = HeaderName::from_static("x-nexus-tenant-id");
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty())
 }
 

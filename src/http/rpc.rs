@@ -16,7 +16,7 @@ use crate::rpc::{CachePolicy, Params, RequestContext, RpcError, dispatch, regist
 use crate::service::Call;
 
 /// Names a request and its retries.
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that a reply is that of an earlier request with the same key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Yes.
@@ -25,7 +25,7 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// Serves one call.
 pub(super) async fn call(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     // What is routed here has a name at its end. (`status` is a page for GET and, like any other, a method for POST.)
-    let method = request.path().rsplit('/').next().unwrap_or_default().to_owned();
+    let method = request.path().rsplit('/').next().unwrap_or_default();
     let shared = Shared::of(&request);
     let request_id = request_id(&request);
     let caller = match identity::caller(shared, &request) {
@@ -34,11 +34,11 @@ pub(super) async fn call(request: HttpRequest, payload: web::Payload) -> HttpRes
     };
     let body = match body::read(shared, &request, payload).await {
         Ok(body) => body,
-        Err(error) => return refused(shared, &method, &Id::default(), &error, &request_id),
+        Err(error) => return refused(shared, method, &Id::default(), &error, &request_id),
     };
-    match envelope::parse(&body.bytes, &method) {
-        Ok(parsed) => answer(shared, &request, &method, caller, parsed, request_id).await,
-        Err(bad) => refused(shared, &method, &bad.id, &bad.error, &request_id),
+    match envelope::parse(&body.bytes, method) {
+        Ok(parsed) => answer(shared, &request, method, caller, parsed, request_id).await,
+        Err(bad) => refused(shared, method, &bad.id, &bad.error, &request_id),
     }
 }
 

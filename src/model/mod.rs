@@ -5,6 +5,7 @@
 pub mod change;
 pub mod facts;
 pub mod hash;
+pub mod hex;
 pub mod mime;
 pub mod nearest;
 pub mod path;
@@ -18,6 +19,7 @@ pub use change::{
 };
 pub use facts::NodeFacts;
 pub use hash::ContentHash;
+pub use hex::hex;
 pub use nearest::nearest;
 pub use path::{PathError, VirtualPath};
 pub use random::{OsRandom, RandomSource};

@@ -17,13 +17,9 @@ pub trait RandomSource: Send + Sync + 'static {
 
     /// `bytes` random bytes in lower-case hex.
     fn hex(&self, bytes: usize) -> String {
-        use std::fmt::Write as _;
         let mut raw = vec![0_u8; bytes];
         self.fill(&mut raw);
-        raw.iter().fold(String::with_capacity(bytes * 2), |mut text, b| {
-            write!(text, "{b:02x}").expect("writing to a String cannot fail");
-            text
-        })
+        super::hex(&raw)
     }
 }
 

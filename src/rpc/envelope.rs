@@ -133,6 +133,7 @@ fn parse_id(raw: Option<&RawValue>) -> Result<Id, RpcError> {
     let text = raw.get();
     // Parsing proves that a string is valid text (no lone surrogate), so that the echo is valid JSON.
     let valid = match text.as_bytes().first() {
+        Some(b'"') if !text.contains('\\') => true,
         Some(b'"') => serde_json::from_str::<String>(text).is_ok(),
         Some(b'n') => true,
         _ => text.bytes().all(|b| b.is_ascii_digit() || b == b'-'),
@@ -142,6 +143,10 @@ fn parse_id(raw: Option<&RawValue>) -> Result<Id, RpcError> {
 
 fn same_method(raw: Option<&RawValue>, url_method: &str) -> Result<(), RpcError> {
     let Some(raw) = raw else { return Ok(()) };
+    // No method has a name that JSON would write in another way.
+    if unquoted(raw.get()) == Some(url_method) {
+        return Ok(());
+    }
     let named: Option<String> = serde_json::from_str(raw.get()).map_err(|_| invalid("`method` must be a string"))?;
     match named {
         Some(named) if named != url_method => {
@@ -150,6 +155,11 @@ fn same_method(raw: Option<&RawValue>, url_method: &str) -> Result<(), RpcError>
         }
         _ => Ok(()),
     }
+}
+
+/// What stands between the quotes of a JSON string.
+fn unquoted(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// The text of a JSON error without its "at line 1 column 9", which means nothing inside a part of a body.

@@ -3,7 +3,7 @@
 //! Owns the shape of the line, which is that of `tracing_subscriber`'s own (`json`, flattened, with the current span):
 //! a test compares the two. Written straight into the line, because there is one for each request.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
 
 use tracing::field::{Field, Visit};
@@ -13,16 +13,18 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::model::time::{Clock as _, MICROS_PER_SECOND, SystemClock, iso_naive};
+
 /// Fields of this kind tell where a line of another log came from.
 const OF_OTHER_LOGS: &str = "log.";
 /// The one of them that is kept: as the target.
 const TARGET_OF_OTHER_LOG: &str = "log.target";
 
-use crate::model::time::{Clock as _, MICROS_PER_SECOND, SystemClock, iso_naive};
-
 thread_local! {
     /// The second of this thread's last line, and its text: a date is not worked out for each line.
     static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    /// Room for a line. Taken while one is made: what is shown in a line may log, too.
+    static ROOM: Cell<String> = const { Cell::new(String::new()) };
 }
 
 /// Formats events.
@@ -36,38 +38,43 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     N: for<'writer> FormatFields<'writer> + 'static,
 {
-    fn format_event(&self, cx: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        line.write_str(r#"{"timestamp":""#)?;
-        time(&mut line, SystemClock.now_us())?;
-        line.write_str(r#"","level":""#)?;
-        line.write_str(event.metadata().level().as_str())?;
-        line.write_char('"')?;
-        let mut pairs = Pairs { out: &mut line, begun: true, target: None, written: Ok(()) };
+    fn format_event(&self, cx: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        // In a text of its own, since each piece put into the writer is a call that cannot be inlined.
+        let mut line = ROOM.take();
+        line.clear();
+        line.push_str(r#"{"timestamp":""#);
+        time(&mut line, SystemClock.now_us());
+        line.push_str(r#"","level":""#);
+        line.push_str(event.metadata().level().as_str());
+        line.push('"');
+        let mut pairs = Pairs { out: &mut line, begun: true, target: None };
         event.record(&mut pairs);
-        let (target, written) = (pairs.target, pairs.written);
-        written?;
-        line.write_str(r#","target":"#)?;
-        text(&mut line, target.as_deref().unwrap_or(event.metadata().target()))?;
+        let target = pairs.target;
+        line.push_str(r#","target":"#);
+        text(&mut line, target.as_deref().unwrap_or(event.metadata().target()));
         let span = event.parent().and_then(|id| cx.span(id)).or_else(|| cx.lookup_current());
         if let Some(span) = span {
-            line.write_str(r#","span":{"#)?;
+            line.push_str(r#","span":{"#);
             if let Some(fields) = span.extensions().get::<FormattedFields<N>>().filter(|fields| !fields.is_empty()) {
-                line.write_str(fields)?;
-                line.write_char(',')?;
+                line.push_str(fields);
+                line.push(',');
             }
-            line.write_str(r#""name":"#)?;
-            text(&mut line, span.name())?;
-            line.write_char('}')?;
+            line.push_str(r#""name":"#);
+            text(&mut line, span.name());
+            line.push('}');
         }
-        line.write_str("}\n")
+        line.push_str("}\n");
+        let written = out.write_str(&line);
+        ROOM.set(line);
+        written
     }
 }
 
 impl<'writer> FormatFields<'writer> for JsonPairs {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut pairs = Pairs { out: &mut writer, begun: false, target: None, written: Ok(()) };
-        fields.record(&mut pairs);
-        pairs.written
+        let mut out = String::new();
+        fields.record(&mut Pairs { out: &mut out, begun: false, target: None });
+        writer.write_str(&out)
     }
 
     fn add_fields(
@@ -76,60 +83,51 @@ impl<'writer> FormatFields<'writer> for JsonPairs {
         fields: &tracing::span::Record<'_>,
     ) -> fmt::Result {
         let begun = !current.is_empty();
-        let mut writer = current.as_writer();
-        let mut pairs = Pairs { out: &mut writer, begun, target: None, written: Ok(()) };
-        fields.record(&mut pairs);
-        pairs.written
+        fields.record(&mut Pairs { out: &mut current.fields, begun, target: None });
+        Ok(())
     }
 }
 
 /// Writes fields as the members of an object.
-struct Pairs<'a, 'w> {
-    out: &'a mut Writer<'w>,
+struct Pairs<'a> {
+    out: &'a mut String,
     /// Whether a member stands before.
     begun: bool,
     target: Option<String>,
-    written: fmt::Result,
 }
 
-impl Pairs<'_, '_> {
-    fn pair(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+impl Pairs<'_> {
+    /// One member, behind a comma where it is not the first.
+    fn pair(&mut self, field: &Field, value: impl FnOnce(&mut String)) {
         let name = field.name();
-        if self.written.is_err() || name.starts_with(OF_OTHER_LOGS) {
+        if name.starts_with(OF_OTHER_LOGS) {
             return;
         }
-        let comma = std::mem::replace(&mut self.begun, true);
-        self.written = member(self.out, comma, name, value);
+        if std::mem::replace(&mut self.begun, true) {
+            self.out.push(',');
+        }
+        text(self.out, name.strip_prefix("r#").unwrap_or(name));
+        self.out.push(':');
+        value(self.out);
+    }
+
+    fn integer(&mut self, field: &Field, value: impl itoa::Integer) {
+        self.pair(field, |out| out.push_str(itoa::Buffer::new().format(value)));
     }
 }
 
-/// One member of an object, behind a comma where it is not the first.
-fn member(
-    out: &mut Writer<'_>,
-    comma: bool,
-    name: &str,
-    value: impl FnOnce(&mut Writer<'_>) -> fmt::Result,
-) -> fmt::Result {
-    if comma {
-        out.write_char(',')?;
-    }
-    text(out, name.strip_prefix("r#").unwrap_or(name))?;
-    out.write_char(':')?;
-    value(out)
-}
-
-impl Visit for Pairs<'_, '_> {
+impl Visit for Pairs<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.pair(field, |out| if value.is_finite() { write!(out, "{value:?}") } else { out.write_str("null") });
+        self.pair(field, |out| if value.is_finite() { shown(out, &value) } else { out.push_str("null") });
     }
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.pair(field, |out| write!(out, "{value}"));
+        self.integer(field, value);
     }
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.pair(field, |out| write!(out, "{value}"));
+        self.integer(field, value);
     }
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.pair(field, |out| write!(out, "{value}"));
+        self.pair(field, |out| out.push_str(if value { "true" } else { "false" }));
     }
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == TARGET_OF_OTHER_LOG {
@@ -139,15 +137,20 @@ impl Visit for Pairs<'_, '_> {
     }
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.pair(field, |out| {
-            out.write_char('"')?;
-            write!(Escaped(out), "{value:?}")?;
-            out.write_char('"')
+            out.push('"');
+            shown(&mut Escaped(out), value);
+            out.push('"');
         });
     }
 }
 
+/// What a value says of itself. Where it fails to, the line says as much as it said.
+fn shown(out: &mut impl Write, value: &dyn fmt::Debug) {
+    let _ = write!(out, "{value:?}");
+}
+
 /// `2025-12-17T22:53:05.660123Z`.
-fn time(out: &mut Writer<'_>, now_us: i64) -> fmt::Result {
+fn time(out: &mut String, now_us: i64) {
     let (second, micros) = (now_us.div_euclid(MICROS_PER_SECOND), now_us.rem_euclid(MICROS_PER_SECOND));
     SECOND.with_borrow_mut(|(known, text)| {
         if *known != second {
@@ -155,37 +158,53 @@ fn time(out: &mut Writer<'_>, now_us: i64) -> fmt::Result {
             text.truncate(text.find('.').unwrap_or(text.len()));
             *known = second;
         }
-        out.write_str(text)
-    })?;
-    write!(out, ".{micros:06}Z")
+        out.push_str(text);
+    });
+    // A whole second more makes seven digits of it, of which the first is a point here.
+    out.push('.');
+    out.push_str(&itoa::Buffer::new().format(MICROS_PER_SECOND + micros)[1..]);
+    out.push('Z');
 }
 
 /// A JSON string.
-fn text(out: &mut Writer<'_>, text: &str) -> fmt::Result {
-    out.write_char('"')?;
-    Escaped(out).write_str(text)?;
-    out.write_char('"')
+fn text(out: &mut String, text: &str) {
+    out.push('"');
+    escaped(out, text);
+    out.push('"');
+}
+
+/// Whether a byte cannot stand in a JSON string as it is.
+fn is_special(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
+}
+
+/// What may stand between the quotes of a JSON string.
+fn escaped(out: &mut String, text: &str) {
+    // Looked at as a whole, since that is done many bytes at once; hardly any holds one.
+    if !text.bytes().fold(false, |found, byte| found | is_special(byte)) {
+        out.push_str(text);
+        return;
+    }
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            other if other < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(other))),
+            other => out.push(other),
+        }
+    }
 }
 
 /// Writes what may stand between the quotes of a JSON string.
-struct Escaped<'a, 'w>(&'a mut Writer<'w>);
+struct Escaped<'a>(&'a mut String);
 
-impl Write for Escaped<'_, '_> {
+impl Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-            self.0.write_str(&rest[..at])?;
-            match rest.as_bytes()[at] {
-                b'"' => self.0.write_str("\\\"")?,
-                b'\\' => self.0.write_str("\\\\")?,
-                b'\n' => self.0.write_str("\\n")?,
-                b'\r' => self.0.write_str("\\r")?,
-                b'\t' => self.0.write_str("\\t")?,
-                other => write!(self.0, "\\u{other:04x}")?,
-            }
-            rest = &rest[at + 1..];
-        }
-        self.0.write_str(rest)
+        escaped(self.0, text);
+        Ok(())
     }
 }
 
@@ -240,7 +259,7 @@ mod tests {
     fn times_are_those_of_the_clock() {
         let said = |us| {
             let mut text = String::new();
-            time(&mut Writer::new(&mut text), us).expect("text");
+            time(&mut text, us);
             text
         };
         assert_eq!(said(1_766_011_985_000_007), "2025-12-17T22:53:05.000007Z");

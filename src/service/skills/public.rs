@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{ContentHash, NodeKind, NodeRow, ROOT_NODE, Rev, VirtualPath};
+use crate::model::{ContentHash, NodeKind, NodeRow, ROOT_NODE, Rev, VirtualPath, hex};
 use crate::rebac::{Budget, Env, Filter, Graph, LeafFacts, ObjectRef};
 use crate::service::ServiceError;
 use crate::service::access::{DYNAMIC_VIEWER, FILE, Permission};
@@ -222,14 +222,6 @@ impl PublicSkills {
         let mime = if single { "text/markdown; charset=utf-8" } else { "application/zip" };
         Ok(Handed { body, mime, sha256, rev })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-        text
-    })
 }
 
 /// Whether a name can stand in an address, as the standard wants it.

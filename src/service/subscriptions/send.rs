@@ -10,8 +10,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::model::SubscriptionRow;
 use crate::model::time::{MICROS_PER_SECOND, iso_naive};
+use crate::model::{SubscriptionRow, hex};
 use crate::outbound::{OutboundError, Post, Target};
 use crate::service::events::wire;
 use crate::store::Store;
@@ -117,11 +117,7 @@ impl Hooks {
 
 /// HMAC-SHA256, hex.
 fn signature(secret: &str, bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(bytes);
-    mac.finalize().into_bytes().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
-        hex
-    })
+    hex(&mac.finalize().into_bytes())
 }

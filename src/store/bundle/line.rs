@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{Bodies, Counts, End, Header, LINE_BYTES_MAX, MoveError};
 use crate::config::Secret;
-use crate::model::ContentHash;
+use crate::model::{ContentHash, hex};
 use crate::store::StoreError;
 use crate::store::backend::EngineError;
 use crate::store::tables::{Kind, Table, Value};
@@ -126,9 +126,7 @@ fn text(kind: Kind, bytes: &[u8]) -> String {
     if kind == Kind::Base64 {
         return STANDARD.encode(bytes);
     }
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |four: u8| char::from(DIGITS[usize::from(four)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    hex(bytes)
 }
 
 /// Text as bytes.
