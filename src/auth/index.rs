@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::shared_ptr::DefaultSharedPtr;
+use imbl::{GenericHashMap, HashMap, OrdMap, OrdSet};
+use rustc_hash::FxBuildHasher;
 use subtle::ConstantTimeEq as _;
 
 use super::key::looks_like_a_key;
@@ -34,8 +36,8 @@ struct Known {
 pub struct AuthIndex {
     /// Every key by its id, the revoked ones too.
     keys: HashMap<Arc<str>, Arc<Known>>,
-    /// The keys that are not revoked, by hash.
-    by_hash: HashMap<Arc<str>, Arc<Known>>,
+    /// The keys that are not revoked, by hash. Nobody outside can choose these hashes, so they need no second one.
+    by_hash: GenericHashMap<Arc<str>, Arc<Known>, FxBuildHasher, DefaultSharedPtr>,
     /// How many of them were taken over and are known by the incumbent's hash.
     taken_over: usize,
     /// The keys that are not revoked, by (user, tenant, key id).

@@ -79,8 +79,8 @@ fn refuse(shared: &Shared, request: &ServiceRequest, id: &str) -> Option<HttpRes
     // Both places that may name a host: the header, and the target of a request to a proxy.
     let header = request.headers().get(HOST).and_then(|v| v.to_str().ok());
     let target = request.uri().authority().map(|a| a.as_str());
-    let hosts = [header.or(target), target.or(header)];
-    if !hosts.iter().all(|host| host.is_some_and(|host| is_ours(shared, host))) {
+    let mut hosts = header.into_iter().chain(target).peekable();
+    if hosts.peek().is_none() || !hosts.all(|host| is_ours(shared, host)) {
         let hint = "use a loopback address, or add the name to allowed_hosts";
         return Some(detail(StatusCode::MISDIRECTED_REQUEST, "Misdirected Request: unknown host", Some(hint), id));
     }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use super::backend::Conn;
 use super::{DecisionNote, Note};
@@ -29,8 +30,8 @@ pub(super) struct Lane {
     waiting: Mutex<HashMap<Key, Note>>,
     /// Whether anything waits: spares the writer the lock. Set after a record is put, and again by whoever takes a part.
     armed: AtomicBool,
-    /// When the use of a key was last taken up, µs.
-    used: Mutex<HashMap<String, i64>>,
+    /// When the use of a key was last taken up, µs. Ids of keys are made here.
+    used: Mutex<FxHashMap<String, i64>>,
     capacity: usize,
     key_used_every_us: i64,
     dropped: AtomicU64,
