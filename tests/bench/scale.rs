@@ -2,11 +2,13 @@
 //! writer's time for a rename, a snapshot and a removal of half of them.
 //!
 //! `cargo bench --bench scale`; `cargo bench --bench scale -- 10000000` adds that many files. Files of 1 KiB lie 20 in a
-//! directory, four directories deep. How long the writer is held by an operation is told by its own metric, the time of
-//! each of its transactions meanwhile; beside it stands the worst time of a small write that waits for it, and the same
-//! for as long a time without the operation. Figures are printed and never asserted; a wrong answer is. Without
-//! `--bench` a tiny round.
+//! directory, four directories deep. The questions come without HTTP, whose time would hide what grows: first to a server
+//! that has just started, then, judged by the target, to one that has listed each directory once. 10,000 files lie in
+//! every cache after a few questions, so that the first compares a warm server with a cold one. Figures are printed and
+//! never asserted; a wrong answer is. Without `--bench` a tiny round.
 
+#[path = "scale/changes.rs"]
+mod changes;
 #[expect(dead_code, reason = "shared with others, of which each uses a part")]
 #[path = "../harness/client.rs"]
 mod client;
@@ -32,11 +34,10 @@ mod engine {
     }
 }
 
-use std::collections::HashMap;
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,7 +45,6 @@ use futures_util::stream::{self, StreamExt as _};
 use nexus_lite::model::VirtualPath;
 use nexus_lite::model::time::monotonic;
 use nexus_lite::service::files::bulk_ops::{BULK_FILES_MAX, write_all};
-use nexus_lite::telemetry::metric;
 use serde_json::{Value, json};
 
 use measure::{load_average, percentile, short};
@@ -72,10 +72,9 @@ const SIBLINGS: usize = 20;
 const DIRECTORIES: usize = 50;
 /// Messages that are under way while the tree is made.
 const UNDER_WAY: usize = 4;
-/// The targets: growth; bytes on disk for each file; time of the writer.
+/// The targets: growth; bytes on disk for each file; start and memory of the program.
 const GROWTH: f64 = 1.5;
 const DISK_BYTES: f64 = 3.0 * 1024.0;
-const HELD: Duration = Duration::from_millis(50);
 const READY: Duration = Duration::from_secs(1);
 const MEMORY_MIB: u64 = 200;
 
@@ -83,8 +82,12 @@ const MEMORY_MIB: u64 = 200;
 struct Grown {
     files: usize,
     world: Arc<World>,
-    took: [Vec<Duration>; 3],
+    /// After the start, and after each directory was listed.
+    took: [Times; 2],
 }
+
+/// Of each kind of question.
+type Times = [Vec<Duration>; 3];
 
 /// What is asked.
 const KINDS: [&str; 3] = ["list of a 20-entry directory", "read by path", "rebac_check"];
@@ -100,29 +103,32 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     say(&format!("load average before: {}", load_average()));
     let mut all: Vec<Grown> = sizes.into_iter().chain(more).map(|files| runtime.block_on(grown(files))).collect();
-    // In turn, so that what else the machine does falls on all of them.
-    for round in 0..ROUNDS {
-        for tree in &mut all {
-            runtime.block_on(ask(tree, round * questions / ROUNDS..(round + 1) * questions / ROUNDS));
-        }
+    runtime.block_on(ask_all(&mut all, 0, questions));
+    for tree in &all {
+        runtime.block_on(list_all(tree));
     }
+    runtime.block_on(ask_all(&mut all, 1, questions));
     for tree in &mut all {
-        say(&format!("\n{} files, asked {questions} times", tree.files));
-        tree.took.iter_mut().for_each(|took| took.sort_unstable());
-        KINDS
-            .iter()
-            .zip(&tree.took)
-            .for_each(|(kind, took)| say(&format!("  {kind:<60} {:>9}", short(percentile(took, 0.5)))));
-        runtime.block_on(changed(Arc::clone(&tree.world), tree.files));
-    }
-    for pair in all.windows(2) {
+        say(&format!("\n{} files, asked {questions} times after the start, and again", tree.files));
+        tree.took.iter_mut().flatten().for_each(|took| took.sort_unstable());
         for (kind, name) in KINDS.iter().enumerate() {
-            let [small, large] = [0, 1].map(|at: usize| percentile(&pair[at].took[kind], 0.5).as_secs_f64());
-            let what = format!("{name}, {} files / {} files", pair[1].files, pair[0].files);
-            say(&format!("P17 {what:<58} {:>9.2}   <= {GROWTH}   {}", large / small, verdict(large / small <= GROWTH)));
+            let [first, then] = [0, 1].map(|at: usize| short(percentile(&tree.took[at][kind], 0.5)));
+            say(&format!("  {name:<60} {first:>9} {then:>9}"));
         }
+        runtime.block_on(changes::changed(Arc::clone(&tree.world), tree.files));
     }
+    all.windows(2).for_each(|pair| growth(&pair[0], &pair[1]));
     say(&format!("load average after: {}", load_average()));
+}
+
+/// P17: how much longer a question takes in the larger tree.
+fn growth(small: &Grown, large: &Grown) {
+    for (kind, name) in KINDS.iter().enumerate() {
+        let of = |tree: &Grown, at: usize| percentile(&tree.took[at][kind], 0.5).as_secs_f64();
+        let [first, then] = [0, 1].map(|at| of(large, at) / of(small, at));
+        let (what, holds) = (format!("{name}, {} files / {} files", large.files, small.files), verdict(then <= GROWTH));
+        say(&format!("P17 {what:<58} {then:>9.2}   <= {GROWTH}   {holds}; after the start {first:.2}"));
+    }
 }
 
 fn verdict(holds: bool) -> &'static str {
@@ -202,8 +208,29 @@ fn bytes_below(dir: &Path) -> u64 {
         .sum()
 }
 
+/// Lists each directory with files once.
+async fn list_all(tree: &Grown) {
+    let began = monotonic();
+    for file in (0..tree.files).step_by(SIBLINGS) {
+        let params = json!({"path": format!("/tree/{}", directory(file, tree.files)), "recursive": false});
+        tree.world.rpc(Who::Alice, "list", params).await.expect("an answer");
+    }
+    say(&format!("each directory of {} files listed once in {}", tree.files, short(began.elapsed())));
+}
+
+/// Asks all questions of a phase, in turn, so that what else the machine does falls on all trees.
+async fn ask_all(all: &mut [Grown], phase: usize, questions: usize) {
+    let begin = phase * questions;
+    for round in 0..ROUNDS {
+        for tree in &mut *all {
+            let part = begin + round * questions / ROUNDS..begin + (round + 1) * questions / ROUNDS;
+            ask(tree, phase, part).await;
+        }
+    }
+}
+
 /// Asks some questions of each kind, about files all over the tree.
-async fn ask(tree: &mut Grown, questions: std::ops::Range<usize>) {
+async fn ask(tree: &mut Grown, phase: usize, questions: Range<usize>) {
     let Grown { files, world, took } = tree;
     for at in questions {
         // A step that meets every part of the tree, and no directory twice in a row.
@@ -219,7 +246,7 @@ async fn ask(tree: &mut Grown, questions: std::ops::Range<usize>) {
         for (kind, (method, params)) in asked.into_iter().enumerate() {
             let began = monotonic();
             let answer = world.rpc(Who::Alice, method, params).await.expect("an answer");
-            took[kind].push(began.elapsed());
+            took[phase][kind].push(began.elapsed());
             match kind {
                 0 => assert_eq!(answer["files"].as_array().map(Vec::len), Some(SIBLINGS), "{directory}"),
                 1 => assert_eq!(answer["__type__"], "bytes", "{path}"),
@@ -227,84 +254,4 @@ async fn ask(tree: &mut Grown, questions: std::ops::Range<usize>) {
             }
         }
     }
-}
-
-/// Changes of half of the tree, each beside small writes.
-async fn changed(world: Arc<World>, files: usize) {
-    let register = json!({"path": "/tree/right", "name": "half"});
-    world.rpc(Who::Admin, "register_workspace", register).await.expect("registered");
-    let half = files / 2;
-    let steps: [(String, &str, Value); 3] = [
-        (
-            format!("rename of a directory with {half} files"),
-            "rename",
-            json!({"old_path": "/tree/left", "new_path": "/tree/moved"}),
-        ),
-        (
-            format!("snapshot of a workspace of {half} files, counted"),
-            "workspace_snapshot",
-            json!({"workspace_path": "/tree/right"}),
-        ),
-        (
-            format!("removal of a directory with {half} files"),
-            "rmdir",
-            json!({"path": "/tree/moved", "recursive": true}),
-        ),
-    ];
-    for (what, method, params) in steps {
-        let rpc = world.rpc(Who::Admin, method, params);
-        let (before, before_long) = batches();
-        let (answer, took, worst) = beside_writes(&world, rpc).await;
-        let (after, after_long) = batches();
-        let answer = answer.expect("done");
-        let (_, _, alone) = beside_writes(&world, tokio::time::sleep(took)).await;
-        let (all, long) = (after - before, after_long - before_long);
-        let held = verdict(long == 0);
-        say(&format!("  {what:<60} {:>9}; of {all} transactions {long} over 50 ms   {held}", short(took)));
-        say(&format!("    a write beside it {} at most; as long without it {}", short(worst), short(alone)));
-        if method == "workspace_snapshot" {
-            assert_eq!(answer["file_count"], json!(files - half));
-        }
-    }
-    let gone = world.rpc(Who::Admin, "exists", json!({"path": "/tree/moved"})).await.expect("an answer");
-    assert_eq!(gone["exists"], false);
-}
-
-/// Transactions of the writer so far, and those of them that held it for more than [`HELD`].
-fn batches() -> (u64, u64) {
-    let text = metric::render();
-    let count = |series: &str| -> u64 {
-        let line = text.lines().find_map(|line| line.strip_prefix(series));
-        line.and_then(|value| value.trim().parse().ok()).expect("a series of the writer")
-    };
-    let short = format!("writer_batch_seconds_bucket{{le=\"{}\"}}", HELD.as_secs_f64());
-    let all = count("writer_batch_seconds_count");
-    (all, all - count(&short))
-}
-
-/// What `work` gives, how long it took, and the worst time of a small write meanwhile.
-async fn beside_writes<T>(world: &Arc<World>, work: impl Future<Output = T>) -> (T, Duration, Duration) {
-    let over = Arc::new(AtomicBool::new(false));
-    let beside = tokio::spawn(write_beside(Arc::clone(world), Arc::clone(&over)));
-    let began = monotonic();
-    let done = work.await;
-    let took = began.elapsed();
-    over.store(true, Ordering::SeqCst);
-    (done, took, beside.await.expect("no panic"))
-}
-
-/// Writes one small file after the other; the worst time.
-async fn write_beside(world: Arc<World>, over: Arc<AtomicBool>) -> Duration {
-    let mut worst = Duration::ZERO;
-    for number in 0_u64.. {
-        let began = monotonic();
-        let params: HashMap<&str, String> =
-            [("path", "/beside.txt".to_owned()), ("content", number.to_string())].into();
-        world.rpc(Who::Admin, "write", json!(params)).await.expect("written");
-        worst = worst.max(began.elapsed());
-        if over.load(Ordering::SeqCst) {
-            break;
-        }
-    }
-    worst
 }
