@@ -5,19 +5,21 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use crate::model::DEFAULT_TENANT;
 
 /// Who is calling, as of one revision. Made by [`AuthIndex::identify`](super::AuthIndex::identify), made again inside a transaction by
 /// [`AuthIndex::refresh`](super::AuthIndex::refresh). A clone costs a pointer: every request has one, and every transaction makes one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Caller(Arc<Named>);
 
 /// What a caller is, with its name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Named {
     identity: Identity,
     actor: String,
+    use_noted_us: AtomicI64,
 }
 
 /// What a [`Caller`] is.
@@ -48,9 +50,17 @@ pub struct Identity {
 impl From<Identity> for Caller {
     fn from(identity: Identity) -> Self {
         let actor = format!("{}:{}", identity.subject_type, identity.subject_id);
-        Self(Arc::new(Named { identity, actor }))
+        Self(Arc::new(Named { identity, actor, use_noted_us: AtomicI64::new(i64::MIN) }))
     }
 }
+
+impl PartialEq for Caller {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Caller {}
 
 impl Deref for Caller {
     type Target = Identity;
@@ -87,6 +97,11 @@ impl Caller {
     #[must_use]
     pub fn actor(&self) -> &str {
         &self.0.actor
+    }
+    /// When it was last noted that its key is used, Unix time, µs; for whoever notes that.
+    #[must_use]
+    pub fn use_noted_us(&self) -> &AtomicI64 {
+        &self.0.use_noted_us
     }
 }
 

@@ -86,7 +86,7 @@ fn find(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<C
     }
     let caller = index.identify(shown, agent, now_us, &shared.app.services.hasher)?;
     if let Some(key_id) = &caller.key_id {
-        store.key_used(key_id, now_us);
+        store.key_used(key_id, now_us, caller.use_noted_us());
     }
     Ok(caller)
 }

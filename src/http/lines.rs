@@ -34,7 +34,7 @@ pub(super) async fn answer(
     shared: &Shared,
     cx: &RequestContext,
     method: &str,
-    id: &Id,
+    id: Id<'_>,
     params: Params<'_>,
 ) -> HttpResponse {
     let refused = |error| rpc_error(shared, id, &error, &cx.call.request_id, cx.call.revision());

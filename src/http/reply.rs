@@ -97,7 +97,7 @@ pub(super) fn unauthorized(request_id: &str) -> HttpResponse {
 }
 
 /// A JSON-RPC error with the status of its code.
-pub(super) fn rpc_error(shared: &Shared, id: &Id, error: &RpcError, request_id: &str, seen: Rev) -> HttpResponse {
+pub(super) fn rpc_error(shared: &Shared, id: Id<'_>, error: &RpcError, request_id: &str, seen: Rev) -> HttpResponse {
     if error.code == ErrorCode::Unauthenticated {
         return unauthorized(request_id);
     }

@@ -34,15 +34,15 @@ pub(super) async fn call(request: HttpRequest, payload: web::Payload) -> HttpRes
     };
     let body = match body::read(shared, &request, payload).await {
         Ok(body) => body,
-        Err(error) => return refused(shared, method, &Id::default(), &error, &request_id),
+        Err(error) => return refused(shared, method, Id::default(), &error, &request_id),
     };
     match envelope::parse(&body.bytes, method) {
         Ok(parsed) => answer(shared, &request, method, caller, parsed, request_id).await,
-        Err(bad) => refused(shared, method, &bad.id, &bad.error, &request_id),
+        Err(bad) => refused(shared, method, bad.id, &bad.error, &request_id),
     }
 }
 
-fn refused(shared: &Shared, method: &str, id: &Id, error: &RpcError, request_id: &str) -> HttpResponse {
+fn refused(shared: &Shared, method: &str, id: Id<'_>, error: &RpcError, request_id: &str) -> HttpResponse {
     count_refusal(method, error.code);
     rpc_error(shared, id, error, request_id, 0)
 }
@@ -57,22 +57,22 @@ async fn answer(
 ) -> HttpResponse {
     let app = &shared.app;
     let is_long = registry::find(method).is_some_and(|spec| spec.entry.long);
-    let deadline = (!is_long).then(|| app.store.clock().instant() + app.limits.request_deadline);
-    let call = Call::new(caller, Arc::clone(&request_id), deadline, app.store.clone(), Arc::clone(&app.caches));
+    let call = Call::new(caller, Arc::clone(&request_id), None, app.store.clone(), Arc::clone(&app.caches));
     let mut cx = RequestContext::new(call, Arc::clone(&app.services));
+    cx.call.deadline = (!is_long).then(|| cx.began + app.limits.request_deadline);
     cx.if_none_match = if_none_match(request);
     cx.idempotency_key = idempotency_key(request);
 
     let params = parsed.params.map_or_else(Params::none, Params::Raw);
     if lines::are_wanted(request) && crate::rpc::lines::has(method) {
-        return lines::answer(shared, &cx, method, &parsed.id, params).await;
+        return lines::answer(shared, &cx, method, parsed.id, params).await;
     }
     let mut out = Vec::with_capacity(512);
-    begin_result(&mut out, &parsed.id);
+    begin_result(&mut out, parsed.id);
     let spec = match dispatch(&cx, method, params, &mut out).await {
         Ok(spec) => spec,
         Err(error) => {
-            let mut response = rpc_error(shared, &parsed.id, &error, &request_id, cx.call.revision());
+            let mut response = rpc_error(shared, parsed.id, &error, &request_id, cx.call.revision());
             if cx.is_replayed() {
                 response.headers_mut().insert(REPLAYED, TRUE);
             }

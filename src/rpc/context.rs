@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub struct RequestContext {
     pub call: Call,
     /// The services.
     pub services: Arc<Services>,
+    /// When it began, by the store's clock.
+    pub began: Instant,
     /// `If-None-Match`, quotes stripped.
     pub if_none_match: Option<String>,
     /// `Idempotency-Key`, as it was sent; methods that only read do not look at it.
@@ -50,6 +53,7 @@ impl RequestContext {
     #[must_use]
     pub fn new(call: Call, services: Arc<Services>) -> Self {
         Self {
+            began: call.store.clock().instant(),
             call,
             services,
             if_none_match: None,

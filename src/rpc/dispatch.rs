@@ -14,7 +14,7 @@ use super::decode::Arguments;
 use super::registry::{self, Params, Spec};
 use super::replies::Replies;
 use super::{Access, ErrorCode, RequestContext, RpcError, confined, decode, idempotency};
-use crate::model::time::{micros, monotonic};
+use crate::model::time::micros;
 use crate::service::{Call, Lacking};
 use crate::store::{DenialNote, Note};
 use crate::telemetry::metric;
@@ -31,7 +31,6 @@ pub async fn dispatch(
     params: Params<'_>,
     out: &mut Vec<u8>,
 ) -> Result<&'static Spec, RpcError> {
-    let started = monotonic();
     let spec = registry::find(method);
     let label = spec.map_or(UNKNOWN, |spec| spec.entry.name);
     let result = match spec {
@@ -41,7 +40,7 @@ pub async fn dispatch(
     if let (Some(lacking), Some(spec)) = (result.as_ref().err().and_then(|e| e.lacking.as_deref()), spec) {
         note_denial(&cx.call, spec.entry.name, lacking);
     }
-    let duration = started.elapsed();
+    let duration = cx.call.store.clock().instant().saturating_duration_since(cx.began);
     let code = result.as_ref().map_or_else(|error| error.code.name(), |_| "ok");
     match spec {
         Some(spec) if result.is_ok() => {

@@ -17,14 +17,14 @@ pub const DEPTH_MAX: usize = 127;
 pub const VALUES_MAX: usize = 200_000;
 
 /// The `id` of a request, echoed as it was written.
-#[derive(Debug, Clone, Default)]
-pub struct Id(Option<Box<RawValue>>);
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Id<'a>(Option<&'a RawValue>);
 
-impl Id {
+impl Id<'_> {
     /// The JSON text: a string, an integer or `null`.
     #[must_use]
     pub fn as_json(&self) -> &str {
-        self.0.as_deref().map_or("null", RawValue::get)
+        self.0.map_or("null", RawValue::get)
     }
 }
 
@@ -32,21 +32,21 @@ impl Id {
 #[derive(Debug)]
 pub struct Request<'a> {
     /// The id to echo.
-    pub id: Id,
+    pub id: Id<'a>,
     /// The text of `params`, an object; `None` when absent or null.
     pub params: Option<&'a RawValue>,
 }
 
 /// A body that is no request, with the id to answer to.
 #[derive(Debug)]
-pub struct Refused {
+pub struct Refused<'a> {
     /// The id to echo, as far as it was read.
-    pub id: Id,
+    pub id: Id<'a>,
     /// Why.
     pub error: RpcError,
 }
 
-impl Refused {
+impl Refused<'_> {
     fn unnamed(error: RpcError) -> Self {
         Self { id: Id::default(), error }
     }
@@ -63,7 +63,7 @@ struct RawRequest<'a> {
 }
 
 /// Takes the body of `POST …/{url_method}` apart. An empty body is `{}`; `jsonrpc` is not looked at, as clients know it.
-pub fn parse<'a>(body: &'a [u8], url_method: &str) -> Result<Request<'a>, Refused> {
+pub fn parse<'a>(body: &'a [u8], url_method: &str) -> Result<Request<'a>, Refused<'a>> {
     if body.is_empty() {
         return Ok(Request { id: Id::default(), params: None });
     }
@@ -110,7 +110,7 @@ fn well_formed(body: &[u8]) -> Option<RawRequest<'_>> {
 }
 
 /// The same of any body, with the words about what is wrong with it.
-fn fields_of(body: &[u8]) -> Result<RawRequest<'_>, Refused> {
+fn fields_of(body: &[u8]) -> Result<RawRequest<'_>, Refused<'_>> {
     let raw: &RawValue = serde_json::from_slice(body).map_err(|e| Refused::unnamed(RpcError::parse(e)))?;
     match raw.get().as_bytes().first() {
         Some(b'{') => {}
@@ -128,7 +128,7 @@ fn invalid(what: impl std::fmt::Display) -> RpcError {
     RpcError::new(ErrorCode::InvalidRequest, format!("Invalid request: {what}"))
 }
 
-fn parse_id(raw: Option<&RawValue>) -> Result<Id, RpcError> {
+fn parse_id(raw: Option<&RawValue>) -> Result<Id<'_>, RpcError> {
     let Some(raw) = raw else { return Ok(Id::default()) };
     let text = raw.get();
     // Parsing proves that a string is valid text (no lone surrogate), so that the echo is valid JSON.
@@ -138,7 +138,7 @@ fn parse_id(raw: Option<&RawValue>) -> Result<Id, RpcError> {
         Some(b'n') => true,
         _ => text.bytes().all(|b| b.is_ascii_digit() || b == b'-'),
     };
-    if valid { Ok(Id(Some(raw.to_owned()))) } else { Err(invalid("`id` must be a string, an integer or null")) }
+    if valid { Ok(Id(Some(raw))) } else { Err(invalid("`id` must be a string, an integer or null")) }
 }
 
 fn same_method(raw: Option<&RawValue>, url_method: &str) -> Result<(), RpcError> {
@@ -217,7 +217,7 @@ fn has_more_values_than(json: &[u8], limit: usize) -> bool {
 }
 
 /// Begins a success: everything before the result.
-pub fn begin_result(out: &mut Vec<u8>, id: &Id) {
+pub fn begin_result(out: &mut Vec<u8>, id: Id<'_>) {
     out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     out.extend_from_slice(id.as_json().as_bytes());
     out.extend_from_slice(br#","result":"#);
@@ -235,7 +235,7 @@ pub fn end_result(out: &mut Vec<u8>) {
 
 /// The whole body of a refusal.
 #[must_use]
-pub fn error_body(id: &Id, error: &RpcError, request_id: &str) -> Vec<u8> {
+pub fn error_body(id: Id<'_>, error: &RpcError, request_id: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
     out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     out.extend_from_slice(id.as_json().as_bytes());

@@ -30,15 +30,15 @@ pub struct Call {
     /// The shared closures of the permission engine.
     pub caches: Arc<Caches>,
     seen: Arc<Seen>,
-    keyed: Arc<OnceLock<Arc<Keyed>>>,
 }
 
-/// What a call has seen of the store.
+/// What a call has seen of the store, and whether its message is applied once: shared by all that work for it.
 #[derive(Default)]
 struct Seen {
     /// The newest revision.
     rev: AtomicU64,
     footprint: Mutex<Footprint>,
+    keyed: OnceLock<Arc<Keyed>>,
 }
 
 impl Seen {
@@ -58,7 +58,7 @@ impl Call {
         store: Store,
         caches: Arc<Caches>,
     ) -> Self {
-        Self { caller, request_id, deadline, store, caches, seen: Arc::default(), keyed: Arc::default() }
+        Self { caller, request_id, deadline, store, caches, seen: Arc::default() }
     }
 
     /// What the caller may do in a read transaction of this call; each decision on one path leaves a record.
@@ -131,7 +131,7 @@ impl Call {
 
     /// `store.submit`, remembering the revision for the reply's header.
     pub async fn submit<O: WriteOp>(&self, op: O) -> Result<O::Output, O::Error> {
-        let (output, rev) = match self.keyed.get() {
+        let (output, rev) = match self.seen.keyed.get() {
             Some(keyed) => self.store.submit(self.origin(), keyed.wrap(op)).await?,
             None => self.store.submit(self.origin(), op).await?,
         };
@@ -142,12 +142,12 @@ impl Call {
     /// The request has an Idempotency-Key: its message is applied once.
     pub fn execute_once(&self, keyed: Arc<Keyed>) {
         // Said once, by whoever runs the method.
-        let _first = self.keyed.set(keyed);
+        let _first = self.seen.keyed.set(keyed);
     }
 
     /// Says how the reply is made from what the message gives back, for a request that may be repeated.
     pub fn reply_with<T: Any>(&self, make: impl Fn(&T) -> Reply + Send + Sync + 'static) {
-        if let Some(keyed) = self.keyed.get() {
+        if let Some(keyed) = self.seen.keyed.get() {
             keyed.reply_with(make);
         }
     }

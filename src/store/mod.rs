@@ -10,7 +10,7 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -213,9 +213,15 @@ impl Store {
         }
     }
 
-    /// Leaves a record that a key was used, once a minute at most.
-    pub fn key_used(&self, key_id: &str, at_us: i64) {
-        if !self.inner.shared.lane.recently_used(key_id, at_us) {
+    /// Leaves a record that a key was used, once a minute at most. `noted_us` is kept beside the key by whoever knows it:
+    /// when the last record was left.
+    pub fn key_used(&self, key_id: &str, at_us: i64, noted_us: &AtomicI64) {
+        let lane = &self.inner.shared.lane;
+        if lane.is_recent(noted_us.load(Ordering::Relaxed), at_us) {
+            return;
+        }
+        if !lane.recently_used(key_id, at_us) {
+            noted_us.store(at_us, Ordering::Relaxed);
             self.note(Note::KeyUsed { key_id: key_id.to_owned(), at_us });
         }
     }

@@ -76,14 +76,19 @@ impl Lane {
         left
     }
 
+    /// Whether a use at `last_us` is less than a minute before one at `at_us`, so that this one is not taken up.
+    pub(super) fn is_recent(&self, last_us: i64, at_us: i64) -> bool {
+        at_us.saturating_sub(last_us) < self.key_used_every_us
+    }
+
     /// Whether the use of the key was taken up less than a minute before `at_us`; remembers it if not.
     pub(super) fn recently_used(&self, key_id: &str, at_us: i64) -> bool {
         let mut used = self.used.lock();
-        if used.get(key_id).is_some_and(|last| at_us.saturating_sub(*last) < self.key_used_every_us) {
+        if used.get(key_id).is_some_and(|last| self.is_recent(*last, at_us)) {
             return true;
         }
         if used.len() >= KEYS_REMEMBERED {
-            used.retain(|_, last| at_us.saturating_sub(*last) < self.key_used_every_us);
+            used.retain(|_, last| self.is_recent(*last, at_us));
             if used.len() >= KEYS_REMEMBERED {
                 used.clear();
             }

@@ -1,5 +1,6 @@
 //! The second lane, checkpoints, blob files: what goes on beside the messages.
 
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use nexus_lite::model::ContentHash;
@@ -134,8 +135,11 @@ async fn the_use_of_a_key_is_written_once_a_minute() {
     let t = open();
     t.store.submit(origin(), PutKey).await.expect("written");
     let second = 1_000_000;
+    let noted_us = AtomicI64::new(i64::MIN);
     for (at, wanted) in [(100, 100), (110, 100), (159, 100), (161, 161), (30, 161)] {
-        t.store.key_used("k", at * second);
+        t.store.key_used("k", at * second, &noted_us);
+        // Somebody who does not know when.
+        t.store.key_used("k", at * second, &AtomicI64::new(i64::MIN));
         t.store.tick().await.expect("ticks");
         let used = |tx: &nexus_lite::store::ReadTx<'_>| {
             tx.query_one("SELECT last_used_at_us FROM api_keys", &[], |row| row.opt_int(0))
