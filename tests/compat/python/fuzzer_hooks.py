@@ -1,6 +1,8 @@
 """What the fuzzer must know of this server beside its document."""
 
+import ast
 import re
+import threading
 
 import schemathesis
 from schemathesis.specs.openapi.checks import negative_data_rejection
@@ -9,6 +11,19 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 NOWHERE = "http://localhost:9/hook"
 # As the document has it.
 ADDRESS = re.compile(r"https?://[a-z0-9]+(\.[a-z][a-z0-9]*)*(:[1-9][0-9]{0,3})?(/[a-zA-Z0-9._-]*)*", re.ASCII)
+
+# Python 3.11 counts the depth of what it parses in one place for all threads ("AST constructor recursion depth mismatch"),
+# and the fuzzer's workers parse their own source.
+PARSING = threading.RLock()
+PARSE = ast.parse
+
+
+def parse_alone(*args, **kwargs):
+    with PARSING:
+        return PARSE(*args, **kwargs)
+
+
+ast.parse = parse_alone
 
 
 @schemathesis.check
