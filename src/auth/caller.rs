@@ -1,7 +1,7 @@
 //! Who is calling.
 //!
-//! Owns what is known of a caller. Must never know what he may do. Invariant: a caller does not change; another revision
-//! may know another one by the same key.
+//! Owns what is known of a caller. Must never know what he may do. Invariant: what a caller is does not change, and
+//! another revision may know another one by the same key; only the note of when his key was used moves.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use std::sync::atomic::AtomicI64;
 
 use crate::model::DEFAULT_TENANT;
 
-/// Who is calling, as of one revision. Made by [`AuthIndex::identify`](super::AuthIndex::identify), made again inside a transaction by
-/// [`AuthIndex::refresh`](super::AuthIndex::refresh). A clone costs a pointer: every request has one, and every transaction makes one.
+/// Who is calling, as of one revision. Made by [`AuthIndex::identify`](super::AuthIndex::identify), made again inside a
+/// transaction by [`AuthIndex::refresh`](super::AuthIndex::refresh). A clone costs a pointer: every request has one, and
+/// every transaction makes one.
 #[derive(Debug, Clone)]
 pub struct Caller(Arc<Named>);
 
