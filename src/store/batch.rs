@@ -6,7 +6,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::model::time::monotonic;
 
@@ -20,14 +19,12 @@ use super::notes::Rows;
 use super::projection::Working;
 use super::queue::Queued;
 use super::shared::Shared;
+use super::turns::Reads;
 use super::tx::{Counters, Now, WriteTx};
 
 /// Operations in a transaction with a savepoint each, on an engine to which more are a burden for every reader
 /// (PostgreSQL keeps so many sub-transactions at hand). Other batches are run in one pipelined transaction.
 const SAVEPOINTS_MAX: usize = 64;
-
-/// How long the writer works before it lets others have the processor, where there are more threads than processors.
-const GIVES_WAY_EVERY: Duration = Duration::from_micros(100);
 
 /// What the writer owns: the one read-write connection, the working projections, the numbers.
 pub(super) struct Core {
@@ -156,13 +153,11 @@ impl Core {
         let now = Now { transaction_us: now_us, wall_us: self.shared.clock.now_us() };
         let (alone, replies) = (batch.len() == 1, self.replies);
         let mut wrote = false;
-        let mut since = monotonic();
+        let mut reads = Reads::default();
         for queued in batch.iter_mut() {
             wrote |= self.apply(queued, now, alone, way)?;
-            // A batch takes milliseconds, and a list that came meanwhile would wait for the end of a time slice.
-            if since.elapsed() >= GIVES_WAY_EVERY {
-                std::thread::yield_now();
-                since = monotonic();
+            if !alone {
+                self.shared.turns.give_way(&mut reads);
             }
         }
         // An operation that was alone and failed after a write has taken the transaction with it.

@@ -54,6 +54,7 @@ mod retention;
 mod shared;
 mod stamps;
 mod tables;
+mod turns;
 mod upkeep;
 mod writer;
 
@@ -251,6 +252,8 @@ impl Store {
         if self.inner.closing.load(Ordering::SeqCst) || !self.inner.shared.knows_the_newest() {
             return None;
         }
+        // Here, and not at a read: whoever looks here wants an answer, and a write begins with a read of its own.
+        self.inner.shared.turns.ask();
         let published = self.published();
         Glance::take(&self.inner.shared, &published, f)
     }

@@ -33,6 +33,7 @@ use super::readers::Readers;
 use super::shared::{Gauges, Shared};
 use super::space::Space;
 use super::stamps::Stamps;
+use super::turns::Turns;
 use super::tx::Loader;
 use super::{
     Reading, Store, StoreError, backup, bundle, decisions, denials, idempotency, meta, refusal, status, writer,
@@ -175,6 +176,7 @@ pub(super) fn share(mut options: Options, far: Option<Far>) -> Shared {
         engine_version: OnceLock::new(),
         incarnation: OnceLock::new(),
         gauges: Gauges::default(),
+        turns: Turns::default(),
         verified: super::download::Verified::default(),
         places: Places::new(),
         pins: Arc::default(),

@@ -20,6 +20,7 @@ use super::places::Places;
 use super::publish::Head;
 use super::queue::Admission;
 use super::space::Space;
+use super::turns::Turns;
 
 /// The shared part of one open store.
 pub(super) struct Shared {
@@ -56,6 +57,8 @@ pub(super) struct Shared {
     /// This life of the store.
     pub(super) incarnation: OnceLock<String>,
     pub(super) gauges: Gauges,
+    /// When the writer offers its processor.
+    pub(super) turns: Turns,
     /// Bodies that were found to be what was stored.
     pub(super) verified: super::download::Verified,
     /// Where paths lead, as readers have found it.
