@@ -1,6 +1,7 @@
 //! Which paths are granted to a subject: what a directory needs to know to be shown without being readable.
 //!
-//! Built from the reverse edges of the subject and of its sets, kept as the topmost granted paths in tree order.
+//! Built from the reverse edges of the subject and of its sets, kept in tree order: of an inherited name the topmost granted
+//! paths, of any other name all of them.
 
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use super::{Caches, Env, ObjectRef};
 /// Subject, tenant of the files, what is asked.
 pub(super) type ReachKey = (EntityId, TenantId, Name);
 
-/// The topmost paths granted to a subject, in tree order.
+/// The paths granted to a subject, in tree order.
 #[derive(Debug)]
 pub(super) struct Reach {
     rev: Rev,
@@ -50,7 +51,8 @@ impl Reach {
 pub enum Candidates {
     /// Nothing is granted at or below it.
     No,
-    /// It is visible iff at least one of these exists as a node. No path is below another.
+    /// It is visible iff at least one of these exists as a node. No path is twice among them, and of an inherited name
+    /// none is below another.
     Paths(CandidatePaths),
     /// The graph cannot tell without asking each descendant: the name is not homogeneous, membership is not flat or
     /// has conditions, or the budget was spent.
@@ -158,7 +160,9 @@ impl Graph {
         }
         let mut reach = roots.reach;
         reach.paths.sort_unstable_by(|a, b| tree_order(a, b));
-        reach.paths.dedup_by(|later, kept| is_at_or_below(later, kept));
+        // Of a name that is not inherited a granted path says nothing of those below it.
+        let covers = prober.plan.inherits();
+        reach.paths.dedup_by(|later, kept| if covers { is_at_or_below(later, kept) } else { later == kept });
         reach.paths.shrink_to_fit();
         Some(reach)
     }

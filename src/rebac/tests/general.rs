@@ -121,6 +121,28 @@ fn without_the_parent_rule_nothing_is_inherited() {
 }
 
 #[test]
+fn what_is_not_inherited_is_granted_below_what_is_granted_too() {
+    let mut world = World::new();
+    let members = json!({"tupleToUserset": {"tupleset": "direct_viewer", "computedUserset": "member"}});
+    world.namespace("file", json!({"relations": {"direct_viewer": {}, "read": members}, "permissions": {}}));
+    for path in ["/", "/a/b", "/a/b/c"] {
+        world.grant(&format!("group:g direct_viewer file:{path}"));
+    }
+    world.grant("user:u member group:g").yes("user:u read file:/a/b").no("user:u read file:/a");
+    let subject = ObjectRef { tenant: "home", kind: "user", id: "u" };
+    let ask = |top| {
+        let budget = &mut Budget::request();
+        match world.graph.visible_candidates(subject, "read", "home", top, &world.env, None, budget) {
+            Candidates::Paths(paths) => paths.iter().map(ToString::to_string).collect(),
+            other => vec![format!("{other:?}")],
+        }
+    };
+    assert_eq!(ask("/"), ["/", "/a/b", "/a/b/c"]);
+    assert_eq!(ask("/a"), ["/a/b", "/a/b/c"]);
+    assert_eq!(ask("/a/b/c"), ["/a/b/c"]);
+}
+
+#[test]
 fn a_ban_on_a_directory_reaches_down() {
     let mut world = World::new();
     world.namespace(
