@@ -11,7 +11,6 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use nexus_lite::app::App;
 use nexus_lite::auth::Caller;
@@ -31,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Who asks. An embedding program vouches for its callers; over HTTP the API key does.
     let caller = Caller::system("admin");
-    let call = Call::new(caller, "example".into(), None, app.store.clone(), Arc::clone(&app.caches));
+    let call = Call::new(caller, "example".into(), None, app.base());
 
     // Three writes at once: each is a message to the writer, and they may well share one commit.
     let write = |name: &str, text: &'static str| {

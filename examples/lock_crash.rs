@@ -16,7 +16,6 @@
 
 use std::error::Error;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use nexus_lite::app::App;
@@ -65,7 +64,7 @@ fn deferred(dir: &std::path::Path) -> Result<(usize, Option<String>), Box<dyn Er
 /// Ours. Returns how many requests failed, and the first reason.
 async fn through_the_writer(dir: &std::path::Path) -> Result<(usize, Option<String>), Box<dyn Error>> {
     let app = App::open(Config::for_directory(dir.join("nexus-lite"))).await?;
-    let call = Call::new(Caller::system("admin"), "example".into(), None, app.store.clone(), Arc::clone(&app.caches));
+    let call = Call::new(Caller::system("admin"), "example".into(), None, app.base());
     let client = |number: usize| {
         let call = call.clone();
         tokio::spawn(async move {

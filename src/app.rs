@@ -17,13 +17,12 @@ use crate::model::Rev;
 use crate::outbound::{Guard, Outbound, Trust, TrustError};
 use crate::rebac::{Caches, ENGINE_VERSION, Env, Graph, ObjectRef};
 use crate::rpc::context::Services;
-use crate::rpc::replies::Replies;
 use crate::sandbox::{Cgroups, Sandboxes};
 use crate::service::files::ops::free_detached;
 use crate::service::mounts::sync_ops::free as free_mount_files;
 use crate::service::mounts::{Mounts, jobs};
 use crate::service::subscriptions::deliver::Hooks;
-use crate::service::{ServiceError, keys, sandboxes};
+use crate::service::{Base, ServiceError, keys, sandboxes};
 use crate::store::{
     Durability, FaultPoint, Faults, Options, Place, Quota, ReadTx, Sql as _, Store, StoreError, decisions, meta,
 };
@@ -213,7 +212,7 @@ impl App {
             mounts,
             hooks,
             pins: Arc::default(),
-            replies: Replies::default(),
+            replies: Arc::default(),
         };
         let expiry = tokio::spawn(sandboxes::expiry::watch(store.clone(), (*services.sandboxes).clone()));
         let caches = Arc::new(Caches::new());
@@ -242,13 +241,18 @@ impl App {
         &self.config
     }
 
+    /// What calls stand on: one for each thread that makes many.
+    #[must_use]
+    pub fn base(&self) -> Arc<Base> {
+        Arc::new(Base { store: self.store.clone(), caches: Arc::clone(&self.caches) })
+    }
+
     /// What a server serves, by the settings.
     #[must_use]
     pub fn state(&self) -> AppState {
         let status = self.store.status();
         AppState {
-            store: self.store.clone(),
-            caches: Arc::clone(&self.caches),
+            base: self.base(),
             services: Arc::clone(&self.services),
             limits: Limits {
                 body_bytes: self.config.body_limit.0,

@@ -18,7 +18,7 @@ use crate::model::{ContentHash, RandomSource};
 type Live = RwLock<HashMap<ContentHash, Caller>>;
 
 /// The live passes of one server.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Passes(Arc<Live>);
 
 /// A live pass.

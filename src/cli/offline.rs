@@ -39,5 +39,5 @@ pub fn faults() -> Result<Vec<Fault>, Failure> {
 #[must_use]
 pub fn call(app: &App, command: &str) -> Call {
     let caller = Caller::system(OPERATOR);
-    Call::new(caller, format!("cli-{command}").into(), None, app.store.clone(), std::sync::Arc::clone(&app.caches))
+    Call::new(caller, format!("cli-{command}").into(), None, app.base())
 }

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
@@ -23,18 +22,18 @@ const BLOCK_BYTES: usize = 256 << 10;
 const EARLY_LOOKS: usize = 3;
 
 /// A whole body; gives its share of the bound back when it is dropped.
-pub(super) struct Body {
+pub(super) struct Body<'a> {
     pub(super) bytes: Bytes,
-    _share: Share,
+    _share: Share<'a>,
 }
 
 /// Bytes taken from the bound on all bodies.
-struct Share {
+struct Share<'a> {
     taken: usize,
-    all: Arc<AtomicUsize>,
+    all: &'a AtomicUsize,
 }
 
-impl Share {
+impl Share<'_> {
     fn take(&mut self, more: usize, bound: usize) -> Result<(), RpcError> {
         if self.all.fetch_add(more, Ordering::Relaxed) + more > bound {
             self.all.fetch_sub(more, Ordering::Relaxed);
@@ -46,18 +45,18 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Share<'_> {
     fn drop(&mut self) {
         self.all.fetch_sub(self.taken, Ordering::Relaxed);
     }
 }
 
 /// A body that is waited for; counts until it is dropped.
-struct Waiting(Arc<AtomicUsize>);
+struct Waiting<'a>(&'a AtomicUsize);
 
-impl Waiting {
-    fn begin(all: &Arc<AtomicUsize>, most: usize) -> Result<Self, RpcError> {
-        let waiting = Self(Arc::clone(all));
+impl<'a> Waiting<'a> {
+    fn begin(all: &'a AtomicUsize, most: usize) -> Result<Self, RpcError> {
+        let waiting = Self(all);
         if all.fetch_add(1, Ordering::Relaxed) < most {
             return Ok(waiting);
         }
@@ -66,7 +65,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -86,7 +85,11 @@ async fn once_more() {
 }
 
 /// Reads the body of `request`.
-pub(super) async fn read(shared: &Shared, request: &HttpRequest, payload: Payload) -> Result<Body, RpcError> {
+pub(super) async fn read<'a>(
+    shared: &'a Shared,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Body<'a>, RpcError> {
     let limits = &shared.app.limits;
     if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         let error = RpcError::new(ErrorCode::InvalidRequest, "Invalid request: a compressed body is not read");
@@ -153,9 +156,9 @@ impl Blocks {
     }
 }
 
-async fn collect(shared: &Shared, declared: usize, mut payload: Payload) -> Result<Body, RpcError> {
+async fn collect(shared: &Shared, declared: usize, mut payload: Payload) -> Result<Body<'_>, RpcError> {
     let limits = &shared.app.limits;
-    let mut share = Share { taken: 0, all: Arc::clone(&shared.bodies) };
+    let mut share = Share { taken: 0, all: &shared.bodies };
     let mut first = Bytes::new();
     let mut rest = Blocks::new(declared.min(limits.body_bytes));
     let mut arrived = 0_usize;

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::gate::IDENTITY;
+use super::compress::IDENTITY;
 use super::identity;
 use super::reply::{NO_STORE, REVISION, detail, request_id, revision, unauthenticated};
 use super::state::Shared;
@@ -91,7 +91,7 @@ pub(super) async fn serve(request: HttpRequest) -> HttpResponse {
         Err(error) => return unauthenticated(&error, &request_id),
     };
     let app = &shared.app;
-    let call = Call::new(caller, Arc::clone(&request_id), None, app.store.clone(), Arc::clone(&app.caches));
+    let call = Call::new(caller, Arc::clone(&request_id), None, Arc::clone(&app.base));
     match answer(shared, &call, &request).await {
         Ok(response) => response,
         Err(Refused::Error(error)) if error.code == ErrorCode::RevisionInFuture => {

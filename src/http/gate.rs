@@ -3,39 +3,37 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_ENCODING, HOST, HeaderMap, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{StatusCode, Uri};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpResponse, web};
 
+use super::compress::IDENTITY;
 use super::reply::{REQUEST_ID, RequestId, detail};
 use super::state::Shared;
 use super::unread::{Answer, Reader};
 
-/// Smaller bodies are not compressed, bytes.
-const COMPRESS_BYTES_MIN: u64 = 1000;
 /// Longest request target, bytes.
 const TARGET_BYTES_MAX: usize = 8 << 10;
 /// Longest request id that is taken over, bytes.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 /// How the ids of requests of programs in sandboxes begin: by it the log and the audit tell them from their caller's.
 const OF_A_PROGRAM: &str = "sandbox:";
-/// Says "as it is" to the compressor inside, and is taken off outside.
-pub(super) const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// The outermost layer.
 pub(super) async fn gate(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let shared = request.app_data::<web::Data<Shared>>().expect("the server adds its state to every app").clone();
-    let id = sane_id(request.headers()).unwrap_or_else(|| shared.app.store.random().uuid());
+    let shared = request.app_data::<web::Data<Shared>>().expect("the server adds its state to every app");
+    let id = sane_id(request.headers()).unwrap_or_else(|| shared.app.base.store.random().uuid());
     let id: Arc<str> = if shared.inside { format!("{OF_A_PROGRAM}{id}") } else { id }.into();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let refusal = refuse(shared, &request, &id);
     let reader = Reader::keep(&mut request);
-    let mut response = match refuse(&shared, &request, &id) {
+    let mut response = match refusal {
         Some(refusal) => request.into_response(refusal).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
     };
@@ -51,18 +49,6 @@ pub(super) async fn gate(
         None => response.map_into_left_body(),
         Some(reader) => response.map_body(|_, body| Answer::new(body, reader)).map_into_right_body(),
     })
-}
-
-/// The innermost layer: tells the compressor around it to leave small bodies alone.
-pub(super) async fn spare_small_bodies(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let mut response = next.call(request).await?;
-    if matches!(response.response().body().size(), BodySize::Sized(bytes) if bytes < COMPRESS_BYTES_MIN) {
-        response.headers_mut().insert(CONTENT_ENCODING, IDENTITY);
-    }
-    Ok(response)
 }
 
 /// The id that the caller gave, if it can stand in a log line.

@@ -67,7 +67,7 @@ fn identify(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Resu
 }
 
 fn find(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<Caller, AuthError> {
-    let store = &shared.app.store;
+    let store = &shared.app.base.store;
     let published = store.published();
     let index = published.view::<AuthIndex>();
     let headers = request.headers();

@@ -72,7 +72,12 @@ fn begin(app: AppState, listener: UnixListener, grace: Duration) -> io::Result<(
     // What a host name is compared with; a socket has none.
     shared.address.get_or_init(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let data = shared.clone();
-    let app = move || App::new().app_data(data.clone()).configure(routes::configure_inside).wrap(from_fn(gate::gate));
+    let app = move || {
+        App::new()
+            .app_data(web::Data::new(data.for_thread()))
+            .configure(routes::configure_inside)
+            .wrap(from_fn(gate::gate))
+    };
     let server = HttpServer::new(app)
         .workers(limits.workers)
         .max_connections(limits.connections)

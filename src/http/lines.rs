@@ -9,7 +9,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 
-use super::gate::IDENTITY;
+use super::compress::IDENTITY;
 use super::reply::{NO_STORE, REVISION, revision, rpc_error};
 use super::state::Shared;
 use crate::rpc::envelope::Id;

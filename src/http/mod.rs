@@ -5,6 +5,7 @@
 //! a body is read; every answer carries the request id; nothing of the inside (a panic, a path) is shown.
 
 mod body;
+mod compress;
 pub mod control;
 pub mod descriptors;
 mod docs;

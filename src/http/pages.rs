@@ -38,7 +38,7 @@ pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
 
 /// A full disk is no reason to send no requests: reads are answered, and deletes mend it.
 fn degraded_or_ready(shared: &Shared, request: &HttpRequest) -> HttpResponse {
-    let body = match shared.app.store.status().space.degraded {
+    let body = match shared.app.base.store.status().space.degraded {
         None => json!({ "status": "ready" }),
         Some(reason) if identity::sees_detail(shared, request) => json!({ "status": "degraded", "reason": reason }),
         Some(_) => json!({ "status": "degraded" }),
@@ -51,7 +51,7 @@ async fn unready(shared: &Shared) -> Option<String> {
     if shared.is_closing() {
         return Some("shutting down".into());
     }
-    let status = shared.app.store.status();
+    let status = shared.app.base.store.status();
     if let Some(reason) = status.read_only {
         return Some(format!("read-only since an input/output error: {reason}"));
     }
@@ -61,7 +61,7 @@ async fn unready(shared: &Shared) -> Option<String> {
     if !status.writer_alive {
         return Some("the writer is gone; restart the server".into());
     }
-    let read: Result<_, StoreError> = shared.app.store.read(|tx| Ok(tx.rev())).await;
+    let read: Result<_, StoreError> = shared.app.base.store.read(|tx| Ok(tx.rev())).await;
     read.err().map(|error| error.to_string())
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn whoami(request: HttpRequest) -> HttpResponse {
             return page(StatusCode::OK, &nobody);
         }
     };
-    let published = shared.app.store.published();
+    let published = shared.app.base.store.published();
     let key = caller.key_id.as_deref().and_then(|id| published.view::<AuthIndex>().key(id));
     let inherits = if caller.agent.is_some() { caller.inherits } else { key.is_some_and(|k| k.inherit_permissions) };
     let body = json!({
@@ -120,7 +120,7 @@ pub(super) async fn status(request: HttpRequest) -> HttpResponse {
         body["server_version"] = env!("CARGO_PKG_VERSION").into();
         body["engine"] = app.engine.into();
         body["durability"] = app.durability.into();
-        let space = app.store.status().space;
+        let space = app.base.store.status().space;
         body["degraded"] = space.degraded.as_deref().map_or(Value::Null, Value::from);
         body["disk"] = json!({
             "free_bytes": space.free_bytes,
@@ -129,8 +129,8 @@ pub(super) async fn status(request: HttpRequest) -> HttpResponse {
             "ballast_bytes": space.ballast_bytes,
             "file_system": space.kind,
         });
-        body["revision"] = app.store.published().rev.into();
-        body["uptime_seconds"] = ((app.store.clock().now_us() - shared.started_us).max(0) / 1_000_000).into();
+        body["revision"] = app.base.store.published().rev.into();
+        body["uptime_seconds"] = ((app.base.store.clock().now_us() - shared.started_us).max(0) / 1_000_000).into();
     }
     page(StatusCode::OK, &body)
 }

@@ -117,5 +117,5 @@ pub(super) fn rpc_error(shared: &Shared, id: Id<'_>, error: &RpcError, request_i
 
 /// The revision for the header: what the answer has seen, else the newest published.
 pub(super) fn revision(shared: &Shared, seen: Rev) -> Rev {
-    if seen > 0 { seen } else { shared.app.store.published().rev }
+    if seen > 0 { seen } else { shared.app.base.store.published().rev }
 }

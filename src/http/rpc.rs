@@ -57,7 +57,7 @@ async fn answer(
 ) -> HttpResponse {
     let app = &shared.app;
     let is_long = registry::find(method).is_some_and(|spec| spec.entry.long);
-    let call = Call::new(caller, Arc::clone(&request_id), None, app.store.clone(), Arc::clone(&app.caches));
+    let call = Call::new(caller, Arc::clone(&request_id), None, Arc::clone(&app.base));
     let mut cx = RequestContext::new(call, Arc::clone(&app.services));
     cx.call.deadline = (!is_long).then(|| cx.began + app.limits.request_deadline);
     cx.if_none_match = if_none_match(request);

@@ -8,10 +8,11 @@ use std::time::Duration;
 use actix_cors::Cors;
 use actix_web::dev::ServerHandle;
 use actix_web::http::header;
-use actix_web::middleware::{Compress, Condition, from_fn};
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use tokio::sync::oneshot;
 
+use super::compress::WhereAccepted;
 use super::descriptors::{self, CONNECTIONS_MIN};
 use super::state::{AppState, Shared};
 use super::{gate, inside, reply, routes};
@@ -182,10 +183,9 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
     let app = move || {
         let origins = &data.app.cors_origins;
         App::new()
-            .app_data(data.clone())
+            .app_data(web::Data::new(data.for_thread()))
             .configure(routes::configure)
-            .wrap(from_fn(gate::spare_small_bodies))
-            .wrap(Compress::default())
+            .wrap(WhereAccepted)
             .wrap(Condition::new(!origins.is_empty(), cors(origins)))
             .wrap(from_fn(gate::gate))
     };

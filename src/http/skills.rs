@@ -24,7 +24,7 @@ const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbo
 /// The index.
 pub(super) async fn index(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
-    match shared.public_skills.index(&shared.app.store).await {
+    match shared.public_skills.index(&shared.app.base.store).await {
         Ok((index, rev)) => {
             let body = serde_json::to_vec(&*index).expect("an index is plain data");
             let etag = blake3::hash(&body).to_hex().to_string();
@@ -38,7 +38,7 @@ pub(super) async fn index(request: HttpRequest) -> HttpResponse {
 pub(super) async fn file(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
     let below = request.path().strip_prefix(WELL_KNOWN).and_then(|rest| rest.strip_prefix('/')).unwrap_or_default();
-    match shared.public_skills.file(&shared.app.store, below).await {
+    match shared.public_skills.file(&shared.app.base.store, below).await {
         Ok(Some(handed)) => {
             let kind = HeaderValue::from_static(handed.mime);
             answer(&request, handed.body, kind, &handed.sha256, handed.rev)

@@ -1,14 +1,14 @@
-//! What every handler of one server shares.
+//! What every handler of one server shares, and what each thread has of its own.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::rates::Rates;
-use crate::rebac::Caches;
 use crate::rpc::context::Services;
-use crate::store::Store;
+use crate::service::Base;
 
 /// The bounds of one server. The defaults are those of production; tests shrink them.
 #[derive(Debug, Clone)]
@@ -64,10 +64,8 @@ impl Default for Limits {
 /// What a server serves. Composed in `app`.
 #[derive(Clone)]
 pub struct AppState {
-    /// The store.
-    pub store: Store,
-    /// The shared closures of the permission engine.
-    pub caches: Arc<Caches>,
+    /// The store, and what is remembered of it.
+    pub base: Arc<Base>,
     /// The services.
     pub services: Arc<Services>,
     /// The bounds.
@@ -92,9 +90,29 @@ impl std::fmt::Debug for AppState {
     }
 }
 
-/// The state of a running server.
+impl AppState {
+    /// The same, for a thread that makes calls.
+    fn for_thread(&self) -> Self {
+        let (base, services) = (Arc::new(Base::clone(&self.base)), Arc::new(Services::clone(&self.services)));
+        Self { base, services, ..self.clone() }
+    }
+}
+
+/// The state of a running server, as one of its threads has it.
 pub(super) struct Shared {
     pub(super) app: AppState,
+    common: Arc<Common>,
+}
+
+impl Deref for Shared {
+    type Target = Common;
+    fn deref(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// What all threads of a server have in common.
+pub(super) struct Common {
     /// Whether it serves programs in sandboxes, and nobody else: it takes passes alone.
     pub(super) inside: bool,
     /// Where it listens; set before the first request.
@@ -106,9 +124,9 @@ pub(super) struct Shared {
     /// Streams of events that are open.
     pub(super) streams: Arc<super::events::Open>,
     /// Bytes of all bodies in memory.
-    pub(super) bodies: Arc<AtomicUsize>,
+    pub(super) bodies: AtomicUsize,
     /// Bodies that are waited for.
-    pub(super) bodies_waited_for: Arc<AtomicUsize>,
+    pub(super) bodies_waited_for: AtomicUsize,
     /// Places for files that are written.
     pub(super) uploads: tokio::sync::Semaphore,
     /// How often somebody may ask.
@@ -122,22 +140,26 @@ pub(super) struct Shared {
 impl Shared {
     /// The state of a server that has not begun. `uploads`: places for files that are written.
     pub(super) fn new(app: AppState, inside: bool, uploads: usize) -> Self {
-        let rates = Rates::new(&app.limits, app.store.clock());
-        let started_us = app.store.clock().now_us();
-        Self {
-            app,
+        let clock = app.base.store.clock();
+        let common = Common {
             inside,
             address: OnceLock::new(),
             closing: AtomicBool::new(false),
             doors: tokio::sync::watch::Sender::new(false),
             streams: Arc::default(),
-            bodies: Arc::default(),
-            bodies_waited_for: Arc::default(),
+            bodies: AtomicUsize::new(0),
+            bodies_waited_for: AtomicUsize::new(0),
             uploads: tokio::sync::Semaphore::new(uploads),
-            rates,
+            rates: Rates::new(&app.limits, clock),
             public_skills: Default::default(),
-            started_us,
-        }
+            started_us: clock.now_us(),
+        };
+        Self { app, common: Arc::new(common) }
+    }
+
+    /// The same, for a further thread.
+    pub(super) fn for_thread(&self) -> Self {
+        Self { app: self.app.for_thread(), common: Arc::clone(&self.common) }
     }
 
     /// Begins to stop: `/ready` and everything else answer 503 from now on, requests under way go on.

@@ -43,8 +43,8 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
         Err(error) => return unauthenticated(&error, &request_id),
     };
     let app = &shared.app;
-    let deadline = Some(app.store.clock().instant() + app.limits.request_deadline);
-    let call = Call::new(caller, Arc::clone(&request_id), deadline, app.store.clone(), Arc::clone(&app.caches));
+    let deadline = Some(app.base.store.clock().instant() + app.limits.request_deadline);
+    let call = Call::new(caller, Arc::clone(&request_id), deadline, Arc::clone(&app.base));
     let work = AssertUnwindSafe(answer(shared, &call, &request, payload, &names)).catch_unwind();
     let answered = work.await.unwrap_or_else(|_| {
         tracing::error!(request.id = %request_id, "a request about subscriptions panicked");

@@ -13,7 +13,9 @@ use crate::model::Rev;
 use crate::service::Call;
 use crate::service::keyed::Reply;
 
-/// The services of the running server that a method may need beside the store. Composed in `app`.
+/// The services of the running server that a method may need beside the store. Composed in `app`; each thread that serves
+/// has a copy of its own, as it has a [`Base`](crate::service::Base).
+#[derive(Clone)]
 pub struct Services {
     /// Private directories and (later) processes of sandboxes.
     pub sandboxes: Arc<crate::sandbox::Sandboxes>,
@@ -24,7 +26,7 @@ pub struct Services {
     /// What may be mounted, and what is being synced.
     pub mounts: Arc<crate::service::mounts::Mounts>,
     /// Results that stand as long as nothing changes.
-    pub replies: super::replies::Replies,
+    pub replies: Arc<super::replies::Replies>,
     /// Whom the server tells of events.
     pub hooks: Arc<crate::service::subscriptions::deliver::Hooks>,
     /// Lists of objects that can be continued.

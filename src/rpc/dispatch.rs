@@ -67,8 +67,8 @@ pub async fn dispatch(
 
 /// Leaves a record of a refusal; nobody waits for it.
 pub fn note_denial(call: &Call, method: &'static str, lacking: &Lacking) {
-    let Call { caller, store, request_id, .. } = call;
-    let seen = call.revision();
+    let Call { caller, request_id, .. } = call;
+    let (store, seen) = (&call.store, call.revision());
     store.note(Note::Denial(DenialNote {
         at_us: store.now_us(),
         tenant: caller.tenant.clone(),
@@ -113,8 +113,8 @@ async fn run(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec
 
 /// Panics if a kept result is not what is made now, at the same revision.
 async fn compare(cx: &RequestContext, spec: &Spec, params: Params<'_>, kept: &[u8]) {
-    let Call { caller, request_id, store, caches, .. } = &cx.call;
-    let call = Call::new(caller.clone(), Arc::clone(request_id), None, store.clone(), Arc::clone(caches));
+    let mut call = cx.call.anew(cx.call.caller.clone());
+    call.deadline = None;
     let again = RequestContext::new(call, Arc::clone(&cx.services));
     let mut made = Vec::new();
     let result = execute(&again, spec, params, &mut made).await;
@@ -200,6 +200,7 @@ mod tests {
     use crate::rpc::context::Services;
     use crate::rpc::{CachePolicy, Entry, Method, entry};
     use crate::sandbox::{Cgroups, Sandboxes};
+    use crate::service::Base;
     use crate::service::subscriptions::deliver::Hooks;
     use crate::store::{Options, Store};
 
@@ -245,8 +246,8 @@ mod tests {
 
         async fn run(&self, what: &str, deadline: Option<Duration>) -> Result<String, RpcError> {
             let deadline = deadline.map(|left| self.clock.instant() + left);
-            let (store, caches) = (self.store.clone(), Arc::new(Caches::new()));
-            let call = Call::new(Caller::system("admin"), "r1".into(), deadline, store, caches);
+            let base = Arc::new(Base { store: self.store.clone(), caches: Arc::new(Caches::new()) });
+            let call = Call::new(Caller::system("admin"), "r1".into(), deadline, base);
             let sandboxes =
                 Arc::new(Sandboxes::new(self.store.data_dir().to_owned(), SandboxWalls::Off, Cgroups::Nowhere));
             let services = Services {
@@ -260,7 +261,7 @@ mod tests {
                     false,
                 )),
                 pins: Arc::default(),
-                replies: Replies::default(),
+                replies: Arc::default(),
             };
             let cx = RequestContext::new(call, Arc::new(services));
             let serde_json::Value::Object(params) = serde_json::json!({ "what": what }) else { unreachable!() };

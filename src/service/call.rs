@@ -16,6 +16,16 @@ use super::ServiceError;
 use super::access::Access;
 use super::keyed::{Keyed, Reply};
 
+/// What all calls of one thread stand on: what they share is counted here, and not by every call of every thread in one
+/// place, for which the threads would wait for each other.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The store.
+    pub store: Store,
+    /// The shared closures of the permission engine.
+    pub caches: Arc<Caches>,
+}
+
 /// What every service function needs to know about the request it serves.
 #[derive(Clone)]
 pub struct Call {
@@ -25,11 +35,15 @@ pub struct Call {
     pub request_id: Arc<str>,
     /// Work is not begun after this moment.
     pub deadline: Option<Instant>,
-    /// The store.
-    pub store: Store,
-    /// The shared closures of the permission engine.
-    pub caches: Arc<Caches>,
+    base: Arc<Base>,
     seen: Arc<Seen>,
+}
+
+impl std::ops::Deref for Call {
+    type Target = Base;
+    fn deref(&self) -> &Base {
+        &self.base
+    }
 }
 
 /// What a call has seen of the store, and whether its message is applied once: shared by all that work for it.
@@ -51,14 +65,14 @@ impl Seen {
 impl Call {
     /// A call that has seen nothing yet.
     #[must_use]
-    pub fn new(
-        caller: Caller,
-        request_id: Arc<str>,
-        deadline: Option<Instant>,
-        store: Store,
-        caches: Arc<Caches>,
-    ) -> Self {
-        Self { caller, request_id, deadline, store, caches, seen: Arc::default() }
+    pub fn new(caller: Caller, request_id: Arc<str>, deadline: Option<Instant>, base: Arc<Base>) -> Self {
+        Self { caller, request_id, deadline, base, seen: Arc::default() }
+    }
+
+    /// A call of `caller` for the same request, that has seen nothing yet and is no reply to a repeated one.
+    #[must_use]
+    pub fn anew(&self, caller: Caller) -> Self {
+        Self::new(caller, Arc::clone(&self.request_id), self.deadline, Arc::clone(&self.base))
     }
 
     /// What the caller may do in a read transaction of this call; each decision on one path leaves a record.

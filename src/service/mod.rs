@@ -33,5 +33,5 @@ pub mod trajectories;
 pub mod versions;
 pub mod workspaces;
 
-pub use call::Call;
+pub use call::{Base, Call};
 pub use error::{Lacking, ServiceError};

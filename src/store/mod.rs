@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
+use arc_swap::Guard;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -325,9 +326,10 @@ impl Store {
         done
     }
 
-    /// The newest published state, for a look before a transaction (who is calling).
+    /// The newest published state, for a look before a transaction (who is calling). Not to be kept: it is not counted
+    /// who looks, for which all threads would write to one place.
     #[must_use]
-    pub fn published(&self) -> Arc<Published> {
+    pub fn published(&self) -> Guard<Arc<Published>> {
         self.inner.shared.head().newest()
     }
 

@@ -33,8 +33,8 @@ use nexus_lite::auth::{AuthIndex, Caller};
 use nexus_lite::model::VirtualPath;
 use nexus_lite::model::time::monotonic;
 use nexus_lite::rebac::{Caches, Graph};
-use nexus_lite::service::Call;
 use nexus_lite::service::files::ops::PutFile;
+use nexus_lite::service::{Base, Call};
 use nexus_lite::store::{Limits, Options, Store};
 use parking_lot::Mutex;
 
@@ -354,7 +354,12 @@ fn open(dir: &Path, vfs: Option<&'static str>, batch: Option<usize>) -> Store {
 }
 
 fn call(store: &Store) -> Call {
-    Call::new(Caller::system("admin"), "bench".into(), None, store.clone(), Arc::new(Caches::new()))
+    Call::new(
+        Caller::system("admin"),
+        "bench".into(),
+        None,
+        Arc::new(Base { store: store.clone(), caches: Arc::new(Caches::new()) }),
+    )
 }
 
 /// The body of a write: distinct in every round, client and turn.

@@ -282,7 +282,7 @@ impl World {
         let published = self.store.published();
         let index = published.view::<AuthIndex>();
         let caller = index.identify(key, who.agent(), now_us, &self.services.hasher)?;
-        Ok(Call::new(caller, "request".into(), None, self.store.clone(), Arc::clone(&self.caches)))
+        Ok(Call::new(caller, "request".into(), None, self.app.base()))
     }
 
     /// A call as `who`.
@@ -327,7 +327,7 @@ impl World {
         let published = self.store.published();
         match published.view::<AuthIndex>().identify(key, None, now_us, &self.services.hasher) {
             Ok(caller) => {
-                let call = Call::new(caller, "request".into(), None, self.store.clone(), Arc::clone(&self.caches));
+                let call = Call::new(caller, "request".into(), None, self.app.base());
                 self.run(call, None, method, params).await
             }
             Err(e) => refused_identity(&e),

@@ -91,7 +91,7 @@ fn call(app: &App, by: By) -> Call {
         By::System => "system",
         By::Admin => script::USER,
     };
-    Call::new(Caller::system(user), "demo".into(), None, app.store.clone(), Arc::clone(&app.caches))
+    Call::new(Caller::system(user), "demo".into(), None, app.base())
 }
 
 /// Does one step; returns the key it made, if any.

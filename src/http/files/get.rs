@@ -12,7 +12,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
 
-use super::super::gate::IDENTITY;
+use super::super::compress::IDENTITY;
 use super::super::reply::{REVISION, VERSION, revision};
 use super::conditions::{self, Conditions, Verdict};
 use super::range::{self, Wanted};

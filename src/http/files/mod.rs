@@ -47,9 +47,9 @@ impl Asked<'_> {
     /// A call whose deadline begins now.
     fn call(&self) -> Call {
         let app = &self.shared.app;
-        let deadline = Some(app.store.clock().instant() + app.limits.request_deadline);
+        let deadline = Some(app.base.store.clock().instant() + app.limits.request_deadline);
         let (caller, id) = (self.caller.clone(), Arc::clone(&self.request_id));
-        Call::new(caller, id, deadline, app.store.clone(), Arc::clone(&app.caches))
+        Call::new(caller, id, deadline, Arc::clone(&app.base))
     }
 }
 

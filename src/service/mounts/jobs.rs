@@ -60,13 +60,8 @@ pub async fn start(
     let listed = Listed { mounts: Arc::clone(mounts), job_id: row.job_id.clone() };
     call.submit(PutJob { caller: call.caller.clone(), row: row.clone(), is_new: true }).await?;
     // Without the request's deadline and its key: it outlives the request.
-    let own = Call::new(
-        call.caller.clone(),
-        Arc::clone(&call.request_id),
-        None,
-        call.store.clone(),
-        Arc::clone(&call.caches),
-    );
+    let mut own = call.anew(call.caller.clone());
+    own.deadline = None;
     let begun = row.clone();
     tokio::spawn(async move {
         let listed = listed;

@@ -125,7 +125,7 @@ pub(super) async fn acting(call: &Call, agent_id: Option<&str>) -> Result<Call, 
             call.read(move |tx| Ok::<_, ServiceError>(tx.view::<AuthIndex>().refresh(&asked, tx.wall_us()).ok()));
         caller = known.await?.ok_or_else(foreign)?;
     }
-    Ok(Call::new(caller, Arc::clone(&call.request_id), call.deadline, call.store.clone(), Arc::clone(&call.caches)))
+    Ok(call.anew(caller))
 }
 
 /// Copies a directory of the tree into a sandbox. Where the same one was connected before by the same caller, nothing is

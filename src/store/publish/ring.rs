@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::model::Rev;
 use crate::store::projection::Published;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 use super::sync::{Condvar, Mutex};
 
@@ -41,9 +41,9 @@ impl Head {
         }
     }
 
-    /// The newest published state.
-    pub(in crate::store) fn newest(&self) -> Arc<Published> {
-        self.newest.load_full()
+    /// The newest published state, for a moment: it is not counted who looks at it.
+    pub(in crate::store) fn newest(&self) -> Guard<Arc<Published>> {
+        self.newest.load()
     }
 
     /// Makes `state` the newest. Stores pointers only: everything that can fail was done before COMMIT.
