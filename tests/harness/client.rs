@@ -8,7 +8,7 @@ use std::time::Duration;
 pub(crate) use nexus_lite::cli::load::wire::{Answer, Refusal as Failure, call_bytes, parse, request};
 use serde_json::Value;
 
-/// No test waits longer than this for one answer.
+/// No test waits longer than this for one answer, beside the time it gives to a program in a sandbox.
 pub(crate) const LIVENESS: Duration = Duration::from_secs(30);
 
 /// Bytes read at once.
@@ -20,6 +20,7 @@ pub(crate) struct Client {
     address: SocketAddr,
     key: Option<String>,
     agent: Option<String>,
+    patience: Duration,
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
     next_id: u64,
@@ -28,7 +29,15 @@ pub(crate) struct Client {
 impl Client {
     /// A client that shows `key`, or none.
     pub(crate) fn new(address: SocketAddr, key: Option<&str>) -> Self {
-        Self { address, key: key.map(str::to_owned), agent: None, stream: None, buffer: Vec::new(), next_id: 1 }
+        let key = key.map(str::to_owned);
+        Self { address, key, agent: None, patience: LIVENESS, stream: None, buffer: Vec::new(), next_id: 1 }
+    }
+
+    /// Waits so much longer for an answer, on a new connection: the time of the work that it asks for.
+    pub(crate) fn granting(mut self, time: Duration) -> Self {
+        self.patience = LIVENESS + time;
+        self.stream = None;
+        self
     }
 
     /// Names the agent that acts.
@@ -75,7 +84,7 @@ impl Client {
         if self.stream.is_none() {
             let stream = TcpStream::connect(self.address)?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(LIVENESS))?;
+            stream.set_read_timeout(Some(self.patience))?;
             stream.set_write_timeout(Some(LIVENESS))?;
             self.stream = Some(stream);
         }

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use super::{Scene, run, walls};
+use super::{AMPLE, Scene, run, walls};
 use crate::harness::client::Client;
 
 /// `exists` is answered at least so often while one way out is tried.
@@ -293,7 +293,7 @@ fn twenty_run_at_once() {
                     let client = scene.client();
                     scope.spawn(move || {
                         let code = format!("echo {n} > mine; sleep 0.2; cat mine; ls ../*/mine 2>/dev/null");
-                        run(client, id, "bash", &code, 25.0)
+                        run(client, id, "bash", &code, AMPLE)
                     })
                 })
                 .collect();

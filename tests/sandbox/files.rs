@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Scene, run, walls};
+use super::{AMPLE, Scene, run, walls};
 use crate::harness::client::Client;
 
 /// Replaces a directory of the copy by a link that leads out, and the other way round, until it is told to end.
@@ -78,7 +78,7 @@ fn a_race_with_links_brings_nothing_of_the_machine_into_the_tree() {
         let code = RACE.replace("CANARY", canary.to_str().expect("UTF-8"));
         std::thread::scope(|scope| {
             let (racer, id, code) = (scene.client(), &id, &code);
-            let racing = scope.spawn(move || run(racer, id, "python", code, 28.0));
+            let racing = scope.spawn(move || run(racer, id, "python", code, AMPLE));
             let began = scene.files(id).join("racing");
             while !began.exists() && !racing.is_finished() {
                 client.rpc("exists", &json!({"path": "/w"})).expect("answered");

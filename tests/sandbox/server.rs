@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use nexus_lite::rpc::registry::METHODS;
 use serde_json::{Value, json};
 
-use super::{Scene, run, walls};
+use super::{AMPLE, Scene, run, walls};
 use crate::harness::client::{Client, LIVENESS};
 
 /// How a program asks the server, in Python.
@@ -135,7 +135,7 @@ show(open=[name for name in {names:?} if refused not in json.dumps(call(name))])
 show(unknown=code("no_such_method"))
 "#
     ));
-    let done = told(&scene.run(&id, "python", &program, 28.0));
+    let done = told(&scene.run(&id, "python", &program, AMPLE));
     let open: BTreeSet<&str> =
         done["open"].as_array().expect("a list").iter().map(|name| name.as_str().expect("a name")).collect();
     for name in ["list", "read", "write", "grep", "workspace_snapshot", "query_memories", "skills_list"] {
