@@ -141,16 +141,16 @@ fn escapes(scene: &Scene) -> Vec<Escape> {
     };
     let tried: fn(&Value) -> bool = |a| says(a, "tried") && a["exit_code"] == 0;
     vec![
-        ("calls", "python", fill(CALLS), 20.0, tried),
-        ("files", "python", fill(FILES), 20.0, tried),
-        ("kills", "python", fill(KILLS), 20.0, tried),
+        ("calls", "python", fill(CALLS), AMPLE, tried),
+        ("files", "python", fill(FILES), AMPLE, tried),
+        ("kills", "python", fill(KILLS), AMPLE, tried),
         (
             "fork bomb",
             "python",
             "import os, time\nn = 0\ntry:\n  while True:\n    if os.fork() == 0: time.sleep(100); os._exit(0)\n    n += 1\n\
              except OSError: print('refused', n < 500)"
                 .into(),
-            20.0,
+            AMPLE,
             |a| says(a, "refused True") && a["ended"] == "exited",
         ),
         (
@@ -160,7 +160,7 @@ fn escapes(scene: &Scene) -> Vec<Escape> {
             1.5,
             |a| a["ended"] == "timeout" || a["exit_code"] != 0,
         ),
-        ("10 GiB at once", "python", "b = bytearray(10 << 30); print(len(b))".into(), 20.0, |a| {
+        ("10 GiB at once", "python", "b = bytearray(10 << 30); print(len(b))".into(), AMPLE, |a| {
             text(a, "stderr").contains("MemoryError") && a["exit_code"] == 1
         }),
         (
@@ -169,12 +169,12 @@ fn escapes(scene: &Scene) -> Vec<Escape> {
             "import os, time\nfor n in range(40):\n  if os.fork() == 0:\n    b = bytearray(256 << 20); b[::4096] = b'x' * len(b[::4096]); \
              time.sleep(100)\ntime.sleep(100)"
                 .into(),
-            20.0,
+            AMPLE,
             |a| a["ended"] == "memory",
         ),
         ("endless loop", "bash", "while :; do :; done".into(), 1.0, |a| a["ended"] == "timeout" && a["exit_code"] == 137),
-        ("disk", "python", DISK.replace("NAMELESS", "False"), 20.0, |a| a["ended"] == "disk"),
-        ("disk without names", "python", DISK.replace("NAMELESS", "True"), 20.0, |a| a["ended"] == "disk"),
+        ("disk", "python", DISK.replace("NAMELESS", "False"), AMPLE, |a| a["ended"] == "disk"),
+        ("disk without names", "python", DISK.replace("NAMELESS", "True"), AMPLE, |a| a["ended"] == "disk"),
         ("one large file", "bash", "head -c 1 /dev/zero > f; truncate -s 300M f && echo made".into(), 10.0, |a| {
             !text(a, "stdout").contains("made")
         }),
@@ -190,17 +190,17 @@ fn escapes(scene: &Scene) -> Vec<Escape> {
             "ten thousand levels of directories",
             "python",
             "import os\nfor n in range(10000):\n  os.mkdir('d'); os.chdir('d')\nprint('made')".into(),
-            20.0,
+            AMPLE,
             // Made before anybody looked, or not; whoever cleans up must get through them.
             |a| a["ended"] == "disk" || says(a, "made"),
         ),
-        ("64 MiB of output", "bash", "head -c 67108864 /dev/zero | tr '\\0' x; echo end >&2".into(), 20.0, |a| {
+        ("64 MiB of output", "bash", "head -c 67108864 /dev/zero | tr '\\0' x; echo end >&2".into(), AMPLE, |a| {
             text(a, "stdout").len() == 1 << 20
                 && a["stdout_truncated"] == true
                 && a["ended"] == "exited"
                 && text(a, "stderr") == "end\n"
         }),
-        ("javascript", "javascript", SCRIPT.into(), 20.0, |a| {
+        ("javascript", "javascript", SCRIPT.into(), AMPLE, |a| {
             says(a, "0\nrefused") || (a["exit_code"] != 0 && says(a, "0"))
         }),
     ]
