@@ -17,7 +17,7 @@ use crate::service::keyed::Reply;
 /// has a copy of its own, as it has a [`Base`](crate::service::Base).
 #[derive(Clone)]
 pub struct Services {
-    /// Private directories and (later) processes of sandboxes.
+    /// Private directories and programs of sandboxes.
     pub sandboxes: Arc<crate::sandbox::Sandboxes>,
     /// What programs in sandboxes speak with.
     pub passes: crate::auth::Passes,

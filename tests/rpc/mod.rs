@@ -99,6 +99,7 @@ pub(crate) async fn grant_across(
     path: &str,
 ) {
     let op = Grant {
+        object_tenant: None,
         tenant: tenant.map(str::to_owned),
         subject: (subject.0.to_owned(), subject.1.to_owned()),
         relation: relation.to_owned(),
@@ -115,6 +116,9 @@ pub(crate) async fn revoke(world: &World, path: &str) -> u64 {
 }
 
 struct Grant {
+    /// Of the object; by default that of the node at the path.
+    object_tenant: Option<String>,
+    /// Of the subject; by default the object's.
     tenant: Option<String>,
     subject: (String, String),
     relation: String,
@@ -129,7 +133,7 @@ impl WriteOp for Grant {
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
         let (nearest, exact) = nodes::nearest(tx, &self.path)?;
         let named = self.path.named_tenant().filter(|_| !exact);
-        let tenant = named.unwrap_or(&nearest.tenant).to_owned();
+        let tenant = self.object_tenant.as_deref().or(named).unwrap_or(&nearest.tenant).to_owned();
         let subject_tenant = self.tenant.as_deref().unwrap_or(&tenant);
         let subject = entities::intern(tx, subject_tenant, &self.subject.0, &self.subject.1)?;
         let object = entities::intern(tx, &tenant, "file", self.path.as_str())?;

@@ -16,6 +16,8 @@ use crate::store::{Sql, nodes};
 
 /// Nodes that one request may look at in searches below directories it cannot read.
 const SEARCH_NODES_MAX: usize = 20_000;
+/// A name that no path can have, so that nothing is granted there: what gives READ on it comes from above.
+const NOBODY: &str = "\0";
 /// Directories with files of the caller that one request may walk up from.
 const OWNED_DIRECTORIES_MAX: usize = 20_000;
 
@@ -82,8 +84,7 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
         let access = self.access;
         let own = access.caller().tenant.as_str();
         if own != node.tenant {
-            let from_above = Target { path, node: None, tenant: own };
-            if access.peek(from_above, Permission::Read)?.allowed() && self.holds_tenant(node.id, own)? {
+            if self.gives_below(path, own)? && self.holds_tenant(node.id, own)? {
                 return Ok(true);
             }
             match self.granted_at_or_below(own, path)? {
@@ -141,14 +142,21 @@ impl<'a, 't, T: Sql> Reach<'a, 't, T> {
         Ok(Some(false))
     }
 
-    /// Whether a node of `tenant` is at the granted path or, where that is another tenant's by now, below it.
+    /// Whether a node of `tenant` is at the granted path or, where that is another tenant's by now and its grants are
+    /// inherited, below it.
     fn is_there(&mut self, path: &str, tenant: &str) -> Result<bool, ServiceError> {
         let Ok(path) = VirtualPath::parse(path) else { return Ok(false) };
         match nodes::find(self.access.tx(), &path)? {
             Some(node) if node.tenant == tenant => Ok(true),
-            Some(node) if node.mixed => self.holds_tenant(node.id, tenant),
+            Some(node) if node.mixed => Ok(self.gives_below(&path, tenant)? && self.holds_tenant(node.id, tenant)?),
             _ => Ok(false),
         }
+    }
+
+    /// Whether what is granted at `path` or above gives READ on whatever of `tenant` lies below it.
+    fn gives_below(&self, path: &VirtualPath, tenant: &str) -> Result<bool, ServiceError> {
+        let target = Target { path: &path.child(NOBODY), node: None, tenant };
+        Ok(self.access.peek(target, Permission::Read)?.allowed())
     }
 
     /// Whether a file that the caller owns lies below: the owner column, found by owner and walked up once.

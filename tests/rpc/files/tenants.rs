@@ -99,3 +99,39 @@ async fn nobody_but_the_instance_admin_moves_into_another_tenants_tree() {
     assert_eq!(read(&world, Who::OtherAdmin, "/tenant:acme/inbox/new.txt").await, "a new file there is acme's");
     ok(&world, Who::Instance, "rename", to_acme).await;
 }
+
+/// What is granted on a path that another tenant's directory has taken.
+#[tokio::test]
+async fn a_grant_on_what_became_another_tenants_shows_what_lies_below_only_where_it_is_inherited() {
+    let world = shared_world().await;
+    write(&world, Who::Alice, "/w/alice/d/ours.txt", "of default").await;
+    ok(&world, Who::Instance, "rename", json!({"old_path": "/w/alice/d", "new_path": "/tenant:acme/d"})).await;
+    write(&world, Who::OtherAdmin, "/tenant:acme/e/theirs.txt", "of acme").await;
+    ok(&world, Who::Instance, "rename", json!({"old_path": "/tenant:acme/e", "new_path": "/tenant:acme/d/e"})).await;
+    // No method leaves such a grant behind: a directory takes its own along, and those of its new place are ended.
+    let grant = Grant {
+        object_tenant: Some("acme".to_owned()),
+        tenant: None,
+        subject: ("user".to_owned(), "alice".to_owned()),
+        relation: "direct_viewer".to_owned(),
+        path: VirtualPath::parse("/tenant:acme/d").expect("a path"),
+        tuple_id: world.store.random().uuid(),
+    };
+    world.store.submit(Origin::system("grant"), grant).await.expect("a grant");
+    let rules = |above: Value| {
+        let viewer = json!({"union": ["direct_viewer", "direct_editor", "direct_owner", "above"]});
+        let relations = json!({"direct_owner": {}, "direct_editor": {}, "direct_viewer": {}, "parent": {}, "above": above, "viewer": viewer});
+        let permissions = json!({"read": ["viewer"], "write": ["direct_owner"], "execute": ["direct_owner"]});
+        let config = json!({"relations": relations, "permissions": permissions});
+        json!({"object_type": "file", "config": config})
+    };
+    let inherited = json!({"tupleToUserset": {"tupleset": "parent", "computedUserset": "viewer"}});
+    ok(&world, Who::Instance, "namespace_create", rules(inherited)).await;
+    assert_eq!(list(&world, Who::OtherUser, "/", true).await, ["/tenant:acme/d/e/theirs.txt"]);
+    assert_eq!(list(&world, Who::OtherUser, "/tenant:acme", false).await, ["/tenant:acme/d"]);
+    ok(&world, Who::Instance, "namespace_create", rules(json!({}))).await;
+    for directory in ["/", "/tenant:acme", "/tenant:acme/d", "/tenant:acme/d/e"] {
+        assert_eq!(list(&world, Who::OtherUser, directory, false).await, Vec::<String>::new(), "{directory}");
+    }
+    assert_eq!(ok(&world, Who::OtherUser, "exists", json!({"path": "/tenant:acme/d"})).await, json!({"exists": false}));
+}
