@@ -18,6 +18,9 @@ use super::{say, verdict};
 /// The target: the longest that the writer may be held.
 const HELD: Duration = Duration::from_millis(50);
 
+/// Trees of up to so many files are counted within the time of a request.
+const COUNTED_MIN: usize = 1_000_000;
+
 /// Changes of half of the tree, each beside small writes.
 pub(super) async fn changed(world: Arc<World>, files: usize) {
     let register = json!({"path": "/tree/right", "name": "half"});
@@ -30,7 +33,7 @@ pub(super) async fn changed(world: Arc<World>, files: usize) {
             json!({"old_path": "/tree/left", "new_path": "/tree/moved"}),
         ),
         (
-            format!("snapshot of a workspace of {half} files, counted"),
+            format!("snapshot of a workspace of {half} files"),
             "workspace_snapshot",
             json!({"workspace_path": "/tree/right"}),
         ),
@@ -52,7 +55,10 @@ pub(super) async fn changed(world: Arc<World>, files: usize) {
         say(&format!("  {what:<60} {:>9}; of {all} transactions {long} over 50 ms   {held}", short(took)));
         say(&format!("    a write beside it {} at most; as long without it {}", short(worst), short(alone)));
         if method == "workspace_snapshot" {
-            assert_eq!(answer["file_count"], json!(files - half));
+            // A snapshot does not wait longer for the count than a request may take.
+            let counted = &answer["file_count"];
+            assert!(*counted == json!(files - half) || counted.is_null() && files > COUNTED_MIN, "{answer}");
+            say(&format!("    files counted: {counted}"));
         }
     }
     let gone = world.rpc(Who::Admin, "exists", json!({"path": "/tree/moved"})).await.expect("an answer");
