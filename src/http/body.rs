@@ -18,6 +18,9 @@ const DRAIN_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of a block of a body that does not say how long it is.
 const BLOCK_BYTES: usize = 256 << 10;
+/// The longest body that is not counted in the sum of all, bytes: it is smaller than the buffers of its connection, which
+/// are bounded by their number, and a sum that all threads keep is one that they wait for.
+const UNCOUNTED_BYTES_MAX: usize = 1 << 10;
 /// How often a body is looked for before it counts as waited for.
 const EARLY_LOOKS: usize = 3;
 
@@ -47,7 +50,9 @@ impl Share<'_> {
 
 impl Drop for Share<'_> {
     fn drop(&mut self) {
-        self.all.fetch_sub(self.taken, Ordering::Relaxed);
+        if self.taken > 0 {
+            self.all.fetch_sub(self.taken, Ordering::Relaxed);
+        }
     }
 }
 
@@ -174,7 +179,9 @@ async fn collect(shared: &Shared, declared: usize, mut payload: Payload) -> Resu
             }
             continue;
         }
-        share.take(chunk.len(), limits.bodies_bytes)?;
+        if arrived > UNCOUNTED_BYTES_MAX {
+            share.take(arrived - share.taken, limits.bodies_bytes)?;
+        }
         if first.is_empty() {
             first = chunk;
             continue;

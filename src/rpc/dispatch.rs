@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::decode::Arguments;
 use super::registry::{self, Params, Spec};
-use super::replies::Replies;
+use super::replies::Found;
 use super::{Access, ErrorCode, RequestContext, RpcError, confined, decode, idempotency};
 use crate::model::time::micros;
 use crate::service::{Call, Lacking};
@@ -94,14 +94,16 @@ fn count(label: &'static str, code: &'static str) {
 async fn run(cx: &RequestContext, spec: &Spec, params: Params<'_>, out: &mut Vec<u8>) -> Result<(), RpcError> {
     confined::check(&cx.call.caller, spec)?;
     let replies = &cx.services.replies;
-    let question = replies.question(cx, spec, &params);
     let begin = out.len();
-    if question.as_ref().is_some_and(|question| Replies::find(cx, question, out)) {
-        if cfg!(debug_assertions) {
-            compare(cx, spec, params, &out[begin..]).await;
+    let question = match replies.find(cx, spec, &params, out) {
+        Found::Nothing(question) => question,
+        Found::Kept => {
+            if cfg!(debug_assertions) {
+                compare(cx, spec, params, &out[begin..]).await;
+            }
+            return Ok(());
         }
-        return Ok(());
-    }
+    };
     let (id, actor) = (&*cx.call.request_id, cx.call.caller.actor());
     let span = tracing::info_span!("rpc", rpc.method = spec.entry.name, request.id = id, subject.id = actor);
     execute(cx, spec, params, out).instrument(span).await?;

@@ -18,7 +18,7 @@ use super::methods::{
     versions, workspaces,
 };
 use super::{Access, CachePolicy, ErrorCode, Method, RequestContext, RpcError};
-use crate::telemetry::metric::{CounterSeries, SecondsSeries};
+use crate::telemetry::series::{CounterSeries, SecondsSeries};
 
 /// Every method, by name. One line each.
 pub static METHODS: &[Entry] = &[

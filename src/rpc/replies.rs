@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use rustc_hash::FxHasher;
@@ -24,8 +25,10 @@ use super::envelope::RESULT_END_BYTES;
 use super::registry::{Params, Spec};
 use crate::model::Rev;
 use crate::rebac::Graph;
-use crate::store::{Footprint, Sql as _};
+use crate::store::{Footprint, Glance, Sql as _};
+use crate::telemetry::by_thread::ByThread;
 use crate::telemetry::metric;
+use crate::telemetry::series::CounterSeries;
 
 /// Bytes of all kept results.
 const CAPACITY_BYTES: u64 = 16 << 20;
@@ -37,11 +40,15 @@ const REQUEST_BYTES_MAX: usize = 8 << 10;
 const ENTRY_BYTES: usize = 256;
 /// For the first allocation of the table.
 const ENTRIES_EXPECTED: usize = 4_096;
+/// Results that a thread has at hand.
+const NEAR: usize = 64;
+/// The longest of them, bytes.
+const NEAR_RESULT_BYTES_MAX: usize = 16 << 10;
 /// Requests that are known to have been asked, at most: each takes the place of an earlier one.
 const ASKED: usize = 4_096;
 
 /// How many were used.
-static USED: metric::CounterSeries = metric::CounterSeries::new();
+static USED: CounterSeries = CounterSeries::new();
 
 /// Everything that a result depends on beside the stored state: method, caller, parameters; one after the other.
 type Key = Box<[u8]>;
@@ -72,13 +79,50 @@ impl Weighter<Key, Arc<Kept>> for ByBytes {
 /// The kept results of one store.
 pub struct Replies {
     kept: Cache<Key, Arc<Kept>, ByBytes>,
+    near: ByThread<Mutex<Near>>,
     asked: Asked,
 }
 
 impl Default for Replies {
     fn default() -> Self {
-        Self { kept: Cache::with_weighter(ENTRIES_EXPECTED, CAPACITY_BYTES, ByBytes), asked: Asked::default() }
+        let kept = Cache::with_weighter(ENTRIES_EXPECTED, CAPACITY_BYTES, ByBytes);
+        Self { kept, near: ByThread::new(), asked: Asked::default() }
     }
+}
+
+/// The short results that a thread used last, each in the place that its key leads to. Looking one up in the table of all
+/// threads writes to it, and each thread waits for what another one has written.
+struct Near(Box<[Option<(Key, Arc<Kept>)>]>);
+
+impl Default for Near {
+    fn default() -> Self {
+        Self((0..NEAR).map(|_| None).collect())
+    }
+}
+
+impl Near {
+    fn get(&self, key: &[u8], mark: u64) -> Option<&Kept> {
+        self.0[place(mark, NEAR)].as_ref().filter(|(known, _)| **known == *key).map(|(_, kept)| &**kept)
+    }
+
+    fn put(&mut self, key: Key, mark: u64, kept: Arc<Kept>) {
+        if kept.result.len() <= NEAR_RESULT_BYTES_MAX {
+            self.0[place(mark, NEAR)] = Some((key, kept));
+        }
+    }
+}
+
+/// A part of a key: the same for the same keys.
+fn mark(key: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// One of so many places.
+fn place(mark: u64, places: usize) -> usize {
+    // Less than the number of places, whatever a word of this machine is.
+    usize::try_from(mark % places as u64).unwrap_or(0)
 }
 
 /// Which requests were asked lately, by a part of their keys. May be wrong either way: it decides what is worth keeping,
@@ -94,12 +138,8 @@ impl Default for Asked {
 impl Asked {
     /// Whether this was asked before; from now on it was.
     fn before(&self, key: &[u8]) -> bool {
-        let mut hasher = FxHasher::default();
-        key.hash(&mut hasher);
-        let mark = hasher.finish();
-        // Less than the number of places, whatever a word of this machine is.
-        let place = usize::try_from(mark % ASKED as u64).unwrap_or(0);
-        self.0[place].swap(mark, Ordering::Relaxed) == mark
+        let mark = mark(key);
+        self.0[place(mark, ASKED)].swap(mark, Ordering::Relaxed) == mark
     }
 }
 
@@ -109,45 +149,65 @@ impl std::fmt::Debug for Replies {
     }
 }
 
-/// A request whose result may be kept, the state in which it was asked, and what is kept of it.
+/// A request whose result may be kept, and the state in which it was asked.
 pub(super) struct Question {
     key: Key,
     rev: Rev,
     now_us: i64,
     until_us: i64,
-    kept: Option<Arc<Kept>>,
+}
+
+/// What is known of a request.
+pub(super) enum Found {
+    /// Its result, which is appended.
+    Kept,
+    /// Nothing yet; what is made now may be kept under this.
+    Nothing(Option<Question>),
+}
+
+impl Kept {
+    /// Whether it is what would be made now.
+    fn stands(&self, now: &Glance<'_>) -> bool {
+        (self.since_us..self.until_us).contains(&now.now_us()) && now.stands(&self.footprint, self.rev)
+    }
+
+    /// Answers a request with it, at revision `rev`.
+    fn answer(&self, cx: &RequestContext, rev: Rev, out: &mut Vec<u8>) {
+        USED.count(&metric::KEPT_REPLIES, &[]);
+        // With room for what follows it in the envelope: else the last byte would copy all of it again.
+        out.reserve(self.result.len() + RESULT_END_BYTES);
+        out.extend_from_slice(&self.result);
+        cx.etag.lock().clone_from(&self.etag);
+        // It is what would be made at this revision, too.
+        cx.call.answered_at(rev);
+    }
 }
 
 impl Replies {
-    /// What a request of this method is kept under, at the newest revision; `None` if it is not kept.
-    pub(super) fn question(&self, cx: &RequestContext, spec: &Spec, params: &Params<'_>) -> Option<Question> {
-        if !spec.entry.kept {
-            return None;
-        }
-        let key = key(cx, spec, params)?;
-        let question = cx.call.store.glance(|now| {
-            let (rev, now_us) = (now.rev(), now.now_us());
-            let stands = |kept: &Arc<Kept>| {
-                let in_time = kept.since_us <= now_us && now_us < kept.until_us;
-                in_time && now.stands(&kept.footprint, kept.rev)
-            };
-            let kept = self.kept.get(&key).filter(stands);
-            Question { key, rev, now_us, until_us: now.view::<Graph>().stands_until(now_us), kept }
-        })?;
-        (question.until_us > question.now_us).then_some(question)
+    /// Appends the kept result of a request, at the newest revision, if there is one that stands.
+    pub(super) fn find(&self, cx: &RequestContext, spec: &Spec, params: &Params<'_>, out: &mut Vec<u8>) -> Found {
+        let key = if spec.entry.kept { key(cx, spec, params) } else { None };
+        let Some(key) = key else { return Found::Nothing(None) };
+        cx.call.store.glance(|now| self.look(cx, key, now, out)).unwrap_or(Found::Nothing(None))
     }
 
-    /// Appends the kept result, if there is one that stands.
-    pub(super) fn find(cx: &RequestContext, question: &Question, out: &mut Vec<u8>) -> bool {
-        let Some(kept) = &question.kept else { return false };
-        USED.count(&metric::KEPT_REPLIES, &[]);
-        // With room for what follows it in the envelope: else the last byte would copy all of it again.
-        out.reserve(kept.result.len() + RESULT_END_BYTES);
-        out.extend_from_slice(&kept.result);
-        cx.etag.lock().clone_from(&kept.etag);
-        // It is what would be made at this revision, too.
-        cx.call.answered_at(question.rev);
-        true
+    fn look(&self, cx: &RequestContext, key: Key, now: &Glance<'_>, out: &mut Vec<u8>) -> Found {
+        let (rev, now_us, mark) = (now.rev(), now.now_us(), mark(&key));
+        let until_us = now.view::<Graph>().stands_until(now_us);
+        if until_us <= now_us {
+            return Found::Nothing(None);
+        }
+        let mut near = self.near.own().lock();
+        if let Some(kept) = near.get(&key, mark).filter(|kept| kept.stands(now)) {
+            kept.answer(cx, rev, out);
+            return Found::Kept;
+        }
+        let Some(kept) = self.kept.get(&key).filter(|kept| kept.stands(now)) else {
+            return Found::Nothing(Some(Question { key, rev, now_us, until_us }));
+        };
+        kept.answer(cx, rev, out);
+        near.put(key, mark, kept);
+        Found::Kept
     }
 
     /// Keeps a result that was just made, if it was asked before. One that has seen a newer revision than the question

@@ -49,7 +49,7 @@ pub(super) fn put(shared: &Shared, body: &[u8]) -> Result<(ContentHash, Pin), St
 fn distrust(shared: &Shared, error: &StoreError) {
     if matches!(error, StoreError::Io { step: "syncing", .. }) {
         tracing::error!(%error, "the store is read-only from now on; restart the server");
-        shared.read_only.lock().get_or_insert_with(|| error.to_string());
+        shared.read_only.get_or_init(|| error.to_string());
     }
 }
 

@@ -180,7 +180,7 @@ pub(super) fn share(mut options: Options, far: Option<Far>) -> Shared {
         verified: super::download::Verified::default(),
         places: Places::new(),
         pins: Arc::default(),
-        read_only: Mutex::new(None),
+        read_only: OnceLock::new(),
         damaged: AtomicBool::new(false),
         away: Mutex::new(None),
         limits,

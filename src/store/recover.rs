@@ -13,7 +13,7 @@ use super::meta;
 impl Core {
     /// Whether a transaction may begin: the store takes writes, and its connection is there.
     pub(super) fn ready(&mut self) -> Result<(), StoreError> {
-        if let Some(reason) = self.shared.read_only.lock().clone() {
+        if let Some(reason) = self.shared.read_only.get().cloned() {
             return Err(StoreError::ReadOnly { reason });
         }
         match &self.link {
@@ -113,7 +113,8 @@ impl Core {
     /// Takes no writes from now on: only a restart can tell what is on disk.
     pub(super) fn stop_writing(&mut self, reason: String) -> StoreError {
         tracing::error!(reason, "the store is read-only from now on; restart the server");
-        *self.shared.read_only.lock() = Some(reason.clone());
+        // The first reason is the one to be told.
+        self.shared.read_only.get_or_init(|| reason.clone());
         StoreError::Indeterminate { reason }
     }
 

@@ -65,8 +65,9 @@ pub(super) struct Shared {
     pub(super) places: Places,
     /// Bodies that must not be collected.
     pub(super) pins: Arc<Pins>,
-    /// Why the store takes no writes, once an input/output error has made it so.
-    pub(super) read_only: Mutex<Option<String>>,
+    /// Why the store takes no writes, once an input/output error has made it so. Each look at the published state asks,
+    /// which must not write as a lock does.
+    pub(super) read_only: OnceLock<String>,
     /// Whether that error was damage of the database itself.
     pub(super) damaged: AtomicBool,
     /// Why the database server could not be reached when the writer last tried.
@@ -131,7 +132,7 @@ impl Shared {
         if self.connector.is_some() {
             return false;
         }
-        self.read_only.lock().is_none()
+        self.read_only.get().is_none()
     }
 
     /// The time for a transaction: never earlier than that of an earlier revision.

@@ -81,7 +81,7 @@ impl Shared {
     /// Everything but what only the handle knows.
     pub(super) fn status(&self) -> Status {
         let wal = self.database.with_file_name(super::WAL_FILE);
-        let read_only = self.read_only.lock().clone();
+        let read_only = self.read_only.get().cloned();
         let gauges = &self.gauges;
         Status {
             engine: if self.has_disk() { "sqlite" } else { "postgresql" },

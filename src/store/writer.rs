@@ -222,7 +222,7 @@ impl Core {
     /// After the answers: the log may be long, the disk fuller, and the gauges are old.
     fn after_batch(&mut self, bytes: u64) {
         self.shared.gauges.oldest_us.store(0, std::sync::atomic::Ordering::Relaxed);
-        if self.shared.read_only.lock().is_some() {
+        if self.shared.read_only.get().is_some() {
             return;
         }
         let done = match &self.link {
@@ -248,7 +248,7 @@ impl Core {
         });
         self.unseen_bytes = 0;
         self.shared.space.tick(&self.shared.metrics);
-        if self.shared.read_only.lock().is_none() {
+        if self.shared.read_only.get().is_none() {
             let done = self.care();
             self.between(done);
         }
@@ -285,7 +285,7 @@ impl Core {
 
     /// Leaves the store as a clean shutdown does: nothing in the log, the time and the word "clean" written down.
     fn close(mut self) -> Result<(), StoreError> {
-        if self.shared.read_only.lock().is_some() {
+        if self.shared.read_only.get().is_some() {
             // What is on disk is for the next start to find out; closing must not write.
             let no_checkpoint = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
             let Some(conn) = self.link.lite() else { return Ok(()) };

@@ -29,7 +29,7 @@ pub fn init(filter: &str, format: LogStyle) -> Result<(), BadFilter> {
         LogStyle::Pretty => true,
         LogStyle::Json => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(sink::Lines);
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(sink::ToSink);
     // Failing means that a log is there already: the first one stays.
     let _ = if pretty {
         builder.with_ansi(terminal).with_target(false).try_init()

@@ -9,6 +9,8 @@ use std::time::Duration;
 use metrics::Label;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::series;
+
 /// Upper bounds of the buckets of every duration, seconds.
 const SECONDS_BUCKETS: &[f64] =
     &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -33,7 +35,10 @@ impl Counter {
     }
     /// Adds `by`.
     pub fn add(&self, by: u64, with: Labels<'_>) {
-        metrics::counter!(self.0, labels(with)).increment(by);
+        self.series(with).increment(by);
+    }
+    pub(super) fn series(&self, with: Labels<'_>) -> metrics::Counter {
+        metrics::counter!(self.0, labels(with))
     }
 }
 
@@ -56,54 +61,10 @@ pub struct Seconds(&'static str);
 impl Seconds {
     /// Records one duration.
     pub fn seconds(&self, duration: Duration, with: Labels<'_>) {
-        metrics::histogram!(self.0, labels(with)).record(duration);
+        self.series(with).record(duration);
     }
-}
-
-/// One series of a counter: looked up by its labels at its first use, not at each.
-#[derive(Debug, Default)]
-pub struct CounterSeries(OnceLock<metrics::Counter>);
-
-impl CounterSeries {
-    /// A series that is not looked up yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(OnceLock::new())
-    }
-    /// Adds one to the series `with` of `of`; the same ones at each call.
-    pub fn count(&self, of: &Counter, with: Labels<'_>) {
-        let look_up = || {
-            // What is looked up before there is a recorder would count nowhere for ever.
-            recorder();
-            metrics::counter!(of.0, labels(with))
-        };
-        self.0.get_or_init(look_up).increment(1);
-    }
-}
-
-/// One series of a distribution: looked up by its labels at its first use, not at each.
-#[derive(Default)]
-pub struct SecondsSeries(OnceLock<metrics::Histogram>);
-
-impl SecondsSeries {
-    /// A series that is not looked up yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(OnceLock::new())
-    }
-    /// Records a duration in the series `with` of `of`; the same ones at each call.
-    pub fn seconds(&self, of: &Seconds, with: Labels<'_>, duration: Duration) {
-        let look_up = || {
-            recorder();
-            metrics::histogram!(of.0, labels(with))
-        };
-        self.0.get_or_init(look_up).record(duration);
-    }
-}
-
-impl std::fmt::Debug for SecondsSeries {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("SecondsSeries").field(&self.0.get().is_some()).finish()
+    pub(super) fn series(&self, with: Labels<'_>) -> metrics::Histogram {
+        metrics::histogram!(self.0, labels(with))
     }
 }
 
@@ -164,7 +125,9 @@ pub fn recorder() -> &'static PrometheusHandle {
 /// All metrics as Prometheus text.
 #[must_use]
 pub fn render() -> String {
-    recorder().render()
+    let recorder = recorder();
+    series::tell();
+    recorder.render()
 }
 
 #[cfg(test)]
@@ -182,21 +145,6 @@ mod tests {
         assert!(text.contains(r#"rpc_duration_seconds_bucket{method="metric_test",le="0.005"} 1"#), "{text}");
         assert!(text.contains("auth_refused_total "), "{text}");
         assert!(text.contains("nexus_build_info{version="), "{text}");
-    }
-
-    #[test]
-    fn a_series_is_the_one_of_its_labels() {
-        static ANSWERED: CounterSeries = CounterSeries::new();
-        static TOOK: SecondsSeries = SecondsSeries::new();
-        let with = [("method", "series_test"), ("code", "ok")];
-        for _ in 0..2 {
-            ANSWERED.count(&RPC_REQUESTS, &with);
-            TOOK.seconds(&RPC_DURATION, &with[..1], Duration::from_millis(3));
-        }
-        RPC_REQUESTS.count(&with);
-        let text = render();
-        assert!(text.contains(r#"rpc_requests_total{method="series_test",code="ok"} 3"#), "{text}");
-        assert!(text.contains(r#"rpc_duration_seconds_count{method="series_test"} 2"#), "{text}");
     }
 
     #[test]

@@ -1,99 +1,137 @@
 //! Where the lines of the log go: standard error, by a thread of its own.
 //!
-//! A line of the level info or below is left in a buffer and written within [`GATHER`], many at once: a request neither
-//! waits for whoever reads the log nor pays a system call. What is left when the process is killed is lost; an orderly
-//! end, a panic and [`flush`] write it. Lines of the levels warn and error are written before whoever logs them goes on,
-//! behind everything that was left before. Invariant: lines keep their order, and only the first kind is ever dropped,
-//! when the buffer is full because nobody reads the log; dropped lines are counted.
+//! A line of the level info or below is left in a buffer of the thread that logs it and written within [`GATHER`], many at
+//! once: a request neither waits for whoever reads the log nor for another thread's line, nor pays a system call. What is
+//! left when the process is killed is lost; an orderly end, a panic and [`flush`] write it. Lines of the levels warn and
+//! error are written before whoever logs them goes on, behind everything that was left before. Invariant: the lines of a
+//! thread keep their order, and those that are written together stand in the order of their text, which begins with the
+//! time; only the first kind is ever dropped, when a buffer is full because nobody reads the log; dropped lines are
+//! counted.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::by_thread::ByThread;
+use super::lines::{Lines, in_order};
 use super::log::redact;
 use super::metric;
+use crate::model::time::monotonic;
 
-/// Most bytes that wait to be written.
-const WAITING_BYTES_MAX: usize = 1 << 20;
-/// The thread does not gather longer than until there are as many bytes.
-const GATHER_BYTES: usize = WAITING_BYTES_MAX / 16;
+/// Most bytes of one thread that wait to be written.
+const WAITING_BYTES_MAX: usize = 512 << 10;
+/// The thread does not gather longer than until another one has left as many bytes.
+const GATHER_BYTES: usize = WAITING_BYTES_MAX / 8;
 /// How long a line may wait for others.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// Lines on their way.
 struct Sink<W> {
-    waiting: Mutex<Waiting>,
-    /// There is a first line, or there are many.
-    filled: Condvar,
-    /// Held while something is written. Taken before `waiting`.
+    lanes: ByThread<Mutex<Waiting>>,
+    /// The thread that writes, once it has begun.
+    thread: OnceLock<Thread>,
+    /// It sleeps until there is a line.
+    idle: AtomicBool,
+    /// There are many lines.
+    full: AtomicBool,
+    /// Held while something is written. Taken before any lane.
     out: Mutex<Out<W>>,
 }
 
+/// What one thread has left.
 #[derive(Default)]
 struct Waiting {
-    lines: Vec<u8>,
-    /// Since the thread last said so.
+    lines: Lines,
+    /// Since the thread that writes last said so.
     dropped: u64,
 }
 
 struct Out<W> {
     to: W,
-    /// Spare room, to be exchanged for what waits.
-    lines: Vec<u8>,
+    /// What was taken from each lane, in turn with what waits there.
+    taken: Vec<Lines>,
+    /// All of it.
+    text: Vec<u8>,
 }
 
-impl<W: Write> Sink<W> {
+impl<W: Write + Send> Sink<W> {
     fn new(to: W) -> Self {
-        let (waiting, filled) = (Mutex::default(), Condvar::new());
-        Self { waiting, filled, out: Mutex::new(Out { to, lines: Vec::new() }) }
+        let out = Mutex::new(Out { to, taken: Vec::new(), text: Vec::new() });
+        let (idle, full) = Default::default();
+        Self { lanes: ByThread::new(), thread: OnceLock::new(), idle, full, out }
     }
 
     /// Leaves a line; drops it if too many wait.
     fn leave(&self, line: &[u8]) {
-        let mut waiting = self.waiting.lock();
-        let before = waiting.lines.len();
-        if before + line.len() > WAITING_BYTES_MAX {
+        let mut waiting = self.lanes.own().lock();
+        let before = waiting.lines.bytes();
+        let after = before + line.len();
+        if after > WAITING_BYTES_MAX {
             waiting.dropped += 1;
             drop(waiting);
             metric::LOG_DROPPED.count(&[]);
             return;
         }
-        waiting.lines.extend_from_slice(line);
-        let after = waiting.lines.len();
+        waiting.lines.push(line);
         drop(waiting);
-        if before == 0 || (before < GATHER_BYTES && after >= GATHER_BYTES) {
-            self.filled.notify_one();
+        if before < GATHER_BYTES && after >= GATHER_BYTES {
+            self.full.store(true, Ordering::Release);
+            self.wake();
+        } else if before == 0 && self.idle.swap(false, Ordering::AcqRel) {
+            // Whoever writes says that it is idle before it looks into this lane: it has seen the line, or is woken.
+            self.wake();
         }
+    }
+
+    fn wake(&self) {
+        self.thread.get().into_iter().for_each(Thread::unpark);
     }
 
     /// Writes everything that waits, and then `line`.
     fn write_through(&self, line: &[u8]) {
         let mut out = self.out.lock();
-        let Out { to, lines } = &mut *out;
-        lines.clear();
-        std::mem::swap(lines, &mut self.waiting.lock().lines);
+        let Out { to, taken, text } = &mut *out;
+        for (at, lane) in self.lanes.all().enumerate() {
+            if at == taken.len() {
+                taken.push(Lines::default());
+            }
+            std::mem::swap(&mut taken[at], &mut lane.lock().lines);
+        }
+        text.clear();
+        in_order(taken, text);
+        taken.iter_mut().for_each(Lines::clear);
+        text.extend_from_slice(line);
         // A log that cannot be written must not stop the server.
-        let _ = to.write_all(lines);
-        let _ = to.write_all(line);
+        let _ = to.write_all(text);
         let _ = to.flush();
     }
 
     /// Waits for lines and for some more, writes them, and returns how many were dropped meanwhile.
     fn write_next(&self) -> u64 {
-        let mut waiting = self.waiting.lock();
-        self.filled.wait_while(&mut waiting, |waiting| waiting.lines.is_empty());
-        if waiting.lines.len() < GATHER_BYTES {
-            // Early or late, what is there is written.
-            let _ = self.filled.wait_for(&mut waiting, GATHER);
+        self.thread.get_or_init(thread::current);
+        self.idle.store(true, Ordering::Release);
+        while self.lanes.all().all(|lane| lane.lock().lines.bytes() == 0) {
+            thread::park();
+            self.idle.store(true, Ordering::Release);
         }
-        drop(waiting);
+        self.idle.store(false, Ordering::Release);
+        let until = monotonic() + GATHER;
+        while !self.full.swap(false, Ordering::AcqRel) {
+            let left = until.saturating_duration_since(monotonic());
+            if left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
+        }
         self.write_through(b"");
-        std::mem::take(&mut self.waiting.lock().dropped)
+        self.lanes.all().map(|lane| std::mem::take(&mut lane.lock().dropped)).sum()
     }
 }
 
@@ -139,9 +177,9 @@ pub(super) fn start() {
 }
 
 /// Makes writers of lines.
-pub(super) struct Lines;
+pub(super) struct ToSink;
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for ToSink {
     type Writer = Line;
     fn make_writer(&'a self) -> Line {
         Line { urgent: true }
@@ -198,6 +236,11 @@ mod tests {
         (Sink::new(To(Arc::clone(&written))), written)
     }
 
+    /// What this thread has left.
+    fn mine(sink: &Sink<To>) -> parking_lot::MutexGuard<'_, Waiting> {
+        sink.lanes.own().lock()
+    }
+
     #[test]
     fn what_is_urgent_is_written_at_once_and_behind_the_rest() {
         let (sink, written) = sink();
@@ -218,9 +261,9 @@ mod tests {
         for _ in 0..2 * WAITING_BYTES_MAX / line.len() {
             sink.leave(&line);
         }
-        assert!(sink.waiting.lock().lines.len() <= WAITING_BYTES_MAX);
+        assert!(mine(&sink).lines.bytes() <= WAITING_BYTES_MAX);
         sink.write_through(b"urgent");
-        let dropped = sink.waiting.lock().dropped;
+        let dropped = mine(&sink).dropped;
         let kept = written.lock().len() - "urgent".len();
         assert_eq!(kept / line.len() + usize::try_from(dropped).expect("few"), 2 * WAITING_BYTES_MAX / line.len());
         assert!(dropped > 0 && written.lock().ends_with(b"urgent"));

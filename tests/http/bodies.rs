@@ -40,14 +40,20 @@ async fn a_body_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn all_bodies_together_are_bounded() {
-    let served = Served::with(|state| state.limits.bodies_bytes = 100).await;
-    let answer = served.post("exists", format!(r#"{{"params":{{"path":"/{}"}}}}"#, "x".repeat(100)).as_bytes()).await;
+    let served = Served::with(|state| state.limits.bodies_bytes = 10_000).await;
+    let padded = |bytes| format!(r#"{{"params":{{"path":"/"}}}}{}"#, " ".repeat(bytes));
+    let answer = served.post("exists", padded(10_000).as_bytes()).await;
     assert_eq!((answer.status, failure(&answer).data["code"].clone()), (503, json!("busy")));
     assert_eq!(answer.header("retry-after"), Some("1"));
     // What was taken is given back.
     for _ in 0..10 {
-        assert_eq!(served.post("exists", br#"{"params":{"path":"/"}}"#).await.status, 200);
+        assert_eq!(served.post("exists", padded(6_000).as_bytes()).await.status, 200);
     }
+    // Small ones are served whatever the others take.
+    served.stop().await;
+    let served = Served::with(|state| state.limits.bodies_bytes = 0).await;
+    assert_eq!(served.post("exists", padded(900).as_bytes()).await.status, 200);
+    assert_eq!(served.post("exists", padded(1_100).as_bytes()).await.status, 503);
     served.stop().await;
 }
 

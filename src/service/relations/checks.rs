@@ -9,7 +9,8 @@ use crate::service::relations::past::{At, PastView};
 use crate::service::relations::questions::{Asker, Question, Resolved};
 use crate::service::{Call, ServiceError};
 use crate::store::{DecisionNote, Glance, Note, ReadTx, Sql, Store};
-use crate::telemetry::metric::{self, SecondsSeries};
+use crate::telemetry::metric;
+use crate::telemetry::series::SecondsSeries;
 
 /// Most checks of one batch.
 pub const BATCH_CHECKS_MAX: usize = 10_000;
