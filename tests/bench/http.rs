@@ -100,8 +100,7 @@ struct Size {
     requests_max: u64,
 }
 
-/// Many short rounds: what else the machine does comes and goes by the second, and then falls on all sides alike.
-const FULL: Size = Size { rounds: 40, connections: 10, writers: 64, files: 64, seconds: 0.3, requests_max: u64::MAX };
+const FULL: Size = Size { rounds: 12, connections: 10, writers: 64, files: 64, seconds: 1.0, requests_max: u64::MAX };
 const TINY: Size = Size { rounds: 1, connections: 2, writers: 2, files: 2, seconds: 30.0, requests_max: 4 };
 
 fn main() {
