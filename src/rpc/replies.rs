@@ -86,13 +86,16 @@ pub struct Replies {
 impl Default for Replies {
     fn default() -> Self {
         let kept = Cache::with_weighter(ENTRIES_EXPECTED, CAPACITY_BYTES, ByBytes);
-        Self { kept, near: ByThread::new(), asked: Asked::default() }
+        Self { kept, near: ByThread::default(), asked: Asked::default() }
     }
 }
 
 /// The short results that a thread used last, each in the place that its key leads to. Looking one up in the table of all
 /// threads writes to it, and each thread waits for what another one has written.
-struct Near(Box<[Option<(Key, Arc<Kept>)>]>);
+struct Near(Box<[Place]>);
+
+/// A request and its result.
+type Place = Option<(Key, Arc<Kept>)>;
 
 impl Default for Near {
     fn default() -> Self {

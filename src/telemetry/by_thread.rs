@@ -14,12 +14,13 @@ pub struct ByThread<T: Send>(ThreadLocal<Padded<T>>);
 #[repr(align(128))]
 struct Padded<T>(T);
 
-impl<T: Send + Sync + Default> ByThread<T> {
-    /// None yet.
-    pub const fn new() -> Self {
+impl<T: Send> Default for ByThread<T> {
+    fn default() -> Self {
         Self(ThreadLocal::new())
     }
+}
 
+impl<T: Send + Sync + Default> ByThread<T> {
     /// That of this thread. After the thread has ended, another one may go on with it.
     pub fn own(&self) -> &T {
         &self.0.get_or_default().0

@@ -60,7 +60,7 @@ impl CounterSeries {
     }
     /// Adds one to the series `with` of `of`; the same ones at each call.
     pub fn count(&self, of: &Counter, with: Labels<'_>) {
-        let series = self.0.get_or_init(|| begun(|| Counted { by_thread: ByThread::new(), to: of.series(with) }));
+        let series = self.0.get_or_init(|| begun(|| Counted { by_thread: ByThread::default(), to: of.series(with) }));
         series.by_thread.own().fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -94,7 +94,7 @@ impl SecondsSeries {
     }
     /// Records a duration in the series `with` of `of`; the same ones at each call.
     pub fn seconds(&self, of: &Seconds, with: Labels<'_>, duration: Duration) {
-        let series = self.0.get_or_init(|| begun(|| Measured { by_thread: ByThread::new(), to: of.series(with) }));
+        let series = self.0.get_or_init(|| begun(|| Measured { by_thread: ByThread::default(), to: of.series(with) }));
         let mut waiting = series.by_thread.own().lock();
         waiting.push(duration);
         if waiting.len() >= WAITING_MAX {

@@ -65,7 +65,7 @@ impl<W: Write + Send> Sink<W> {
     fn new(to: W) -> Self {
         let out = Mutex::new(Out { to, taken: Vec::new(), text: Vec::new() });
         let (idle, full) = Default::default();
-        Self { lanes: ByThread::new(), thread: OnceLock::new(), idle, full, out }
+        Self { lanes: ByThread::default(), thread: OnceLock::new(), idle, full, out }
     }
 
     /// Leaves a line; drops it if too many wait.
@@ -271,6 +271,35 @@ mod tests {
         assert_eq!(sink.write_next(), dropped, "said once");
         sink.leave(b"\n");
         assert_eq!(sink.write_next(), 0);
+    }
+
+    /// Gives what is written to whoever waits for it.
+    struct Tell(mpsc::Sender<Vec<u8>>);
+
+    impl Write for Tell {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).expect("somebody waits");
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_wakes_whoever_writes() {
+        const LINES: usize = 50;
+        let (tell, told) = mpsc::channel();
+        let sink = Sink::new(Tell(tell));
+        let lines: Vec<String> = (0..LINES).map(|n| format!("{n}\n")).collect();
+        std::thread::scope(|scope| {
+            scope.spawn(|| (0..LINES).for_each(|_| assert_eq!(sink.write_next(), 0)));
+            for line in &lines {
+                // Each by a thread of its own, whose lane may be one that has not been looked into yet.
+                scope.spawn(|| sink.leave(line.as_bytes())).join().expect("left");
+                assert_eq!(told.recv_timeout(Duration::from_secs(60)).expect("woken"), line.as_bytes());
+            }
+        });
     }
 
     /// Lines of several threads and of both kinds, while a third one writes: each is there once, and in the order of
