@@ -3,6 +3,7 @@
 //!
 //! Decides, and words the refusals. Changes nothing; the engine it asks knows neither admins nor agents.
 
+mod closed;
 mod obligations;
 mod reader;
 
@@ -24,6 +25,7 @@ use super::located::{self, Located};
 use super::records;
 use super::{Lacking, ServiceError};
 
+pub(super) use closed::is_read_only;
 pub use obligations::{DYNAMIC_VIEWER, condition};
 pub use reader::Reader;
 
@@ -33,8 +35,6 @@ pub const FILE: &str = "file";
 pub const USER: &str = "user";
 /// Longest time that the second check of one operation may take of the writer.
 const SECOND_CHECK_TIME: Duration = Duration::from_millis(2);
-/// First components below which nobody but the instance admin writes.
-const READ_ONLY: &[&str] = &["system", "archives"];
 
 /// The permissions of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -429,45 +429,12 @@ impl<'t, T: Sql> Access<'t, T> {
         let budget = &mut *self.budget.borrow_mut();
         self.tx.view::<Graph>().check(&query, leaf, &self.env, self.caches, budget).allowed()
     }
-
-    /// Whether writing to `path` is refused whoever asks: a read-only namespace, or a mount that only a sync writes to.
-    pub(super) fn is_closed(&self, path: &VirtualPath) -> bool {
-        self.read_only_namespace(path).is_some() || self.tx.view::<Mounted>().readonly_at(path).is_some()
-    }
-
-    /// Refuses what would take a mount point away: a mount at `path` or below it.
-    pub fn require_unmounted(&self, path: &VirtualPath) -> Result<(), ServiceError> {
-        mounted(self.tx.view::<Mounted>().at_or_below(path))
-    }
-
-    /// Refuses what would change a whole tree as one: a mount below `path`, whose files are the host's too.
-    pub fn require_unmounted_below(&self, path: &VirtualPath) -> Result<(), ServiceError> {
-        mounted(self.tx.view::<Mounted>().below(path))
-    }
-
-    /// The first component of `path`, if nobody writes below it but the instance admin, who the caller is not.
-    fn read_only_namespace<'p>(&self, path: &'p VirtualPath) -> Option<&'p str> {
-        let first = path.components().next()?;
-        (is_read_only(first) && !self.is_instance_admin()).then_some(first)
-    }
-}
-
-fn mounted(point: Option<&str>) -> Result<(), ServiceError> {
-    match point {
-        Some(point) => Err(ServiceError::Precondition(format!("[Errno 16] '{point}' is mounted: remove_mount first"))),
-        None => Ok(()),
-    }
 }
 
 /// A word of a command line, to be pasted into a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/:,._-+@%=".contains(c);
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
-}
-
-/// Whether nobody but the instance admin writes below a first component.
-pub(super) fn is_read_only(first: &str) -> bool {
-    READ_ONLY.contains(&first)
 }
 
 /// What the node row adds to a decision: the owner of a file, never of a directory.
