@@ -1,7 +1,7 @@
 //! Logs and metrics.
 //!
-//! Owns the format of the log, the list of metrics and the one recorder of the process. Must never know what is
-//! logged or measured. Invariant: no key and no token leaves through a log line.
+//! Owns the format of the log, the list of metrics, the one recorder of the process, and values by thread. Must never know
+//! what is logged or measured. Invariant: no key and no token leaves through a log line.
 
 pub mod by_thread;
 mod line;

@@ -18,7 +18,8 @@ use super::{say, verdict};
 /// The target: the longest that the writer may be held.
 const HELD: Duration = Duration::from_millis(50);
 
-/// Trees of up to so many files are counted within the time of a request.
+/// Trees of up to so many files are counted before the log has grown to its limit beside these writes, at which whoever
+/// reads it is cut.
 const COUNTED_MIN: usize = 1_000_000;
 
 /// Changes of half of the tree, each beside small writes.
@@ -55,7 +56,7 @@ pub(super) async fn changed(world: Arc<World>, files: usize) {
         say(&format!("  {what:<60} {:>9}; of {all} transactions {long} over 50 ms   {held}", short(took)));
         say(&format!("    a write beside it {} at most; as long without it {}", short(worst), short(alone)));
         if method == "workspace_snapshot" {
-            // A snapshot does not wait longer for the count than a request may take.
+            // A snapshot whose count is cut says that it was not counted.
             let counted = &answer["file_count"];
             assert!(*counted == json!(files - half) || counted.is_null() && files > COUNTED_MIN, "{answer}");
             say(&format!("    files counted: {counted}"));
