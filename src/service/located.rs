@@ -1,6 +1,8 @@
-//! Where a path leads: the nodes on the way to it that exist, and the tenant that decides about it.
+//! Where a path leads: the nodes on the way to it that exist, or the one at its end, and the tenant that decides about it.
 //!
 //! Owns the rule which tenant a path belongs to. Decides no rights.
+
+use std::sync::Arc;
 
 use crate::model::{EntityId, NodeKind, NodeRow, VirtualPath};
 use crate::store::{Sql, nodes};
@@ -33,6 +35,36 @@ pub(super) fn end_of(tx: &impl Sql, path: &VirtualPath) -> Result<(Option<Entity
     let place = nodes::place(tx, path)?;
     let tenant = deciding(path, &place.tenant, place.exact).to_owned();
     Ok((place.owner.filter(|_| place.exact && place.kind == NodeKind::File), tenant))
+}
+
+/// The end of a path, looked up in one transaction without the nodes on the way: what is asked about the path itself.
+#[derive(Debug, Clone)]
+pub struct End<'p> {
+    path: &'p VirtualPath,
+    node: Option<NodeRow>,
+    /// Of the deepest node on the way that exists.
+    tenant: Arc<str>,
+}
+
+impl<'p> End<'p> {
+    /// Looks `path` up.
+    pub fn find(tx: &impl Sql, path: &'p VirtualPath) -> Result<Self, ServiceError> {
+        let (node, tenant) = nodes::end(tx, path)?;
+        Ok(Self { path, node, tenant })
+    }
+
+    /// The node at the path.
+    #[must_use]
+    pub fn node(&self) -> Option<&NodeRow> {
+        self.node.as_ref()
+    }
+
+    /// What is asked about the path.
+    #[must_use]
+    pub fn target(&self) -> Target<'_> {
+        let tenant = deciding(self.path, &self.tenant, self.node.is_some());
+        Target { path: self.path, node: self.node(), tenant }
+    }
 }
 
 impl Located {

@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 
 use super::statements::statements;
-pub use super::ways::{Place, chain, child, find, nearest, parent_of, path_of, place, root};
+pub use super::ways::{Place, chain, child, end, find, parent_of, path_of, place, root};
 use super::{Row, Sql, StoreError, WriteTx, versions};
 use crate::model::{Change, ContentHash, Delta, EntityId, NodeId, NodeKind, NodeRow, VirtualPath};
 use crate::params;
@@ -49,9 +49,12 @@ statements! {
     INSERT_NODE = "INSERT INTO nodes (parent, name, id, tenant, type, owner, implicit, mixed, detached, \
          content, size, version, mime, created_at_us, modified_at_us, created_by) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
-    /// Everything but its place and its beginning.
-    UPDATE_NODE = "UPDATE nodes SET tenant = ?3, owner = ?4, implicit = ?5, mixed = ?6, content = ?7, \
-         size = ?8, version = ?9, mime = ?10, modified_at_us = ?11, created_by = ?12 WHERE parent = ?1 AND name = ?2";
+    /// What it holds. No index says any of it, so that one page changes.
+    UPDATE_NODE = "UPDATE nodes SET content = ?3, size = ?4, version = ?5, mime = ?6, modified_at_us = ?7, \
+         created_by = ?8 WHERE parent = ?1 AND name = ?2";
+    /// Whose it is, and what else listings and permissions depend on.
+    UPDATE_NODE_FACTS = "UPDATE nodes SET tenant = ?3, owner = ?4, implicit = ?5, mixed = ?6 \
+         WHERE parent = ?1 AND name = ?2";
     /// Another place.
     MOVE_NODE = "UPDATE nodes SET parent = ?3, name = ?4 WHERE parent = ?1 AND name = ?2";
     /// Its end.
@@ -177,30 +180,35 @@ pub fn update(
     source: &str,
     reason: Option<&str>,
 ) -> Result<NodeRow, StoreError> {
-    let content = content_bytes(&after)?;
-    tx.exec(
-        UPDATE_NODE,
-        params![
-            before.parent,
-            &before.name,
-            &after.tenant,
-            after.owner,
-            after.implicit,
-            after.mixed,
-            content.as_ref().map(|c| &c[..]),
-            after.size,
-            after.version,
-            &after.mime,
-            after.modified_at_us,
-            &after.created_by,
-        ],
-    )?;
+    let place = (before.parent, before.name.as_str());
+    if facts(before) != facts(&after) {
+        let params = params![place.0, place.1, &after.tenant, after.owner, after.implicit, after.mixed];
+        tx.exec(UPDATE_NODE_FACTS, params)?;
+    }
+    if held(before) != held(&after) {
+        let content = content_bytes(&after)?;
+        let content = content.as_ref().map(|c| &c[..]);
+        let NodeRow { size, version, mime, modified_at_us, created_by, .. } = &after;
+        let params = params![place.0, place.1, content, *size, *version, mime, *modified_at_us, created_by];
+        tx.exec(UPDATE_NODE, params)?;
+    }
     if before.version != after.version || before.content != after.content {
         versions::close(tx, after.id)?;
         versions::open(tx, &after, source, reason)?;
     }
     tx.record(Change::Node(Delta::update(before.clone(), after.clone())));
     Ok(after)
+}
+
+/// What [`UPDATE_NODE_FACTS`] writes.
+fn facts(row: &NodeRow) -> (&str, Option<EntityId>, bool, bool) {
+    (&row.tenant, row.owner, row.implicit, row.mixed)
+}
+
+/// What [`UPDATE_NODE`] writes.
+fn held(row: &NodeRow) -> (Option<&str>, u64, u64, Option<&str>, i64, &str) {
+    let (content, mime) = (row.content.as_deref(), row.mime.as_deref());
+    (content, row.size, row.version, mime, row.modified_at_us, &row.created_by)
 }
 
 /// Moves a node with everything below it: one row, and one version row.

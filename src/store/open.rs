@@ -367,6 +367,7 @@ fn start_core(
     conn.control("committing the start", "COMMIT")?;
     shared.faults.hit(FaultPoint::StartCommitted);
 
+    shared.places.fit(counters.next_id);
     shared.gauges.time_floor_us.store(floor, Ordering::Release);
     shared.gauges.note_rows.store(rows.at_most(), Ordering::Relaxed);
     let _first = shared.incarnation.set(incarnation);

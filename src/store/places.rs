@@ -6,6 +6,7 @@
 //! what the tables of that state's revision would say.
 
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use quick_cache::Weighter;
@@ -16,10 +17,12 @@ use super::nodes::Place;
 use super::stamps::{Slot, Stamps, slot_of_name};
 use crate::model::{NodeId, Rev};
 
-/// Bytes of all entries.
-const CACHE_BYTES: u64 = 8 << 20;
-/// Bytes that an entry takes beside its texts.
-const ENTRY_BYTES: usize = 160;
+/// Bytes of all entries: at least, at most, and for each node of the tree in between. With twenty files in a directory
+/// every directory of ten million files fits in, and looking one up in the tables costs a listing four pages of them.
+const CACHE_BYTES: RangeInclusive<u64> = 8 << 20..=128 << 20;
+const NODE_BYTES: u64 = 16;
+/// Bytes that an entry takes beside its path and the names.
+const ENTRY_BYTES: usize = 176;
 /// For the first allocation of the table.
 const ENTRIES_EXPECTED: usize = 4_000;
 
@@ -47,7 +50,7 @@ struct Bytes;
 
 impl Weighter<Box<str>, Arc<Entry>> for Bytes {
     fn weight(&self, path: &Box<str>, entry: &Arc<Entry>) -> u64 {
-        (path.len() + entry.place.tenant.len() + size_of_val(&*entry.names) + ENTRY_BYTES) as u64
+        (path.len() + size_of_val(&*entry.names) + ENTRY_BYTES) as u64
     }
 }
 
@@ -56,7 +59,15 @@ pub(super) struct Places(Cache<Box<str>, Arc<Entry>, Bytes>);
 
 impl Places {
     pub(super) fn new() -> Self {
-        Self(Cache::with_weighter(ENTRIES_EXPECTED, CACHE_BYTES, Bytes))
+        Self(Cache::with_weighter(ENTRIES_EXPECTED, *CACHE_BYTES.start(), Bytes))
+    }
+
+    /// Makes room for what there is to remember of a tree in which so many nodes were made. Never takes it back.
+    pub(super) fn fit(&self, nodes: u64) {
+        let bytes = nodes.saturating_mul(NODE_BYTES).clamp(*CACHE_BYTES.start(), *CACHE_BYTES.end());
+        if bytes > self.0.capacity() {
+            self.0.set_capacity(bytes);
+        }
     }
 
     /// What is remembered of `path`, if it is exact at revision `rev`, whose stamps these are.
@@ -109,5 +120,25 @@ impl Known<'_> {
 impl std::fmt::Debug for Known<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Known").field("rev", &self.rev).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_tree_has_more_of_it_remembered() {
+        let places = Places::new();
+        let room = |nodes| {
+            places.fit(nodes);
+            places.0.capacity()
+        };
+        let least = room(0);
+        assert!((8 << 20..9 << 20).contains(&least), "{least}");
+        let more = room(1_000_000);
+        assert!((16_000_000..17_000_000).contains(&more), "{more}");
+        assert_eq!(room(10), more, "what there is room for stays");
+        assert!((128 << 20..129 << 20).contains(&room(u64::MAX)), "and has a bound");
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::footprint::Scope;
-use super::nodes::{NOWHERE, from_row, get, kind_of};
+use super::nodes::{NOWHERE, from_row, kind_of};
 use super::places::{Known, Walked};
 use super::statements::statements;
 use super::{Sql, StoreError, Val};
@@ -37,8 +37,6 @@ statements! {
          WHERE way.at > 0 ORDER BY way.at";
     /// What permissions depend on, of one by its directory and name.
     FACTS_BY_NAME = "SELECT id, tenant, type, owner FROM nodes WHERE parent = ?1 AND name = ?2";
-    /// The id of one by its directory and name.
-    NODE_ID_BY_NAME = "SELECT id FROM nodes WHERE parent = ?1 AND name = ?2";
     /// Where a node lies.
     PLACE_BY_ID = "SELECT parent, name FROM nodes WHERE id = ?1";
 }
@@ -121,14 +119,21 @@ fn way(tx: &impl Sql, parent: NodeId, names: &[&str]) -> Result<Vec<NodeRow>, St
 
 /// The node at `path`.
 pub fn find(tx: &impl Sql, path: &VirtualPath) -> Result<Option<NodeRow>, StoreError> {
-    let (node, exact) = nearest(tx, path)?;
-    Ok(exact.then_some(node))
+    Ok(end(tx, path)?.0)
 }
 
-/// The deepest node on the way to `path` that exists, and whether it is the one at `path`. Of the others on the way
-/// only the ids are read.
-pub fn nearest(tx: &impl Sql, path: &VirtualPath) -> Result<(NodeRow, bool), StoreError> {
-    walk(tx, path, |_, _| ())
+/// The node at `path`, and the tenant of the deepest node on the way that exists. The directories on the way are not
+/// read where they are remembered.
+pub fn end(tx: &impl Sql, path: &VirtualPath) -> Result<(Option<NodeRow>, Arc<str>), StoreError> {
+    let (Some(directory), Some(_), false) = (path.parent(), tx.known(), tx.is_far()) else {
+        let (row, exact) = walk(tx, path, |_, _| ())?;
+        let tenant = row.tenant.as_str().into();
+        return Ok((exact.then_some(row), tenant));
+    };
+    let directory = place(tx, &directory)?;
+    let found = if directory.exact { child(tx, directory.id, path.name())? } else { None };
+    let tenant = found.as_ref().filter(|row| *row.tenant != *directory.tenant).map(|row| row.tenant.as_str().into());
+    Ok((found, tenant.unwrap_or(directory.tenant)))
 }
 
 /// Of the deepest node on the way to `path` that exists, what permissions depend on; from what is remembered, if that
@@ -164,7 +169,7 @@ fn place_below(tx: &impl Sql, known: Known<'_>, path: &VirtualPath) -> Result<Pl
         None => {
             let mut walked = Walked::default();
             // The root's own name tells of its changes: no other leads to it.
-            let root = step(tx, &mut walked, NOWHERE, ROOT_NAME)?.ok_or_else(no_root)?;
+            let root = step(tx, &mut walked, NOWHERE, ROOT_NAME, None)?.ok_or_else(no_root)?;
             known.put(&text[..1], &walked, root.clone());
             (0, (root, walked))
         }
@@ -172,7 +177,7 @@ fn place_below(tx: &impl Sql, known: Known<'_>, path: &VirtualPath) -> Result<Pl
     for (depth, name) in path.components().enumerate().skip(from) {
         // What lies below something that is missing leads to the same node.
         if place.exact {
-            match step(tx, &mut walked, place.id, name)? {
+            match step(tx, &mut walked, place.id, name, Some(&place.tenant))? {
                 Some(found) => place = found,
                 None => place.exact = false,
             }
@@ -185,43 +190,25 @@ fn place_below(tx: &impl Sql, known: Known<'_>, path: &VirtualPath) -> Result<Pl
     Ok(place)
 }
 
-/// What lies under a name in a directory.
-fn step(tx: &impl Sql, walked: &mut Walked, parent: NodeId, name: &str) -> Result<Option<Place>, StoreError> {
+/// What lies under a name in a directory of the tenant `above`: most nodes share its text.
+fn step(
+    tx: &impl Sql,
+    walked: &mut Walked,
+    parent: NodeId,
+    name: &str,
+    above: Option<&Arc<str>>,
+) -> Result<Option<Place>, StoreError> {
     walked.name(parent, name);
     tx.query_one_in(Scope::Name(parent, name), FACTS_BY_NAME, params![parent, name], |row| {
-        let (id, tenant, kind, owner) = (row.id(0)?, row.text(1)?.into(), kind_of(row.int(2)?), row.opt_entity(3)?);
-        Ok(Place { id, tenant, exact: true, kind, owner })
+        let (tenant, kind) = (row.text(1)?, kind_of(row.int(2)?));
+        let tenant = above.filter(|above| ***above == *tenant).map_or_else(|| tenant.into(), Arc::clone);
+        Ok(Place { id: row.id(0)?, tenant, exact: true, kind, owner: row.opt_entity(3)? })
     })
 }
 
-/// As [`nearest`], naming each directory and what is looked up in it.
+/// The deepest node on the way to `path` that exists, and whether it is the one at `path`. Names each directory and what
+/// is looked up in it.
 fn walk(
-    tx: &impl Sql,
-    path: &VirtualPath,
-    mut looked_up: impl FnMut(NodeId, &str),
-) -> Result<(NodeRow, bool), StoreError> {
-    if tx.is_far() || tx.remembered().is_some() {
-        return walk_rows(tx, path, looked_up);
-    }
-    let mut nearest = ROOT_NODE;
-    let mut names = path.components().peekable();
-    while let Some(name) = names.next() {
-        looked_up(nearest, name);
-        let found = if names.peek().is_some() {
-            tx.query_one_in(Scope::Name(nearest, name), NODE_ID_BY_NAME, params![nearest, name], |row| row.id(0))?
-        } else if let Some(row) = child(tx, nearest, name)? {
-            return Ok((row, true));
-        } else {
-            None
-        };
-        let Some(id) = found else { return Ok((passed(tx, nearest)?, false)) };
-        nearest = id;
-    }
-    Ok((root(tx)?, true))
-}
-
-/// As [`walk`], by whole rows: where a statement costs more than they do, or they are remembered.
-fn walk_rows(
     tx: &impl Sql,
     path: &VirtualPath,
     mut looked_up: impl FnMut(NodeId, &str),
@@ -230,11 +217,6 @@ fn walk_rows(
     path.components().zip(&chain).for_each(|(name, directory)| looked_up(directory.id, name));
     let exact = chain.len() > path.components().count();
     chain.pop().map(|nearest| (nearest, exact)).ok_or_else(no_root)
-}
-
-/// A node that a walk down has just passed.
-fn passed(tx: &impl Sql, id: NodeId) -> Result<NodeRow, StoreError> {
-    get(tx, id)?.ok_or_else(|| StoreError::Corrupt { what: format!("node {id} has a name and no row") })
 }
 
 /// The path of a node; `None` if there is none of this id, or if it lies in a detached directory.

@@ -252,6 +252,7 @@ impl Core {
             let done = self.care();
             self.between(done);
         }
+        self.shared.places.fit(self.counters.next_id);
         self.shared.report_gauges();
         drained.and(thrown.unwrap_or(Ok(())))
     }

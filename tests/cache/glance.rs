@@ -80,7 +80,17 @@ fn remembered(tx: &impl Sql, path: &VirtualPath) -> Result<Facts, StoreError> {
 }
 
 fn in_tables(tx: &impl Sql, path: &VirtualPath) -> Result<Facts, StoreError> {
-    nodes::nearest(tx, path).map(|(row, exact)| (row.tenant, exact, row.kind == NodeKind::File, row.owner))
+    let chain = nodes::chain(tx, path)?;
+    let (nearest, exact) = (chain.last().expect("the root"), chain.len() > path.components().count());
+    Ok((nearest.tenant.clone(), exact, nearest.kind == NodeKind::File, nearest.owner))
+}
+
+/// The end of the path by what is remembered of the directories on the way is the end of the chain.
+fn ends_alike(tx: &impl Sql, path: &VirtualPath) -> Result<bool, StoreError> {
+    let (node, tenant) = nodes::end(tx, path)?;
+    let mut chain = nodes::chain(tx, path)?;
+    let (exact, nearest) = (chain.len() > path.components().count(), chain.pop().expect("the root"));
+    Ok(*tenant == *nearest.tenant && node == exact.then_some(nearest))
 }
 
 #[tokio::test]
@@ -99,9 +109,10 @@ async fn what_is_remembered_is_what_the_tables_say() {
                 // Before the tables are looked at, which fills what is remembered.
                 let glanced = world.store.glance(|tx| (tx.rev(), remembered(tx, &path)));
                 let asked = path.clone();
-                let read = world
-                    .store
-                    .read(move |tx| Ok::<_, StoreError>((tx.rev(), in_tables(tx, &asked)?, remembered(tx, &asked)?)));
+                let read = world.store.read(move |tx| {
+                    assert!(ends_alike(tx, &asked)?, "{asked} {seed} {at}");
+                    Ok::<_, StoreError>((tx.rev(), in_tables(tx, &asked)?, remembered(tx, &asked)?))
+                });
                 let (rev, tables, again) = read.await.expect("a read");
                 if let Some((at_rev, facts)) = glanced {
                     known += 1;

@@ -131,9 +131,9 @@ impl WriteOp for Grant {
     type Output = ();
     type Error = StoreError;
     fn apply(&self, tx: &mut WriteTx<'_>) -> Result<(), StoreError> {
-        let (nearest, exact) = nodes::nearest(tx, &self.path)?;
-        let named = self.path.named_tenant().filter(|_| !exact);
-        let tenant = self.object_tenant.as_deref().or(named).unwrap_or(&nearest.tenant).to_owned();
+        let (node, nearest) = nodes::end(tx, &self.path)?;
+        let named = self.path.named_tenant().filter(|_| node.is_none());
+        let tenant = self.object_tenant.as_deref().or(named).unwrap_or(&nearest).to_owned();
         let subject_tenant = self.tenant.as_deref().unwrap_or(&tenant);
         let subject = entities::intern(tx, subject_tenant, &self.subject.0, &self.subject.1)?;
         let object = entities::intern(tx, &tenant, "file", self.path.as_str())?;

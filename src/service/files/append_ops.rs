@@ -183,7 +183,7 @@ impl CopyFile {
         source: &Located,
         goal: &Located,
     ) -> Result<(u64, ContentHash), ServiceError> {
-        let node = readable(access, source)?;
+        let node = readable(access, source.target())?;
         access.require_create(goal)?;
         let hash = content_of(&node, &self.source)?;
         if goal.exact {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::model::{ContentHash, NodeRow, VirtualPath};
 use crate::service::files::{FileRead, content_of, damaged, lost, path_below_root, readable};
-use crate::service::located::Located;
+use crate::service::located::End;
 use crate::service::{Call, ServiceError};
 use crate::store::{ReadTx, StoreError, contents};
 
@@ -30,7 +30,7 @@ pub async fn read_many(call: &Call, paths: Vec<String>) -> Result<Vec<Outcome<Fi
         let mut bytes = 0;
         let found = paths.iter().map(|text| {
             let path = path_below_root(text)?;
-            let node = readable(&access, &Located::find(tx, &path)?)?;
+            let node = readable(&access, End::find(tx, &path)?.target())?;
             let hash = content_of(&node, &path)?;
             bytes += usize::try_from(node.size).unwrap_or(usize::MAX).min(READ_BYTES_MAX);
             if bytes > READ_BYTES_MAX {

@@ -30,7 +30,7 @@ pub(super) async fn read(call: &Call, path: VirtualPath, known: Option<String>) 
         let rules = access.column_rules(located.target())?;
         let node = match &rules {
             Some(_) => located.node().cloned().ok_or_else(|| access.missing(&located, Permission::Read))?,
-            None => described(&access, &located)?,
+            None => described(&access, located.target())?,
         };
         let (body, _) = shown(tx, &path, &node, rules.as_ref())?;
         let etag = ContentHash::of(&body).to_hex();

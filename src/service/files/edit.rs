@@ -67,7 +67,7 @@ pub async fn plan(
     call.read_slow(move |tx| {
         let (access, located) = (asked.access(tx)?, Located::find(tx, &path)?);
         access.require_write(&located)?;
-        let node = readable(&access, &located)?;
+        let node = readable(&access, located.target())?;
         PutOptions::over(if_match).check(&path, Some(&node))?;
         let hash = content_of(&node, &path)?;
         if node.size > TEXT_BYTES_MAX as u64 {

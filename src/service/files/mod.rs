@@ -18,12 +18,12 @@ pub mod tree;
 use bytes::Bytes;
 
 use crate::model::{ContentHash, NodeKind, NodeRow, VirtualPath};
-use crate::service::access::{Access, Permission};
+use crate::service::access::{Access, Permission, Target};
 use crate::service::files::bulk_read::READ_BYTES_MAX;
 use crate::service::files::ops::{
     DeleteFile, MakeDirectory, PutFile, PutOptions, RemoveDirectory, RenameNode, Written, free_detached,
 };
-use crate::service::located::Located;
+use crate::service::located::{End, Located};
 use crate::service::{Call, ServiceError};
 use crate::store::{Sql, StoreError, contents};
 use crate::telemetry::metric;
@@ -58,11 +58,11 @@ pub async fn read(call: &Call, path: VirtualPath, known: Option<String>) -> Resu
     let (asked, of, has) = (call.clone(), path.clone(), known.clone());
     let whole = call
         .read(move |tx| {
-            let (access, located) = (asked.access(tx)?, Located::find(tx, &path)?);
-            if access.column_rules(located.target())?.is_some() {
+            let (access, end) = (asked.access(tx)?, End::find(tx, &path)?);
+            if access.column_rules(end.target())?.is_some() {
                 return Ok(None);
             }
-            let node = described(&access, &located)?;
+            let node = described(&access, end.target())?;
             let hash = content_of(&node, &path)?;
             if known.is_some() && known == node.content {
                 return Ok(Some((node, Body::Here(Bytes::new()))));
@@ -91,19 +91,25 @@ enum Body {
 }
 
 /// The node at a path whose bytes the caller may have: it may read the file, and all of it.
-pub(in crate::service) fn readable<T: Sql>(access: &Access<'_, T>, located: &Located) -> Result<NodeRow, ServiceError> {
-    let node = described(access, located)?;
-    access.require_whole(located.target())?;
+pub(in crate::service) fn readable<T: Sql>(
+    access: &Access<'_, T>,
+    target: Target<'_>,
+) -> Result<NodeRow, ServiceError> {
+    let node = described(access, target)?;
+    access.require_whole(target)?;
     Ok(node)
 }
 
 /// The node at a path that the caller may read, perhaps not all of it: enough for what is said about the file.
 pub(in crate::service) fn described<T: Sql>(
     access: &Access<'_, T>,
-    located: &Located,
+    target: Target<'_>,
 ) -> Result<NodeRow, ServiceError> {
-    access.require_file(located.target(), Permission::Read)?;
-    located.node().cloned().ok_or_else(|| access.missing(located, Permission::Read))
+    access.require_file(target, Permission::Read)?;
+    match target.node {
+        Some(node) => Ok(node.clone()),
+        None => Err(access.missing(&Located::find(access.tx(), target.path)?, Permission::Read)),
+    }
 }
 
 pub(in crate::service) fn content_of(node: &NodeRow, path: &VirtualPath) -> Result<ContentHash, ServiceError> {
@@ -133,10 +139,10 @@ pub(in crate::service) fn damaged(path: &VirtualPath, error: StoreError) -> Serv
 pub async fn stat(call: &Call, path: VirtualPath) -> Result<NodeRow, ServiceError> {
     let asked = call.clone();
     call.read(move |tx| {
-        let (access, located) = (asked.access(tx)?, Located::find(tx, &path)?);
-        match located.node() {
-            Some(node) if access.visible(located.target())? => Ok(node.clone()),
-            _ => described(&access, &located),
+        let (access, end) = (asked.access(tx)?, End::find(tx, &path)?);
+        match end.node() {
+            Some(node) if access.visible(end.target())? => Ok(node.clone()),
+            _ => described(&access, end.target()),
         }
     })
     .await
@@ -148,9 +154,9 @@ pub async fn stat(call: &Call, path: VirtualPath) -> Result<NodeRow, ServiceErro
 pub async fn visible_kind(call: &Call, path: VirtualPath) -> Result<Option<NodeKind>, ServiceError> {
     let asked = call.clone();
     call.read(move |tx| {
-        let (access, located) = (asked.access(tx)?, Located::find(tx, &path)?);
-        let seen = access.visible(located.target())?;
-        Ok(located.node().filter(|_| seen).map(|node| node.kind))
+        let (access, end) = (asked.access(tx)?, End::find(tx, &path)?);
+        let seen = access.visible(end.target())?;
+        Ok(end.node().filter(|_| seen).map(|node| node.kind))
     })
     .await
 }

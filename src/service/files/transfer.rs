@@ -13,7 +13,7 @@ use crate::service::files::bulk_read::READ_BYTES_MAX;
 use crate::service::files::ops::{FileBody, PutFile, PutOptions, Written};
 use crate::service::files::tree::growth;
 use crate::service::files::{content_of, damaged, lost, readable};
-use crate::service::located::Located;
+use crate::service::located::{End, Located};
 use crate::service::{Call, ServiceError};
 use crate::store::{Download, StoredBody, Upload, contents};
 
@@ -43,7 +43,7 @@ pub async fn open(
 ) -> Result<OpenFile, ServiceError> {
     let asked = call.clone();
     call.read(move |tx| {
-        let node = readable(&asked.access(tx)?, &Located::find(tx, &path)?)?;
+        let node = readable(&asked.access(tx)?, End::find(tx, &path)?.target())?;
         let hash = content_of(&node, &path)?;
         let inline = if wanted(&node) {
             let content = contents::get(tx, hash).map_err(|e| damaged(&path, e))?.ok_or_else(|| lost(&path))?;

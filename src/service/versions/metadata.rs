@@ -4,7 +4,7 @@ use crate::model::{NodeKind, NodeRow, VirtualPath};
 use crate::rebac::Graph;
 use crate::service::files::bulk_read::{READ_FILES_MAX, of_one};
 use crate::service::files::{described, path_below_root};
-use crate::service::located::Located;
+use crate::service::located::End;
 use crate::service::{Call, ServiceError};
 use crate::store::{ReadTx, Sql};
 
@@ -25,10 +25,10 @@ pub struct Metadata {
 pub async fn get(call: &Call, path: VirtualPath) -> Result<Option<Metadata>, ServiceError> {
     let asked = call.clone();
     call.read(move |tx| {
-        let (access, located) = (asked.access(tx)?, Located::find(tx, &path)?);
-        let node = match located.node() {
-            Some(node) if node.kind == NodeKind::Directory && access.visible(located.target())? => Ok(node.clone()),
-            _ => described(&access, &located),
+        let (access, end) = (asked.access(tx)?, End::find(tx, &path)?);
+        let node = match end.node() {
+            Some(node) if node.kind == NodeKind::Directory && access.visible(end.target())? => Ok(node.clone()),
+            _ => described(&access, end.target()),
         };
         match node {
             Ok(node) => Ok(Some(Metadata { owner: owner_of(tx, &node), node })),
@@ -60,7 +60,7 @@ pub async fn content_ids(call: &Call, paths: Vec<String>) -> Result<Vec<Option<S
     let read = move |tx: &ReadTx<'_>| {
         let access = asked.access(tx)?;
         let id = |text: &String| {
-            let of = |path: VirtualPath| described(&access, &Located::find(tx, &path)?);
+            let of = |path: VirtualPath| described(&access, End::find(tx, &path)?.target());
             let node = of_one(path_below_root(text).and_then(of))?;
             Ok(node.ok().and_then(|node| node.content))
         };

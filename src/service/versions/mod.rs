@@ -15,7 +15,7 @@ use crate::model::{ContentHash, NodeKind, NodeRow, VirtualPath};
 use crate::service::access::Permission;
 use crate::service::files::edit::{TEXT_BYTES_MAX, difference};
 use crate::service::files::{content_of, damaged, lost, readable};
-use crate::service::located::Located;
+use crate::service::located::{End, Located};
 use crate::service::versions::ops::RollbackFile;
 use crate::service::{Call, ServiceError};
 use crate::store::versions::{self, VersionRow};
@@ -88,7 +88,7 @@ fn readable_version(
     path: &VirtualPath,
     version: u64,
 ) -> Result<(NodeRow, VersionRow), ServiceError> {
-    let node = readable(&call.access(tx)?, &Located::find(tx, path)?)?;
+    let node = readable(&call.access(tx)?, End::find(tx, path)?.target())?;
     content_of(&node, path)?;
     let row = find(tx, &node, path, version)?;
     Ok((node, row))
