@@ -1,7 +1,8 @@
 //! Ways through the tree: from a path to its node, and back.
 //!
 //! Owns how a path is looked up: in the memory of the writer, in one journey where the tables are behind a network, else
-//! name by name. Changes nothing; knows nothing of who may see a node.
+//! name by name from the deepest directory on the way that readers remember. Changes nothing; knows nothing of who may see
+//! a node.
 
 use std::sync::Arc;
 

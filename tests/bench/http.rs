@@ -100,7 +100,7 @@ struct Size {
     requests_max: u64,
 }
 
-const FULL: Size = Size { rounds: 12, connections: 10, writers: 64, files: 64, seconds: 1.0, requests_max: u64::MAX };
+const FULL: Size = Size { rounds: 24, connections: 10, writers: 64, files: 64, seconds: 1.0, requests_max: u64::MAX };
 const TINY: Size = Size { rounds: 1, connections: 2, writers: 2, files: 2, seconds: 30.0, requests_max: 4 };
 
 fn main() {
