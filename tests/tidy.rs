@@ -109,6 +109,8 @@ fn crates_stay_in_their_folder() {
         ("actix::", "store"),
         ("actix_web", "http"),
         ("actix_cors", "http"),
+        ("actix_http", "http"),
+        ("actix_service", "http"),
         ("awc", "cli"),
         ("awc", "outbound"),
     ];

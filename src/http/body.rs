@@ -5,9 +5,9 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap};
+use actix_web::web::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 
 use super::state::{Limits, Shared};
@@ -89,18 +89,14 @@ async fn once_more() {
     .await;
 }
 
-/// Reads the body of `request`.
-pub(super) async fn read<'a>(
-    shared: &'a Shared,
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<Body<'a>, RpcError> {
+/// Reads the body of a request with `headers`.
+pub(super) async fn read<'a>(shared: &'a Shared, headers: &HeaderMap, payload: Payload) -> Result<Body<'a>, RpcError> {
     let limits = &shared.app.limits;
-    if request.headers().get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         let error = RpcError::new(ErrorCode::InvalidRequest, "Invalid request: a compressed body is not read");
         return Err(error.hint("send the body without Content-Encoding"));
     }
-    let declared = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|bytes| bytes > limits.body_bytes.saturating_add(DRAIN_BYTES_MAX)) {
         return Err(too_large(limits));
     }

@@ -86,7 +86,7 @@ impl Drop for Place {
 /// Serves one request.
 pub(super) async fn serve(request: HttpRequest) -> HttpResponse {
     let (shared, request_id) = (Shared::of(&request), request_id(&request));
-    let caller = match identity::caller(shared, &request) {
+    let caller = match identity::caller(shared, request.head()) {
         Ok(caller) => caller,
         Err(error) => return unauthenticated(&error, &request_id),
     };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_ENCODING, HOST, HeaderMap, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use actix_web::http::{StatusCode, Uri};
 use actix_web::middleware::Next;
@@ -22,33 +22,43 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// How the ids of requests of programs in sandboxes begin: by it the log and the audit tell them from their caller's.
 const OF_A_PROGRAM: &str = "sandbox:";
 
-/// The outermost layer.
+/// The outermost layer around the routes.
 pub(super) async fn gate(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let shared = request.app_data::<web::Data<Shared>>().expect("the server adds its state to every app");
-    let id = sane_id(request.headers()).unwrap_or_else(|| shared.app.base.store.random().uuid());
-    let id: Arc<str> = if shared.inside { format!("{OF_A_PROGRAM}{id}") } else { id }.into();
+    let (id, refusal) = enter(shared, request.head());
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let refusal = refuse(shared, &request, &id);
     let reader = Reader::keep(&mut request);
     let mut response = match refusal {
         Some(refusal) => request.into_response(refusal).map_into_right_body(),
         None => next.call(request).await?.map_into_left_body(),
     };
-    let headers = response.headers_mut();
-    if headers.get(CONTENT_ENCODING) == Some(&IDENTITY) {
-        headers.remove(CONTENT_ENCODING);
-    }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, value);
-    }
+    leave(response.headers_mut(), &id);
     Ok(match reader {
         None => response.map_into_left_body(),
         Some(reader) => response.map_body(|_, body| Answer::new(body, reader)).map_into_right_body(),
     })
+}
+
+/// The id of a request, and the answer to one that is not let in.
+pub(super) fn enter(shared: &Shared, request: &RequestHead) -> (Arc<str>, Option<HttpResponse>) {
+    let id = sane_id(request.headers()).unwrap_or_else(|| shared.app.base.store.random().uuid());
+    let id: Arc<str> = if shared.inside { format!("{OF_A_PROGRAM}{id}") } else { id }.into();
+    let refusal = refuse(shared, request, &id);
+    (id, refusal)
+}
+
+/// What stands in the head of every answer.
+pub(super) fn leave(headers: &mut HeaderMap, id: &str) {
+    if headers.get(CONTENT_ENCODING) == Some(&IDENTITY) {
+        headers.remove(CONTENT_ENCODING);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
 }
 
 /// The id that the caller gave, if it can stand in a log line.
@@ -58,13 +68,13 @@ fn sane_id(headers: &HeaderMap) -> Option<String> {
     (!id.is_empty() && id.len() <= REQUEST_ID_BYTES_MAX && id.chars().all(sane)).then(|| id.to_owned())
 }
 
-fn refuse(shared: &Shared, request: &ServiceRequest, id: &str) -> Option<HttpResponse> {
-    if target_bytes(request.uri()) > TARGET_BYTES_MAX {
+fn refuse(shared: &Shared, request: &RequestHead, id: &str) -> Option<HttpResponse> {
+    if target_bytes(&request.uri) > TARGET_BYTES_MAX {
         return Some(detail(StatusCode::URI_TOO_LONG, "URI Too Long", Some("send parameters in the body"), id));
     }
     // Both places that may name a host: the header, and the target of a request to a proxy.
     let header = request.headers().get(HOST).and_then(|v| v.to_str().ok());
-    let target = request.uri().authority().map(|a| a.as_str());
+    let target = request.uri.authority().map(|a| a.as_str());
     let mut hosts = header.into_iter().chain(target).peekable();
     if hosts.peek().is_none() || !hosts.all(|host| is_ours(shared, host)) {
         let hint = "use a loopback address, or add the name to allowed_hosts";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
+use actix_web::dev::RequestHead;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName};
 
 use super::state::Shared;
@@ -39,21 +39,21 @@ impl From<AuthError> for Nobody {
 }
 
 /// Who sent `request`, acting for the agent it names.
-pub(super) fn caller(shared: &Shared, request: &HttpRequest) -> Result<Caller, Nobody> {
+pub(super) fn caller(shared: &Shared, request: &RequestHead) -> Result<Caller, Nobody> {
     identify(shared, request, header(request.headers(), AGENT))
 }
 
 /// Who the key of `request` speaks for, whatever agent it names.
-pub(super) fn key_holder(shared: &Shared, request: &HttpRequest) -> Result<Caller, Nobody> {
+pub(super) fn key_holder(shared: &Shared, request: &RequestHead) -> Result<Caller, Nobody> {
     identify(shared, request, None)
 }
 
 /// Wrong keys are counted, and the requests of those that are right.
-fn identify(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<Caller, Nobody> {
+fn identify(shared: &Shared, request: &RequestHead, agent: Option<&str>) -> Result<Caller, Nobody> {
     let found = find(shared, request, agent);
     match &found {
         Err(AuthError::Invalid) => {
-            let ip = request.peer_addr().map(|peer| peer.ip());
+            let ip = request.peer_addr.map(|peer| peer.ip());
             shared.rates.wrong_key(ip).map_err(Nobody::TooOften)?;
         }
         Ok(caller) => {
@@ -66,7 +66,7 @@ fn identify(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Resu
     Ok(found?)
 }
 
-fn find(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<Caller, AuthError> {
+fn find(shared: &Shared, request: &RequestHead, agent: Option<&str>) -> Result<Caller, AuthError> {
     let store = &shared.app.base.store;
     let published = store.published();
     let index = published.view::<AuthIndex>();
@@ -92,6 +92,6 @@ fn find(shared: &Shared, request: &HttpRequest, agent: Option<&str>) -> Result<C
 }
 
 /// Whether `request` may see what is hidden from strangers: on a loopback address everyone, else who has a key.
-pub(super) fn sees_detail(shared: &Shared, request: &HttpRequest) -> bool {
+pub(super) fn sees_detail(shared: &Shared, request: &RequestHead) -> bool {
     shared.ip().is_loopback() || key_holder(shared, request).is_ok()
 }

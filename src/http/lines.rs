@@ -3,10 +3,10 @@
 //! The first line is waited for before the head goes out, so that what is refused has its own status and form. From then
 //! on each line goes out as it is made; nothing is made while the client does not read.
 
+use actix_web::HttpResponse;
 use actix_web::body::BodyStream;
-use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
 
 use super::compress::IDENTITY;
@@ -19,14 +19,14 @@ use crate::rpc::{Params, RequestContext, lines};
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
 
 /// Whether the client asks for lines.
-pub(super) fn are_wanted(request: &HttpRequest) -> bool {
+pub(super) fn are_wanted(headers: &HeaderMap) -> bool {
     let names = |value: &HeaderValue| {
         let kinds = value.to_str().unwrap_or_default().split(',');
         kinds
             .filter_map(|kind| kind.split(';').next())
             .any(|kind| kind.trim().eq_ignore_ascii_case("application/x-ndjson"))
     };
-    request.headers().get_all(ACCEPT).any(names)
+    headers.get_all(ACCEPT).any(names)
 }
 
 /// Answers a request to `method`, which has lines.

@@ -1,4 +1,4 @@
-//! The HTTP door: the only folder that names actix_web.
+//! The HTTP door: the only folder that names actix_web and what it stands on.
 //!
 //! Owns routes, headers, sizes, deadlines and the translation of HTTP into [`crate::rpc`] and back. Must never know a
 //! method, a rule or a table. Invariants: nobody is served under a foreign host name; who is calling is settled before
@@ -8,6 +8,7 @@ mod body;
 mod compress;
 pub mod control;
 pub mod descriptors;
+mod direct;
 mod docs;
 mod events;
 mod files;

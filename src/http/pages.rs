@@ -29,7 +29,7 @@ pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
     match unready(shared).await {
         None => degraded_or_ready(shared, &request),
-        Some(reason) if identity::sees_detail(shared, &request) => {
+        Some(reason) if identity::sees_detail(shared, request.head()) => {
             page(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready", "reason": reason }))
         }
         Some(_) => page(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready" })),
@@ -40,7 +40,9 @@ pub(super) async fn ready(request: HttpRequest) -> HttpResponse {
 fn degraded_or_ready(shared: &Shared, request: &HttpRequest) -> HttpResponse {
     let body = match shared.app.base.store.status().space.degraded {
         None => json!({ "status": "ready" }),
-        Some(reason) if identity::sees_detail(shared, request) => json!({ "status": "degraded", "reason": reason }),
+        Some(reason) if identity::sees_detail(shared, request.head()) => {
+            json!({ "status": "degraded", "reason": reason })
+        }
         Some(_) => json!({ "status": "degraded" }),
     };
     page(StatusCode::OK, &body)
@@ -68,7 +70,7 @@ async fn unready(shared: &Shared) -> Option<String> {
 /// `GET /metrics`.
 pub(super) async fn metrics(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
-    if !identity::sees_detail(shared, &request) {
+    if !identity::sees_detail(shared, request.head()) {
         return unauthenticated(&AuthError::Missing.into(), &request_id(&request));
     }
     HttpResponse::Ok()
@@ -81,7 +83,7 @@ pub(super) async fn metrics(request: HttpRequest) -> HttpResponse {
 /// "not authenticated" for the end of its key. An agent named by header is not looked at.
 pub(super) async fn whoami(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
-    let caller = match identity::key_holder(shared, &request) {
+    let caller = match identity::key_holder(shared, request.head()) {
         Ok(caller) => caller,
         Err(nobody @ Nobody::TooOften(_)) => return unauthenticated(&nobody, &request_id(&request)),
         Err(Nobody::Unknown(_)) => {
@@ -111,7 +113,7 @@ pub(super) async fn whoami(request: HttpRequest) -> HttpResponse {
 pub(super) async fn status(request: HttpRequest) -> HttpResponse {
     let shared = Shared::of(&request);
     let mut body = json!({ "status": "running", "service": "nexus-rpc", "version": "1.0", "async": true });
-    if identity::sees_detail(shared, &request) {
+    if identity::sees_detail(shared, request.head()) {
         let app = &shared.app;
         body["methods"] = registry::METHODS.iter().map(|entry| entry.name).collect();
         let refused = registry::METHODS.iter().filter_map(|entry| Some((entry.name, entry.refused?)));
@@ -149,7 +151,7 @@ pub(super) async fn openapi(request: HttpRequest) -> HttpResponse {
 
 fn document(request: &HttpRequest, text: &'static str) -> HttpResponse {
     let shared = Shared::of(request);
-    if !identity::sees_detail(shared, request) {
+    if !identity::sees_detail(shared, request.head()) {
         return unauthenticated(&AuthError::Missing.into(), &request_id(request));
     }
     HttpResponse::Ok()

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpResponse;
+use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
 
-use super::reply::{JSON, NO_STORE, REVISION, request_id, revision, rpc_error, unauthenticated};
+use super::reply::{JSON, NO_STORE, REVISION, revision, rpc_error, unauthenticated};
 use super::state::Shared;
 use super::{body, identity, lines};
 use crate::auth::Caller;
@@ -22,22 +23,34 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Yes.
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 
-/// Serves one call.
-pub(super) async fn call(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    // What is routed here has a name at its end. (`status` is a page for GET and, like any other, a method for POST.)
-    let method = request.path().rsplit('/').next().unwrap_or_default();
-    let shared = Shared::of(&request);
-    let request_id = request_id(&request);
-    let caller = match identity::caller(shared, &request) {
+/// Where the methods are, by name.
+pub(super) const METHODS: &str = "/api/nfs";
+
+/// The name of the method that is asked for at `path`, if there is any.
+pub(super) fn method_at(path: &str) -> Option<&str> {
+    let name = path.strip_prefix(METHODS)?.strip_prefix('/')?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+/// Serves one call, by whichever way it came.
+pub(super) async fn call(
+    shared: &Shared,
+    request: &RequestHead,
+    payload: Payload,
+    request_id: Arc<str>,
+) -> HttpResponse {
+    // Who routes here has looked. (`status` is a page for GET and, like any other, a method for POST.)
+    let method = method_at(request.uri.path()).unwrap_or_default();
+    let caller = match identity::caller(shared, request) {
         Ok(caller) => caller,
         Err(error) => return unauthenticated(&error, &request_id),
     };
-    let body = match body::read(shared, &request, payload).await {
+    let body = match body::read(shared, request.headers(), payload).await {
         Ok(body) => body,
         Err(error) => return refused(shared, method, Id::default(), &error, &request_id),
     };
     match envelope::parse(&body.bytes, method) {
-        Ok(parsed) => answer(shared, &request, method, caller, parsed, request_id).await,
+        Ok(parsed) => answer(shared, request.headers(), method, caller, parsed, request_id).await,
         Err(bad) => refused(shared, method, bad.id, &bad.error, &request_id),
     }
 }
@@ -49,7 +62,7 @@ fn refused(shared: &Shared, method: &str, id: Id<'_>, error: &RpcError, request_
 
 async fn answer(
     shared: &Shared,
-    request: &HttpRequest,
+    headers: &HeaderMap,
     method: &str,
     caller: Caller,
     parsed: envelope::Request<'_>,
@@ -60,11 +73,11 @@ async fn answer(
     let call = Call::new(caller, Arc::clone(&request_id), None, Arc::clone(&app.base));
     let mut cx = RequestContext::new(call, Arc::clone(&app.services));
     cx.call.deadline = (!is_long).then(|| cx.began + app.limits.request_deadline);
-    cx.if_none_match = if_none_match(request);
-    cx.idempotency_key = idempotency_key(request);
+    cx.if_none_match = if_none_match(headers);
+    cx.idempotency_key = idempotency_key(headers);
 
     let params = parsed.params.map_or_else(Params::none, Params::Raw);
-    if lines::are_wanted(request) && crate::rpc::lines::has(method) {
+    if lines::are_wanted(headers) && crate::rpc::lines::has(method) {
         return lines::answer(shared, &cx, method, parsed.id, params).await;
     }
     let mut out = Vec::with_capacity(512);
@@ -98,15 +111,15 @@ async fn answer(
 }
 
 /// The `Idempotency-Key` as it was sent. What is no key is refused where it is looked at, as several of them are.
-fn idempotency_key(request: &HttpRequest) -> Option<String> {
-    let mut sent = request.headers().get_all(IDEMPOTENCY_KEY).map(|value| String::from_utf8_lossy(value.as_bytes()));
+fn idempotency_key(headers: &HeaderMap) -> Option<String> {
+    let mut sent = headers.get_all(IDEMPOTENCY_KEY).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let first = sent.next()?.into_owned();
     Some(sent.fold(first, |all, next| all + ", " + &next))
 }
 
 /// The one tag of `If-None-Match`, without quotes.
-fn if_none_match(request: &HttpRequest) -> Option<String> {
-    let tag = request.headers().get(IF_NONE_MATCH)?.to_str().ok()?.trim();
+fn if_none_match(headers: &HeaderMap) -> Option<String> {
+    let tag = headers.get(IF_NONE_MATCH)?.to_str().ok()?.trim();
     Some(tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned())
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::compress::WhereAccepted;
 use super::descriptors::{self, CONNECTIONS_MIN};
+use super::direct::Direct;
 use super::state::{AppState, Shared};
 use super::{gate, inside, reply, routes};
 use crate::telemetry::metric;
@@ -182,12 +183,14 @@ fn listen(state: AppState, bind: SocketAddr, grace: Duration) -> Result<Listenin
     let data = shared.clone();
     let app = move || {
         let origins = &data.app.cors_origins;
-        App::new()
-            .app_data(web::Data::new(data.for_thread()))
+        let shared = web::Data::new(data.for_thread());
+        let app = App::new()
+            .app_data(shared.clone())
             .configure(routes::configure)
             .wrap(WhereAccepted)
             .wrap(Condition::new(!origins.is_empty(), cors(origins)))
-            .wrap(from_fn(gate::gate))
+            .wrap(from_fn(gate::gate));
+        Direct::new(shared, app)
     };
     let server = HttpServer::new(app)
         .workers(limits.workers)

@@ -38,7 +38,7 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
     let (shared, request_id) = (Shared::of(&request), request_id(&request));
     let rest = request.path().strip_prefix(SUBSCRIPTIONS).unwrap_or_default();
     let names: Vec<&str> = rest.split('/').skip(1).collect();
-    let caller = match identity::caller(shared, &request) {
+    let caller = match identity::caller(shared, request.head()) {
         Ok(caller) => caller,
         Err(error) => return unauthenticated(&error, &request_id),
     };
@@ -180,7 +180,7 @@ async fn answer(
 
 /// Reads the fields of a body.
 async fn read(shared: &Shared, request: &HttpRequest, payload: web::Payload, new: bool) -> Result<Draft, Refused> {
-    let body = body::read(shared, request, payload).await?;
+    let body = body::read(shared, request.headers(), payload.into_inner()).await?;
     let in_body = |faults: Vec<Fault>| Refused::Faults(faults.into_iter().map(|fault| ("body", fault)).collect());
     let value: Value = serde_json::from_slice(&body.bytes).map_err(|error| {
         let message = format!("JSON decode error: line {}, column {}", error.line(), error.column());

@@ -17,6 +17,7 @@ use crate::harness::world::{Setup, Who, World};
 mod auth;
 mod bad_input;
 mod bodies;
+mod direct;
 mod files;
 mod gate;
 mod hangup;

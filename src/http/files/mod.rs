@@ -77,7 +77,7 @@ pub(super) async fn serve(request: HttpRequest, payload: web::Payload) -> HttpRe
         _ => "DELETE /files",
     };
     let (shared, request_id) = (Shared::of(&request), request_id(&request));
-    let caller = match identity::caller(shared, &request) {
+    let caller = match identity::caller(shared, request.head()) {
         Ok(caller) => caller,
         Err(error) => return unauthenticated(&error, &request_id),
     };

@@ -39,7 +39,7 @@ pub(super) async fn put(asked: Asked<'_>, payload: web::Payload) -> Result<HttpR
     transfer::check_write(&call, &asked.path, &options, declared).await.map_err(Refused::by(&call))?;
     let path = asked.path.clone();
     let (call, written) = if declared.is_some_and(|bytes| bytes <= INLINE_BYTES_MAX as u64) {
-        let body = body::read(shared, asked.request, payload).await?;
+        let body = body::read(shared, headers, payload.into_inner()).await?;
         let call = asked.call();
         let written = files::write(&call, path, body.bytes, options).await;
         (call, written)

@@ -19,11 +19,9 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 
 use self::describe::Described;
-use super::reply::{method_not_allowed, not_found};
-use super::rpc;
-
-/// Where the methods are, by name.
-const METHODS: &str = "/api/nfs";
+use super::reply::{method_not_allowed, not_found, request_id};
+use super::rpc::{self, METHODS};
+use super::state::Shared;
 
 /// Serves one request.
 type Serve = fn(HttpRequest, web::Payload) -> LocalBoxFuture<'static, HttpResponse>;
@@ -113,14 +111,18 @@ pub(super) fn configure_inside(server: &mut ServiceConfig) {
 
 /// A method by its name, or what is no name of one.
 async fn method(request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let name = request.path().strip_prefix(METHODS).and_then(|rest| rest.strip_prefix('/'));
-    if name.is_none_or(|name| name.is_empty() || name.contains('/')) {
+    if rpc::method_at(request.path()).is_none() {
         return not_found(request).await;
     }
     if request.method() != Method::POST {
         return method_not_allowed("POST")(request).await;
     }
-    rpc::call(request, payload).await
+    call(request, payload).await
+}
+
+/// A call of a method.
+async fn call(request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    rpc::call(Shared::of(&request), request.head(), payload.into_inner(), request_id(&request)).await
 }
 
 /// The OpenAPI document of this server: its routes and its methods.

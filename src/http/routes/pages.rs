@@ -3,9 +3,9 @@
 use actix_web::http::Method;
 use serde_json::{Value, json};
 
-use super::super::{docs, pages, rpc};
+use super::super::{docs, pages};
 use super::describe::{Described, JSON, schema};
-use super::{Operation, Route, none};
+use super::{Operation, Route, call, none};
 use crate::rpc::openapi::method_responses;
 
 /// What belongs to no noun.
@@ -37,7 +37,7 @@ pub(super) const ROUTES: &[Route] = &[
         parameters: none,
         operations: &[
             Operation { verb: Method::GET, serve: |r, _| Box::pin(pages::status(r)), describe: status },
-            Operation { verb: Method::POST, serve: |r, p| Box::pin(rpc::call(r, p)), describe: no_method },
+            Operation { verb: Method::POST, serve: |r, p| Box::pin(call(r, p)), describe: no_method },
         ],
     },
     page!("/openapi.json", document("openapi", "This document"), |r| pages::openapi(r)),
